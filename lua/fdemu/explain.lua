@@ -1,0 +1,91 @@
+--- Failures that explain themselves.
+
+local core = require "fdemu.core"
+
+local explain = {}
+
+local function list(items)
+  if #items < 2 then
+    return items[1] or ""
+  end
+  return table.concat(items, ", ", 1, #items - 1) .. " and " .. items[#items]
+end
+
+local function reads(holder)
+  return holder.flags & core.O_ACCMODE ~= core.O_WRONLY
+end
+
+local function writes(holder)
+  return holder.flags & core.O_ACCMODE ~= core.O_RDONLY
+end
+
+-- "process 1 holds the write end as descriptor 4"
+local function ends(waiting, other, name)
+  local held = {}
+  for _, holder in ipairs(waiting.holders) do
+    if other(holder) then
+      held[#held + 1] = ("process %d holds the %s end as descriptor %d")
+        :format(holder.pid, name, holder.fd)
+    end
+  end
+  if #held == 0 then
+    return ("nobody holds a descriptor of the %s end"):format(name)
+  end
+  return list(held)
+end
+
+-- What would have to happen for the call to go on.
+local function remedy(waiting)
+  local reading = waiting.events & core.POLLIN ~= 0
+  local writing = waiting.events & core.POLLOUT ~= 0
+  if waiting.kind == "pipe" and reading then
+    return "waits for data, or for the last write end to be closed: "
+      .. ends(waiting, writes, "write")
+  elseif waiting.kind == "pipe" and writing then
+    return "waits for room, or for the last read end to be closed: "
+      .. ends(waiting, reads, "read")
+  elseif waiting.call == "wait4" then
+    return "waits for a child process to exit"
+  elseif waiting.call == "join" then
+    return "waits for another task to end"
+  elseif waiting.kind then
+    return ("waits for %s #%d to be woken"):format(waiting.kind, waiting.id)
+  end
+  return "waits for one of its descriptors to become ready"
+end
+
+local function who(waiting)
+  if waiting.method then
+    return waiting.method
+  elseif waiting.task then
+    return (waiting.daemon and "daemon '%s'" or "task '%s'")
+      :format(waiting.task)
+  end
+  return "the main chunk"
+end
+
+local function what(waiting)
+  local call = waiting.call
+  if waiting.fd then
+    call = ("%s(%d)"):format(call, waiting.fd)
+  end
+  if waiting.pid > 0 then
+    call = ("process %d, %s"):format(waiting.pid, call)
+  end
+  if waiting.kind then
+    call = ("%s on %s #%d"):format(call, waiting.kind, waiting.id)
+  end
+  return call
+end
+
+--- The text of a deadlock, from core.waiting().
+function explain.deadlock(all)
+  local lines = { "deadlock: nothing can run and no timer is left" }
+  for _, waiting in ipairs(all) do
+    lines[#lines + 1] = ("  %s: %s at %s; %s"):format(
+      who(waiting), what(waiting), waiting.where or "?", remedy(waiting))
+  end
+  return table.concat(lines, "\n")
+end
+
+return explain

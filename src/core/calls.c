@@ -1,0 +1,198 @@
+/* calls.c - the calls as C functions: fill in a request and wait for it */
+#include <asm/termbits.h>
+#include <asm/ioctls.h>
+
+#include "core/kernel.h"
+
+#define CALL(what) .call = &fdemu_calls[FDEMU_##what]
+#define BUF(p, n)  .buf = { (void *)(uintptr_t)(p), (n) }
+
+int64_t fdemu_read(struct fdemu_proc *p, int fd, void *buf, size_t n)
+{
+  struct fdemu_req r = { CALL(READ), .fd = fd, BUF(buf, n) };
+
+  return fdemu_call(p, &r);
+}
+
+int64_t fdemu_write(struct fdemu_proc *p, int fd, const void *buf, size_t n)
+{
+  struct fdemu_req r = { CALL(WRITE), .fd = fd, BUF(buf, n) };
+
+  return fdemu_call(p, &r);
+}
+
+int64_t fdemu_pread(struct fdemu_proc *p, int fd, void *buf, size_t n,
+                    int64_t offset)
+{
+  struct fdemu_req r = { CALL(PREAD), .fd = fd, BUF(buf, n),
+                         .offset = offset };
+
+  return fdemu_call(p, &r);
+}
+
+int64_t fdemu_pwrite(struct fdemu_proc *p, int fd, const void *buf, size_t n,
+                     int64_t offset)
+{
+  struct fdemu_req r = { CALL(PWRITE), .fd = fd, BUF(buf, n),
+                         .offset = offset };
+
+  return fdemu_call(p, &r);
+}
+
+int64_t fdemu_readv(struct fdemu_proc *p, int fd, const struct iovec *iov,
+                    int iovcnt)
+{
+  struct fdemu_req r = { CALL(READV), .fd = fd, .iov = iov, .iovcnt = iovcnt };
+
+  return fdemu_call(p, &r);
+}
+
+int64_t fdemu_writev(struct fdemu_proc *p, int fd, const struct iovec *iov,
+                     int iovcnt)
+{
+  struct fdemu_req r = { CALL(WRITEV), .fd = fd, .iov = iov,
+                         .iovcnt = iovcnt };
+
+  return fdemu_call(p, &r);
+}
+
+int64_t fdemu_preadv(struct fdemu_proc *p, int fd, const struct iovec *iov,
+                     int iovcnt, int64_t offset)
+{
+  struct fdemu_req r = { CALL(PREADV), .fd = fd, .iov = iov, .iovcnt = iovcnt,
+                         .offset = offset };
+
+  return fdemu_call(p, &r);
+}
+
+int64_t fdemu_pwritev(struct fdemu_proc *p, int fd, const struct iovec *iov,
+                      int iovcnt, int64_t offset)
+{
+  struct fdemu_req r = { CALL(PWRITEV), .fd = fd, .iov = iov,
+                         .iovcnt = iovcnt, .offset = offset };
+
+  return fdemu_call(p, &r);
+}
+
+int64_t fdemu_lseek(struct fdemu_proc *p, int fd, int64_t offset, int whence)
+{
+  struct fdemu_req r = { CALL(LSEEK), .fd = fd, .offset = offset,
+                         .cmd = (unsigned long)whence };
+
+  return fdemu_call(p, &r);
+}
+
+int fdemu_open(struct fdemu_proc *p, const char *path, int flags, mode_t mode)
+{
+  struct fdemu_req r = { CALL(OPEN), .path = path,
+                         .cmd = (unsigned long)flags, .arg = (int64_t)mode };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_close(struct fdemu_proc *p, int fd)
+{
+  struct fdemu_req r = { CALL(CLOSE), .fd = fd };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_close_range(struct fdemu_proc *p, unsigned first, unsigned last,
+                      int flags)
+{
+  struct fdemu_req r = { CALL(CLOSE_RANGE), .fd = (int)first, .arg = last,
+                         .cmd = (unsigned long)flags };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_dup(struct fdemu_proc *p, int fd)
+{
+  struct fdemu_req r = { CALL(DUP), .fd = fd };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_dup2(struct fdemu_proc *p, int fd, int newfd)
+{
+  struct fdemu_req r = { CALL(DUP2), .fd = fd, .arg = newfd };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_dup3(struct fdemu_proc *p, int fd, int newfd, int flags)
+{
+  struct fdemu_req r = { CALL(DUP3), .fd = fd, .arg = newfd,
+                         .cmd = (unsigned long)flags };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_fcntl(struct fdemu_proc *p, int fd, int cmd, int64_t arg)
+{
+  struct fdemu_req r = { CALL(FCNTL), .fd = fd, .cmd = (unsigned long)cmd,
+                         .arg = arg };
+
+  return (int)fdemu_call(p, &r);
+}
+
+/* How much memory arg points to only the driver knows, as in C. */
+int64_t fdemu_ioctl(struct fdemu_proc *p, int fd, unsigned long request,
+                    void *arg)
+{
+  struct fdemu_req r = { CALL(IOCTL), .fd = fd, .cmd = request,
+                         .arg = (int64_t)(intptr_t)arg, BUF(arg, SIZE_MAX) };
+
+  return fdemu_call(p, &r);
+}
+
+int fdemu_fstat(struct fdemu_proc *p, int fd, struct stat *st)
+{
+  struct fdemu_req r = { CALL(FSTAT), .fd = fd, BUF(st, sizeof *st) };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_isatty(struct fdemu_proc *p, int fd)
+{
+  struct termios t;
+  int64_t n = fdemu_ioctl(p, fd, TCGETS, &t);
+
+  return n < 0 ? (int)n : 1;
+}
+
+int fdemu_poll(struct fdemu_proc *p, struct pollfd *fds, size_t n,
+               int timeout_ms)
+{
+  struct fdemu_req r = { CALL(POLL), BUF(fds, n * sizeof *fds),
+                         .timeout = timeout_ms * INT64_C(1000000) };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_fork(struct fdemu_proc *p, struct fdemu_proc **child)
+{
+  struct fdemu_req r = { CALL(FORK) };
+  int pid = (int)fdemu_call(p, &r);
+
+  *child = pid < 0 ? NULL : r.out;
+  return pid;
+}
+
+int fdemu_exec(struct fdemu_proc *p)
+{
+  struct fdemu_req r = { CALL(EXEC) };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_wait(struct fdemu_proc *p, int *status)
+{
+  int raw = 0;
+  struct fdemu_req r = { CALL(WAIT), BUF(&raw, sizeof raw) };
+  int pid = (int)fdemu_call(p, &r);
+
+  if (status != NULL)
+    *status = raw >> 8;
+  return pid;
+}

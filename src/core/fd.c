@@ -1,0 +1,216 @@
+/* fd.c - descriptors: installing, duplicating, closing, and their flags */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/ioctl.h>
+
+#include "core/kernel.h"
+
+/* Flags that F_SETFL changes; the rest it ignores. */
+#define SETTABLE (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
+
+struct fdemu_file *fdemu_file_at(const struct fdemu_proc *p, int fd)
+{
+  return fd >= 0 && fd < p->table.cap ? p->table.file[fd] : NULL;
+}
+
+int fdemu_next_fd(const struct fdemu_proc *p, int fd)
+{
+  return fde_table_next(&p->table, fd < 0 ? 0 : fd);
+}
+
+int fdemu_reserve(struct fdemu_proc *p, int *fds, int n)
+{
+  for (int i = 0; i < n; i++) {
+    fds[i] = fde_table_reserve(p, 0);
+    if (fds[i] < 0) {
+      int error = fds[i] == -EINVAL ? -EMFILE : fds[i]; /* a limit of 0 */
+      fdemu_unreserve(p, fds, i);
+      return error;
+    }
+  }
+  return 0;
+}
+
+void fdemu_fill(struct fdemu_proc *p, int fd, struct fdemu_file *f,
+                bool cloexec)
+{
+  p->table.file[fd] = f;
+  fde_set_cloexec(&p->table, fd, cloexec);
+}
+
+void fdemu_unreserve(struct fdemu_proc *p, const int *fds, int n)
+{
+  for (int i = 0; i < n; i++)
+    if (fde_reserved(&p->table, fds[i]))
+      fde_table_remove(&p->table, fds[i]);
+}
+
+int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
+                  bool cloexec)
+{
+  int fd = fde_table_reserve(p, min);
+
+  if (fd >= 0)
+    fdemu_fill(p, fd, f, cloexec);
+  return fd;
+}
+
+/* ---- closing ---------------------------------------------------------- */
+
+/* Take a descriptor away where nobody waits for an answer. */
+void fde_drop(struct fdemu_proc *p, int fd)
+{
+  struct fdemu_file *f = fde_table_remove(&p->table, fd);
+
+  if (f == NULL)
+    return;
+  if (f->ops->flush != NULL)
+    f->ops->flush(f, NULL);
+  fdemu_file_put(f);
+}
+
+/* The descriptor goes first, and whatever flush says, it is gone. */
+int64_t fde_close(struct fdemu_file *f, struct fdemu_req *r)
+{
+  if (!r->retry) {
+    fde_table_remove(&r->proc->table, r->fd);
+    fdemu_file_put(f); /* the request has a reference of its own */
+  }
+  return FDEMU_NEXT;
+}
+
+int64_t fde_close_range(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct fdemu_proc *p = r->proc;
+  unsigned first = (unsigned)r->fd, last = (unsigned)r->arg;
+  int fd;
+
+  (void)f;
+  if (r->cmd & ~(unsigned long)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) ||
+      first > last)
+    return -EINVAL;
+  if (first > INT32_MAX)
+    return 0;
+  for (fd = (int)first; (fd = fde_table_next(&p->table, fd)) >= 0; fd++) {
+    if ((unsigned)fd > last)
+      break;
+    if (r->cmd & CLOSE_RANGE_CLOEXEC)
+      fde_set_cloexec(&p->table, fd, true);
+    else
+      fde_drop(p, fd);
+  }
+  return 0;
+}
+
+/* ---- duplicating ------------------------------------------------------ */
+
+static int64_t dup_from(struct fdemu_file *f, struct fdemu_proc *p, int min,
+                        bool cloexec)
+{
+  int fd = fdemu_install(p, f, min, cloexec);
+
+  if (fd >= 0)
+    fdemu_file_get(f);
+  return fd;
+}
+
+int64_t fde_dup(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int64_t fd = dup_from(f, r->proc, 0, false);
+
+  return fd == -EINVAL ? -EMFILE : fd; /* a limit of 0 */
+}
+
+/* As do_dup2() of Linux: EBUSY for a number that open() is about to fill. */
+static int64_t dup_onto(struct fdemu_file *f, struct fdemu_req *r, int fd,
+                        bool cloexec)
+{
+  struct fdemu_proc *p = r->proc;
+  struct fdemu_file *old = fdemu_file_at(p, fd);
+
+  if (fde_reserved(&p->table, fd))
+    return -EBUSY;
+  if (fde_table_claim(p, fd) < 0)
+    return -ENOMEM;
+  fdemu_file_get(f);
+  fdemu_fill(p, fd, f, cloexec);
+  if (old != NULL) {
+    if (old->ops->flush != NULL)
+      old->ops->flush(old, NULL);
+    fdemu_file_put(old);
+  }
+  return fd;
+}
+
+static bool in_range(const struct fdemu_proc *p, int64_t fd)
+{
+  return fd >= 0 && fd < p->soft;
+}
+
+int64_t fde_dup2(struct fdemu_file *f, struct fdemu_req *r)
+{
+  if (r->arg == r->fd)
+    return r->fd;
+  if (!in_range(r->proc, r->arg))
+    return -EBADF;
+  return dup_onto(f, r, (int)r->arg, false);
+}
+
+int64_t fde_dup3(struct fdemu_file *f, struct fdemu_req *r)
+{
+  if (r->cmd & ~(unsigned long)O_CLOEXEC || r->arg == r->fd)
+    return -EINVAL;
+  if (!in_range(r->proc, r->arg))
+    return -EBADF;
+  f = fdemu_file_at(r->proc, r->fd);
+  if (f == NULL)
+    return -EBADF;
+  return dup_onto(f, r, (int)r->arg, (r->cmd & O_CLOEXEC) != 0);
+}
+
+/* ---- flags ------------------------------------------------------------ */
+
+static void set_flags(struct fdemu_file *f, int mask, int64_t flags)
+{
+  f->flags = (f->flags & ~mask) | ((int)flags & mask);
+}
+
+int64_t fde_fcntl(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct fde_table *t = &r->proc->table;
+
+  switch (r->cmd) {
+  case F_DUPFD: return dup_from(f, r->proc, (int)r->arg, false);
+  case F_DUPFD_CLOEXEC: return dup_from(f, r->proc, (int)r->arg, true);
+  case F_GETFD: return fde_get_cloexec(t, r->fd) ? FD_CLOEXEC : 0;
+  case F_SETFD:
+    fde_set_cloexec(t, r->fd, (r->arg & FD_CLOEXEC) != 0);
+    return 0;
+  case F_GETFL: return f->flags;
+  case F_SETFL: set_flags(f, SETTABLE, r->arg); return 0;
+  default: return FDEMU_NEXT;
+  }
+}
+
+static int64_t ioctl_flag(struct fdemu_file *f, struct fdemu_req *r, int flag)
+{
+  int on, error = fdemu_arg_load(r, 0, &on, sizeof on);
+
+  if (error == 0)
+    set_flags(f, flag, on ? flag : 0);
+  return error;
+}
+
+int64_t fde_ioctl(struct fdemu_file *f, struct fdemu_req *r)
+{
+  switch (r->cmd) {
+  case FIOCLEX:
+  case FIONCLEX:
+    if (r->on == NULL)
+      fde_set_cloexec(&r->proc->table, r->fd, r->cmd == FIOCLEX);
+    return 0;
+  case FIONBIO: return ioctl_flag(f, r, O_NONBLOCK);
+  default: return FDEMU_NEXT;
+  }
+}

@@ -1,0 +1,80 @@
+/* file.c - inodes and open file descriptions, and who holds them */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+
+#include "core/kernel.h"
+
+void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
+                      const struct fdemu_ops *ops, mode_t mode,
+                      void (*free)(struct fdemu_inode *i))
+{
+  i->kernel = k;
+  i->ops = ops;
+  i->size = 0;
+  i->mode = mode;
+  i->rdev = 0;
+  i->open = NULL;
+  i->free = free;
+  i->refs = 1;
+  i->nlink = 1;
+  i->ino = ++k->last_ino;
+  fdemu_waitq_init(&i->wq);
+}
+
+void fdemu_inode_get(struct fdemu_inode *i)
+{
+  i->refs++;
+}
+
+void fdemu_inode_put(struct fdemu_inode *i)
+{
+  if (--i->refs == 0)
+    i->free(i);
+}
+
+struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
+                                  const struct fdemu_ops *ops, int flags,
+                                  void *data)
+{
+  struct fdemu_file *f = fdemu_alloc(i->kernel, sizeof *f);
+
+  if (f == NULL)
+    return NULL;
+  *f = (struct fdemu_file){
+    .ops = ops,
+    .inode = i,
+    .id = ++i->kernel->last_file,
+    .flags = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC),
+    .mode = ops->mode,
+    .data = data,
+    .refs = 1,
+  };
+  fdemu_inode_get(i);
+  return f;
+}
+
+void fdemu_file_get(struct fdemu_file *f)
+{
+  f->refs++;
+}
+
+/* Nobody is parked here: a request in flight holds a reference. */
+void fdemu_file_put(struct fdemu_file *f)
+{
+  struct fdemu_inode *i = f->inode;
+
+  if (--f->refs > 0)
+    return;
+  if (f->ops->release != NULL && f->ops->release(f) == FDEMU_PENDING)
+    return;
+  fdemu_free(i->kernel, f);
+  fdemu_inode_put(i);
+}
+
+int fdemu_ready(struct fdemu_file *f)
+{
+  return f->ops->poll != NULL
+             ? f->ops->poll(f)
+             : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+}

@@ -1,0 +1,249 @@
+/* io.c - bytes: moving them, counting them, and where the next ones go */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/kernel.h"
+
+#define FDE_DEV 0x1c /* st_dev of everything */
+
+/* ---- before and after ------------------------------------------------- */
+
+/* Sets r->len as import_iovec() of Linux does: -EINVAL, and a cut at the most
+ * that one call moves. */
+static int64_t total_length(struct fdemu_req *r)
+{
+  uint64_t total = r->buf.iov_len;
+
+  if (r->call->flags & FDEMU_CALL_VEC) {
+    if (r->iovcnt < 0 || r->iovcnt > FDE_IOV_MAX)
+      return -EINVAL;
+    total = 0;
+    for (int i = 0; i < r->iovcnt; i++) {
+      if (r->iov[i].iov_len > SSIZE_MAX)
+        return -EINVAL;
+      total += r->iov[i].iov_len;
+      if (total > FDE_MAX_RW)
+        total = FDE_MAX_RW;
+    }
+  }
+  r->len = total < FDE_MAX_RW ? (size_t)total : FDE_MAX_RW;
+  r->asked = r->len;
+  return 0;
+}
+
+/* Short counts: a property of the kind, drawn here and nowhere else. */
+static void draw_length(struct fdemu_req *r)
+{
+  struct fdemu_kernel *k = r->proc->kernel;
+
+  if (k->short_below == 0 || r->len < 2 || r->quiet ||
+      !(r->file->mode & FDEMU_MODE_SHORT))
+    return;
+  if (fdemu_random(k) >> 32 < k->short_below)
+    r->len = 1 + (size_t)(fdemu_random(k) % (r->len - 1));
+}
+
+/* What Linux checks before it asks the file, in its order. */
+int64_t fde_io_begin(struct fdemu_req *r)
+{
+  struct fdemu_file *f = r->file;
+  unsigned flags = r->call->flags;
+  int unwanted = flags & FDEMU_CALL_READ ? O_WRONLY : O_RDONLY;
+  int mode = f->flags & O_ACCMODE;
+  int64_t error;
+
+  if (flags & FDEMU_CALL_AT && !(f->mode & (FDEMU_MODE_SEEK | FDEMU_MODE_PREAD)))
+    return -ESPIPE;
+  if (mode == unwanted || mode == O_ACCMODE)
+    return -EBADF;
+  error = total_length(r);
+  if (error < 0)
+    return error;
+  if (!(flags & FDEMU_CALL_AT))
+    r->offset = f->mode & FDEMU_MODE_SEEK ? f->pos : 0;
+  if (flags & FDEMU_CALL_WRITE && f->flags & O_APPEND &&
+      S_ISREG(f->inode->mode))
+    r->offset = f->inode->size;
+  draw_length(r);
+  return 0;
+}
+
+/* What was moved is the result, even if the rest of the call failed. */
+int64_t fde_io_end(struct fdemu_req *r, int64_t result)
+{
+  struct fdemu_file *f = r->file;
+
+  if (result < 0 && r->done > 0)
+    result = (int64_t)r->done;
+  if (result > 0 && f->mode & FDEMU_MODE_SEEK &&
+      !(r->call->flags & FDEMU_CALL_AT))
+    f->pos = r->offset + result;
+  return result;
+}
+
+/* ---- the caller's memory ---------------------------------------------- */
+
+static int mem_store(const struct fdemu_req *r, void *addr, const void *src,
+                     size_t n)
+{
+  if (r->mem != NULL)
+    return r->mem->store(r->mem, addr, src, n);
+  if (src != NULL)
+    memcpy(addr, src, n);
+  else
+    memset(addr, 0, n);
+  return 0;
+}
+
+static int mem_load(const struct fdemu_req *r, void *dst, const void *addr,
+                    size_t n)
+{
+  if (r->mem != NULL)
+    return r->mem->load(r->mem, dst, addr, n);
+  memcpy(dst, addr, n);
+  return 0;
+}
+
+/* One piece of the caller's memory at the cursor: at most n bytes. */
+static char *piece(const struct fdemu_req *r, int *pos, size_t *off, size_t *n)
+{
+  const struct iovec *v;
+
+  if (!(r->call->flags & FDEMU_CALL_VEC)) {
+    char *base = (char *)r->buf.iov_base + *off;
+    *off += *n;
+    return base;
+  }
+  while (*off == r->iov[*pos].iov_len) {
+    ++*pos;
+    *off = 0;
+  }
+  v = &r->iov[*pos];
+  if (*n > v->iov_len - *off)
+    *n = v->iov_len - *off;
+  *off += *n;
+  return (char *)v->iov_base + *off - *n;
+}
+
+static int copy(struct fdemu_req *r, void *dst, const void *src, size_t n)
+{
+  int pos = r->iovpos;
+  size_t off = r->iovoff, done = 0;
+
+  while (done < n) {
+    size_t m = n - done;
+    char *addr = piece(r, &pos, &off, &m);
+    int error = dst != NULL ? mem_load(r, (char *)dst + done, addr, m)
+                            : mem_store(r, addr,
+                                        src != NULL ? (const char *)src + done
+                                                    : NULL,
+                                        m);
+    if (error < 0)
+      return error;
+    done += m;
+  }
+  r->iovpos = pos;
+  r->iovoff = off;
+  r->done += n;
+  return 0;
+}
+
+int fdemu_copy_out(struct fdemu_req *r, const void *src, size_t n)
+{
+  return copy(r, NULL, src, n);
+}
+
+int fdemu_copy_in(struct fdemu_req *r, void *dst, size_t n)
+{
+  return copy(r, dst, NULL, n);
+}
+
+int fdemu_copy_zeros(struct fdemu_req *r, size_t n)
+{
+  return copy(r, NULL, NULL, n);
+}
+
+void fdemu_rewind(struct fdemu_req *r, size_t done)
+{
+  r->done = done;
+  r->iovpos = 0;
+  r->iovoff = done;
+  if (r->call->flags & FDEMU_CALL_VEC)
+    while (r->iovoff > 0 && r->iovoff >= r->iov[r->iovpos].iov_len)
+      r->iovoff -= r->iov[r->iovpos++].iov_len;
+}
+
+static bool in_block(const struct fdemu_req *r, size_t offset, size_t n)
+{
+  return offset <= r->buf.iov_len && n <= r->buf.iov_len - offset;
+}
+
+int fdemu_arg_load(struct fdemu_req *r, size_t offset, void *dst, size_t n)
+{
+  if (!in_block(r, offset, n))
+    return -EFAULT;
+  return mem_load(r, dst, (const char *)r->buf.iov_base + offset, n);
+}
+
+int fdemu_arg_store(struct fdemu_req *r, size_t offset, const void *src,
+                    size_t n)
+{
+  int error;
+
+  if (!in_block(r, offset, n))
+    return -EFAULT;
+  error = mem_store(r, (char *)r->buf.iov_base + offset, src, n);
+  if (error == 0 && offset + n > r->done)
+    r->done = offset + n; /* how much of the block is an answer */
+  return error;
+}
+
+/* ---- positions -------------------------------------------------------- */
+
+/* lseek(2) of a description whose position the core keeps. */
+int64_t fde_lseek(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int64_t base;
+
+  if (!(f->mode & FDEMU_MODE_SEEK))
+    return -ESPIPE;
+  switch (r->cmd) {
+  case SEEK_SET: base = 0; break;
+  case SEEK_CUR: base = f->pos; break;
+  case SEEK_END: base = f->inode->size; break;
+  default: return -EINVAL;
+  }
+  if (r->offset > 0 && base > INT64_MAX - r->offset)
+    return -EOVERFLOW;
+  if (base + r->offset < 0)
+    return -EINVAL;
+  f->pos = base + r->offset;
+  return f->pos;
+}
+
+void fdemu_fill_stat(const struct fdemu_file *f, struct stat *st)
+{
+  const struct fdemu_inode *i = f->inode;
+
+  memset(st, 0, sizeof *st);
+  st->st_dev = FDE_DEV;
+  st->st_ino = i->ino;
+  st->st_mode = i->mode;
+  st->st_nlink = (nlink_t)i->nlink;
+  st->st_rdev = i->rdev;
+  st->st_size = i->size;
+  st->st_blksize = 4096;
+  st->st_blocks = (i->size + 511) / 512;
+}
+
+int64_t fde_stat(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct stat st;
+
+  fdemu_fill_stat(f, &st);
+  return fdemu_arg_store(r, 0, &st, sizeof st);
+}

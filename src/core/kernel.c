@@ -1,0 +1,204 @@
+/* kernel.c - the kernel object: run queue, clock, chance, memory */
+#include "core/kernel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *default_alloc(void *ud, void *ptr, size_t size)
+{
+  (void)ud;
+  if (size > 0)
+    return realloc(ptr, size);
+  free(ptr);
+  return NULL;
+}
+
+static uint64_t probability(double p)
+{
+  if (!(p > 0))
+    return 0;
+  return p < 1 ? (uint64_t)(p * 4294967296.0) : UINT64_C(4294967296);
+}
+
+static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
+{
+  fdemu_list_init(&k->procs);
+  fdemu_list_init(&k->runq);
+  fdemu_list_init(&k->finished);
+  fdemu_list_init(&k->sources);
+  k->rng = c->seed;
+  k->nofile = c->nofile > 0 ? c->nofile : 1024;
+  k->short_below = probability(c->short_counts);
+  k->random_order = c->random_order;
+}
+
+struct fdemu_kernel *fdemu_kernel_new(const struct fdemu_config *config)
+{
+  static const struct fdemu_config defaults;
+  const struct fdemu_config *c = config != NULL ? config : &defaults;
+  void *(*alloc)(void *, void *, size_t) =
+      c->alloc != NULL ? c->alloc : default_alloc;
+  struct fdemu_kernel *k = alloc(c->alloc_ud, NULL, sizeof *k);
+
+  if (k == NULL)
+    return NULL;
+  memset(k, 0, sizeof *k);
+  k->alloc = alloc;
+  k->alloc_ud = c->alloc_ud;
+  kernel_init(k, c);
+  k->self = fdemu_proc_new(k);
+  if (k->self == NULL) {
+    alloc(c->alloc_ud, k, 0);
+    return NULL;
+  }
+  k->self->pid = k->last_pid = 0;
+  return k;
+}
+
+struct fdemu_proc *fdemu_kernel_self(struct fdemu_kernel *k)
+{
+  return k->self;
+}
+
+static struct fdemu_proc *first_alive(const struct fdemu_kernel *k)
+{
+  struct fdemu_list *n;
+
+  for (n = k->procs.next; n != &k->procs; n = n->next) {
+    struct fdemu_proc *p = fdemu_entry(n, struct fdemu_proc, link);
+    if (p->alive)
+      return p;
+  }
+  return NULL;
+}
+
+void fdemu_kernel_free(struct fdemu_kernel *k)
+{
+  struct fdemu_proc *p;
+
+  while ((p = first_alive(k)) != NULL)
+    fdemu_exit(p, 0);
+  fdemu_run(k); /* the owners of what was in flight hear of it */
+  fde_names_free(k);
+  while (!fdemu_list_empty(&k->procs)) {
+    p = fdemu_entry(k->procs.next, struct fdemu_proc, link);
+    fdemu_list_remove(&p->link);
+    fdemu_free(k, p);
+  }
+  k->alloc(k->alloc_ud, k, 0);
+}
+
+void *fdemu_realloc(struct fdemu_kernel *k, void *ptr, size_t size)
+{
+  return k->alloc(k->alloc_ud, ptr, size);
+}
+
+void *fdemu_alloc(struct fdemu_kernel *k, size_t size)
+{
+  return k->alloc(k->alloc_ud, NULL, size > 0 ? size : 1);
+}
+
+void fdemu_free(struct fdemu_kernel *k, void *ptr)
+{
+  if (ptr != NULL)
+    k->alloc(k->alloc_ud, ptr, 0);
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014): one word of state, any seed will do. */
+uint64_t fdemu_random(struct fdemu_kernel *k)
+{
+  uint64_t z = (k->rng += 0x9e3779b97f4a7c15u);
+
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+int64_t fdemu_now(const struct fdemu_kernel *k)
+{
+  return k->now;
+}
+
+void fdemu_set_now(struct fdemu_kernel *k, int64_t when)
+{
+  if (when > k->now)
+    k->now = when;
+}
+
+/* In random order this walks the queue; whoever asks for it pays for it. */
+static struct fdemu_req *next_runnable(struct fdemu_kernel *k)
+{
+  struct fdemu_list *n = k->runq.next;
+  size_t count = 0;
+
+  if (k->random_order && n->next != &k->runq) {
+    for (; n != &k->runq; n = n->next)
+      count++;
+    n = k->runq.next;
+    for (count = fdemu_random(k) % count; count > 0; count--)
+      n = n->next;
+  }
+  return fdemu_entry(n, struct fdemu_req, link);
+}
+
+size_t fdemu_run(struct fdemu_kernel *k)
+{
+  struct fdemu_req *r;
+
+  for (;;) {
+    if (!fdemu_list_empty(&k->runq)) {
+      r = next_runnable(k);
+      fdemu_list_remove(&r->link);
+      fde_attempt(r);
+    } else if (!fdemu_list_empty(&k->finished)) {
+      r = fdemu_entry(k->finished.next, struct fdemu_req, link);
+      fdemu_abandon(r); /* from here on it is its owner's */
+      if (r->complete != NULL)
+        r->complete(r);
+    } else {
+      return k->pending;
+    }
+  }
+}
+
+static bool sources_wait(struct fdemu_kernel *k, bool block)
+{
+  if (fdemu_list_empty(&k->sources))
+    return false;
+  return fdemu_entry(k->sources.next, struct fdemu_source, link)
+      ->wait(&k->sources, block);
+}
+
+bool fdemu_tick(struct fdemu_kernel *k, int64_t limit)
+{
+  const struct fdemu_timer *t = fde_timer_first(k);
+
+  fde_trace_flush(k);
+  if (sources_wait(k, false) && !fdemu_list_empty(&k->runq))
+    return true;
+  if (t != NULL && t->when <= limit) {
+    fdemu_set_now(k, t->when);
+    fde_timer_fire(k);
+    return true;
+  }
+  return t == NULL && limit == INT64_MAX && sources_wait(k, true);
+}
+
+void fdemu_source_add(struct fdemu_kernel *k, struct fdemu_source *s)
+{
+  fdemu_list_append(&k->sources, &s->link);
+}
+
+void fdemu_source_remove(struct fdemu_source *s)
+{
+  fdemu_list_remove(&s->link);
+}
+
+void fdemu_set_trace(struct fdemu_kernel *k,
+                     void (*fn)(void *ud, const struct fdemu_event *e),
+                     void *ud)
+{
+  k->unfinished = NULL;
+  k->trace = fn;
+  k->trace_ud = ud;
+}

@@ -1,0 +1,132 @@
+/* kernel.h - the state of the emulator, on one page; private to core */
+#ifndef FDE_KERNEL_H
+#define FDE_KERNEL_H
+
+#include "fdemu_driver.h"
+
+#define FDE_MAX_RW 0x7ffff000u /* Linux's MAX_RW_COUNT */
+#define FDE_IOV_MAX 1024
+#define FDE_NR_OPEN 1048576 /* Linux's sysctl fs.nr_open: highest limit */
+
+/* The life of a request. */
+enum fde_state {
+  FDE_IDLE,    /* not submitted, or answered and forgotten */
+  FDE_RUNNING, /* in a method */
+  FDE_PARKED,  /* in a wait queue */
+  FDE_QUEUED,  /* woken: in k->runq */
+  FDE_KEPT,    /* a driver has it */
+  FDE_FINISHED /* answered; complete() not yet called: in k->finished */
+};
+
+struct fde_name {
+  struct fde_name *next;
+  struct fdemu_inode *inode;
+  char path[];
+};
+
+struct fdemu_kernel {
+  void *(*alloc)(void *ud, void *ptr, size_t size);
+  void *alloc_ud;
+  struct fdemu_list procs;    /* by pid */
+  struct fdemu_proc *self;
+  struct fdemu_list runq;     /* requests worth another attempt */
+  struct fdemu_list finished; /* requests to hand back */
+  struct fdemu_list sources;
+  struct fdemu_timer *timers; /* pairing heap */
+  struct fde_name **names;    /* hash table */
+  size_t nnames, namecap;
+  size_t pending; /* requests not yet handed back */
+  uint64_t timer_seq, last_ino, last_file;
+  int64_t now; /* ns */
+  uint64_t rng;
+  uint64_t short_below; /* draw below this of 2^32: a short count */
+  int last_pid;
+  int nofile;
+  bool random_order;
+  void (*trace)(void *ud, const struct fdemu_event *e);
+  void *trace_ud;
+  struct fdemu_req *unfinished; /* waits, and the trace does not say so yet */
+};
+
+/*
+ * A descriptor table. used[0] has a bit per descriptor, used[n + 1] a bit per
+ * word of used[n] that is full; so the lowest free one is found in as many
+ * steps as there are levels. A reserved descriptor is used and has no file.
+ */
+#define FDE_LEVELS 4
+struct fde_table {
+  struct fdemu_file **file;
+  uint64_t *used[FDE_LEVELS];
+  uint64_t *cloexec;
+  int cap; /* 0 or a power of two >= 64 */
+};
+
+struct fdemu_proc {
+  struct fdemu_kernel *kernel;
+  struct fdemu_list link; /* in kernel->procs */
+  struct fdemu_list reqs; /* pending */
+  struct fdemu_list children, zombies, sibling;
+  struct fdemu_proc *parent; /* NULL: the kernel's own */
+  struct fdemu_waitq exits;  /* who waits for children */
+  struct fde_table table;
+  int refs; /* holders, and one until it has been waited for */
+  int pid;
+  int status;
+  int soft, hard; /* RLIMIT_NOFILE */
+  bool alive;
+};
+
+/* req.c */
+void fde_attempt(struct fdemu_req *r);
+void fde_finish_later(struct fdemu_req *r, int64_t result);
+void fde_requeue(struct fdemu_req *r);
+void fde_unpark(struct fdemu_req *r);
+void fde_trace_flush(struct fdemu_kernel *k);
+void fde_trace(struct fdemu_req *r, enum fdemu_phase phase);
+
+/* io.c */
+int64_t fde_io_begin(struct fdemu_req *r);
+int64_t fde_io_end(struct fdemu_req *r, int64_t result);
+fdemu_method fde_lseek;
+fdemu_method fde_stat;
+
+/* fd.c, table.c */
+fdemu_method fde_close, fde_close_range, fde_dup, fde_dup2, fde_dup3;
+fdemu_method fde_fcntl, fde_ioctl;
+int fde_table_reserve(struct fdemu_proc *p, int min);
+void fde_table_free(struct fdemu_kernel *k, struct fde_table *t);
+int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
+                   const struct fde_table *from);
+int fde_table_claim(struct fdemu_proc *p, int fd);
+struct fdemu_file *fde_table_remove(struct fde_table *t, int fd);
+int fde_table_next(const struct fde_table *t, int fd);
+bool fde_reserved(const struct fde_table *t, int fd);
+void fde_set_cloexec(struct fde_table *t, int fd, bool on);
+bool fde_get_cloexec(const struct fde_table *t, int fd);
+void fde_drop(struct fdemu_proc *p, int fd);
+
+/* name.c */
+fdemu_method fde_open;
+int64_t fde_open_end(struct fdemu_req *r, int64_t result);
+void fde_names_free(struct fdemu_kernel *k);
+
+/* poll.c */
+fdemu_method fde_poll;
+int fde_poll_park(struct fdemu_req *r);
+void fde_poll_unpark(struct fdemu_req *r);
+int64_t fde_poll_end(struct fdemu_req *r, int64_t result);
+
+/* proc.c */
+fdemu_method fde_wait, fde_fork, fde_exec, fde_sleep;
+int fde_wait_park(struct fdemu_req *r);
+
+/* timer.c */
+struct fdemu_timer *fde_timer_first(const struct fdemu_kernel *k);
+void fde_timer_fire(struct fdemu_kernel *k);
+
+/* wait.c */
+void fde_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w);
+void fde_unwatch(struct fdemu_waiter *w);
+void fde_chain(struct fdemu_req *r, struct fdemu_inode *i);
+
+#endif

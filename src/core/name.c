@@ -1,0 +1,147 @@
+/* name.c - names: which inode open(2) finds under which path */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "core/kernel.h"
+
+/* open() of a 64-bit program sets it, whatever libc's O_LARGEFILE is. */
+#define LARGEFILE 0100000
+
+/* FNV-1a */
+static size_t hash(const char *s)
+{
+  uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+  while (*s != '\0')
+    h = (h ^ (unsigned char)*s++) * UINT64_C(0x100000001b3);
+  return (size_t)h;
+}
+
+/* Where the pointer to path's entry is, or would be. */
+static struct fde_name **find(struct fdemu_kernel *k, const char *path)
+{
+  struct fde_name **n = &k->names[hash(path) % k->namecap];
+
+  while (*n != NULL && strcmp((*n)->path, path) != 0)
+    n = &(*n)->next;
+  return n;
+}
+
+static int rehash(struct fdemu_kernel *k, size_t cap)
+{
+  struct fde_name **old = k->names, **names;
+  size_t oldcap = k->namecap;
+
+  names = fdemu_alloc(k, cap * sizeof *names);
+  if (names == NULL)
+    return -ENOMEM;
+  memset(names, 0, cap * sizeof *names);
+  k->names = names;
+  k->namecap = cap;
+  for (size_t i = 0; i < oldcap; i++)
+    for (struct fde_name *n = old[i], *next; n != NULL; n = next) {
+      struct fde_name **where = find(k, n->path);
+      next = n->next;
+      n->next = *where;
+      *where = n;
+    }
+  fdemu_free(k, old);
+  return 0;
+}
+
+int fdemu_name(struct fdemu_kernel *k, const char *path, struct fdemu_inode *i)
+{
+  size_t size = strlen(path) + 1;
+  struct fde_name *n, **where;
+
+  if (k->nnames >= k->namecap &&
+      rehash(k, k->namecap > 0 ? 2 * k->namecap : 16) < 0)
+    return -ENOMEM;
+  where = find(k, path);
+  if (*where == NULL) {
+    n = fdemu_alloc(k, sizeof *n + size);
+    if (n == NULL)
+      return -ENOMEM;
+    n->next = NULL;
+    n->inode = NULL;
+    memcpy(n->path, path, size);
+    *where = n;
+    k->nnames++;
+  }
+  fdemu_inode_get(i);
+  if ((*where)->inode != NULL)
+    fdemu_inode_put((*where)->inode);
+  (*where)->inode = i;
+  return 0;
+}
+
+void fde_names_free(struct fdemu_kernel *k)
+{
+  for (size_t i = 0; i < k->namecap; i++)
+    for (struct fde_name *n = k->names[i], *next; n != NULL; n = next) {
+      next = n->next;
+      fdemu_inode_put(n->inode);
+      fdemu_free(k, n);
+    }
+  fdemu_free(k, k->names);
+}
+
+/* ---- open(2) ---------------------------------------------------------- */
+
+static int64_t open_inode(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  if (i->open != NULL)
+    return i->open(i, r);
+  return fdemu_opened(r, fdemu_file_new(i, i->ops, (int)r->cmd, NULL));
+}
+
+int64_t fdemu_opened(struct fdemu_req *r, struct fdemu_file *f)
+{
+  r->out = f;
+  return f != NULL ? 0 : -ENOMEM;
+}
+
+/* The descriptor is reserved before the path is looked at, as in Linux: EMFILE
+ * comes before ENOENT. r->fd is where it goes. */
+int64_t fde_open(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct fdemu_kernel *k = r->proc->kernel;
+  struct fde_name *n = NULL;
+  int64_t error;
+
+  (void)f;
+  r->fd = -1;
+  if (r->path[0] == '\0')
+    return -ENOENT;
+  error = fdemu_reserve(r->proc, &r->fd, 1);
+  if (error < 0)
+    return error;
+  if (k->namecap > 0)
+    n = *find(k, r->path);
+  if (n == NULL)
+    return -ENOENT;
+  if ((r->cmd & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+    return -EEXIST;
+  if (r->cmd & O_DIRECTORY)
+    return -ENOTDIR;
+  r->cmd |= LARGEFILE;
+  return open_inode(n->inode, r);
+}
+
+/* Fill or give back the descriptor. */
+int64_t fde_open_end(struct fdemu_req *r, int64_t result)
+{
+  struct fdemu_file *f = r->out;
+
+  r->out = NULL;
+  if (result >= 0 && f != NULL) {
+    fdemu_fill(r->proc, r->fd, f, (r->cmd & O_CLOEXEC) != 0);
+    return r->fd;
+  }
+  if (f != NULL)
+    fdemu_file_put(f);
+  if (r->fd >= 0)
+    fdemu_unreserve(r->proc, &r->fd, 1);
+  return result;
+}

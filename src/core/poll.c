@@ -1,0 +1,124 @@
+/* poll.c - poll(2): waiting for several files at once */
+#include <errno.h>
+#include <poll.h>
+
+#include "core/kernel.h"
+
+#define ALWAYS (POLLERR | POLLHUP | POLLNVAL)
+
+/* One of the files that a parked poll() waits for. */
+struct entry {
+  struct fdemu_waiter waiter;
+  struct fdemu_req *req;
+  struct fdemu_file *file; /* a reference */
+};
+
+/* r->out of a parked poll(): its entries. */
+struct entries {
+  size_t n;
+  struct entry entry[];
+};
+
+static size_t count(const struct fdemu_req *r)
+{
+  return r->buf.iov_len / sizeof(struct pollfd);
+}
+
+/* revents of one entry, stored. 1 if there are any, 0, or -errno. */
+static int examine(struct fdemu_req *r, size_t i)
+{
+  size_t offset = i * sizeof(struct pollfd);
+  struct pollfd p;
+  int error = fdemu_arg_load(r, offset, &p, sizeof p);
+
+  if (error < 0)
+    return error;
+  p.revents = 0;
+  if (p.fd >= 0) {
+    struct fdemu_file *f = fdemu_file_at(r->proc, p.fd);
+    p.revents = POLLNVAL;
+    if (f != NULL) {
+      fdemu_file_get(f);
+      p.revents = (short)(fdemu_ready(f) & (p.events | ALWAYS));
+      fdemu_file_put(f);
+    }
+  }
+  error = fdemu_arg_store(r, offset, &p, sizeof p);
+  return error < 0 ? error : p.revents != 0;
+}
+
+int64_t fde_poll(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int64_t ready = 0;
+
+  (void)f;
+  if (count(r) > (size_t)r->proc->soft)
+    return -EINVAL;
+  for (size_t i = 0; i < count(r); i++) {
+    int n = examine(r, i);
+    if (n < 0)
+      return n;
+    ready += n;
+  }
+  return ready > 0 ? ready : -EAGAIN;
+}
+
+/* All entries stay in their queues until the request has its next turn: the
+ * queue that is being walked may hold several of them. */
+static void notify(struct fdemu_waiter *w, int events)
+{
+  (void)events;
+  fde_requeue(fdemu_entry(w, struct entry, waiter)->req);
+}
+
+static void watch(struct fdemu_req *r, struct entry *e, size_t i)
+{
+  struct pollfd p = { .fd = -1 };
+
+  fdemu_arg_load(r, i * sizeof p, &p, sizeof p);
+  e->req = r;
+  e->file = fdemu_file_at(r->proc, p.fd);
+  fdemu_list_init(&e->waiter.link);
+  if (e->file == NULL)
+    return;
+  fdemu_file_get(e->file);
+  e->waiter.events = p.events | ALWAYS | POLLPRI; /* among the watchers */
+  e->waiter.notify = notify;
+  fde_watch(&e->file->inode->wq, &e->waiter);
+}
+
+int fde_poll_park(struct fdemu_req *r)
+{
+  size_t n = count(r);
+  struct entries *all = r->out;
+
+  if (all == NULL)
+    all = fdemu_alloc(r->proc->kernel, sizeof *all + n * sizeof *all->entry);
+  if (all == NULL)
+    return -ENOMEM;
+  all->n = n;
+  for (size_t i = 0; i < n; i++)
+    watch(r, &all->entry[i], i);
+  r->out = all;
+  return 0;
+}
+
+void fde_poll_unpark(struct fdemu_req *r)
+{
+  struct entries *all = r->out;
+
+  for (size_t i = 0; i < all->n; i++) {
+    struct entry *e = &all->entry[i];
+    fde_unwatch(&e->waiter);
+    if (e->file != NULL)
+      fdemu_file_put(e->file);
+  }
+  all->n = 0;
+}
+
+int64_t fde_poll_end(struct fdemu_req *r, int64_t result)
+{
+  fdemu_free(r->proc->kernel, r->out);
+  r->out = NULL;
+  return result;
+}

@@ -1,0 +1,196 @@
+/* proc.c - processes: fork, exec, exit, wait */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+#include "core/kernel.h"
+
+struct fdemu_kernel *fdemu_kernel_of(const struct fdemu_proc *p)
+{
+  return p->kernel;
+}
+
+int fdemu_getpid(const struct fdemu_proc *p)
+{
+  return p->pid;
+}
+
+bool fdemu_alive(const struct fdemu_proc *p)
+{
+  return p->alive;
+}
+
+struct fdemu_proc *fdemu_proc_new(struct fdemu_kernel *k)
+{
+  struct fdemu_proc *p = fdemu_alloc(k, sizeof *p);
+
+  if (p == NULL)
+    return NULL;
+  memset(p, 0, sizeof *p);
+  p->kernel = k;
+  p->pid = ++k->last_pid;
+  p->refs = 2; /* the caller's, and its life */
+  p->soft = p->hard = k->nofile;
+  p->alive = true;
+  fdemu_list_init(&p->reqs);
+  fdemu_list_init(&p->children);
+  fdemu_list_init(&p->zombies);
+  fdemu_list_init(&p->sibling);
+  fdemu_waitq_init(&p->exits);
+  fdemu_list_append(&k->procs, &p->link);
+  return p;
+}
+
+void fdemu_proc_put(struct fdemu_proc *p)
+{
+  if (--p->refs > 0)
+    return;
+  fdemu_list_remove(&p->link);
+  fdemu_free(p->kernel, p);
+}
+
+struct fdemu_proc *fdemu_next_proc(struct fdemu_kernel *k, int pid)
+{
+  struct fdemu_list *n;
+
+  for (n = k->procs.next; n != &k->procs; n = n->next) {
+    struct fdemu_proc *p = fdemu_entry(n, struct fdemu_proc, link);
+    if (p->alive && p->pid >= pid)
+      return p;
+  }
+  return NULL;
+}
+
+int64_t fde_fork(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct fdemu_proc *p = r->proc, *child = fdemu_proc_new(p->kernel);
+
+  (void)f;
+  if (child == NULL)
+    return -ENOMEM;
+  if (fde_table_copy(p->kernel, &child->table, &p->table) < 0) {
+    fdemu_exit(child, 0);
+    fdemu_proc_put(child);
+    return -ENOMEM;
+  }
+  child->soft = p->soft;
+  child->hard = p->hard;
+  child->parent = p;
+  fdemu_list_append(&p->children, &child->sibling);
+  r->out = child;
+  return child->pid;
+}
+
+int64_t fde_exec(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct fdemu_proc *p = r->proc;
+
+  (void)f;
+  for (int fd = 0; (fd = fde_table_next(&p->table, fd)) >= 0; fd++)
+    if (fde_get_cloexec(&p->table, fd))
+      fde_drop(p, fd);
+  return 0;
+}
+
+/* Its parent, if any, knows of the exit, or never will. */
+static void reap(struct fdemu_proc *p)
+{
+  fdemu_list_remove(&p->sibling);
+  p->parent = NULL;
+  fdemu_proc_put(p);
+}
+
+static void orphan(struct fdemu_proc *p)
+{
+  struct fdemu_proc *child;
+
+  while (!fdemu_list_empty(&p->zombies))
+    reap(fdemu_entry(p->zombies.next, struct fdemu_proc, sibling));
+  while (!fdemu_list_empty(&p->children)) {
+    child = fdemu_entry(p->children.next, struct fdemu_proc, sibling);
+    fdemu_list_remove(&child->sibling);
+    child->parent = NULL;
+  }
+}
+
+void fdemu_exit(struct fdemu_proc *p, int status)
+{
+  if (!p->alive)
+    return;
+  p->alive = false;
+  p->status = status & 0xff;
+  while (!fdemu_list_empty(&p->reqs))
+    fdemu_cancel(fdemu_entry(p->reqs.next, struct fdemu_req, mine), EINTR);
+  for (int fd = 0; (fd = fde_table_next(&p->table, fd)) >= 0; fd++)
+    fde_drop(p, fd);
+  fde_table_free(p->kernel, &p->table);
+  orphan(p);
+  if (p->parent == NULL) {
+    reap(p);
+    return;
+  }
+  fdemu_list_remove(&p->sibling);
+  fdemu_list_append(&p->parent->zombies, &p->sibling);
+  fdemu_wake(&p->parent->exits, POLLIN);
+}
+
+int64_t fde_wait(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct fdemu_proc *p = r->proc, *z;
+  int pid;
+
+  (void)f;
+  if (fdemu_list_empty(&p->zombies))
+    return fdemu_list_empty(&p->children) ? -ECHILD : -EAGAIN;
+  z = fdemu_entry(p->zombies.next, struct fdemu_proc, sibling);
+  if (r->buf.iov_base != NULL) {
+    int status = z->status << 8, error;
+    error = fdemu_arg_store(r, 0, &status, sizeof status);
+    if (error < 0)
+      return error;
+  }
+  pid = z->pid;
+  reap(z);
+  return pid;
+}
+
+static void notify_exit(struct fdemu_waiter *w, int events)
+{
+  (void)events;
+  fdemu_list_remove(&w->link);
+  fde_requeue(fdemu_entry(w, struct fdemu_req, waiter));
+}
+
+int fde_wait_park(struct fdemu_req *r)
+{
+  r->waiter.events = POLLIN;
+  r->waiter.notify = notify_exit;
+  fde_watch(&r->proc->exits, &r->waiter);
+  return 0;
+}
+
+/* Nothing ever happens to a sleeper but that its time is over. */
+int64_t fde_sleep(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  (void)r;
+  return -EAGAIN;
+}
+
+void fdemu_get_nofile(const struct fdemu_proc *p, int *soft, int *hard)
+{
+  *soft = p->soft;
+  *hard = p->hard;
+}
+
+int fdemu_set_nofile(struct fdemu_proc *p, int soft, int hard)
+{
+  if (soft < 0 || hard < 0 || soft > hard)
+    return -EINVAL;
+  if (hard > p->hard)
+    return -EPERM;
+  p->soft = soft;
+  p->hard = hard;
+  return 0;
+}

@@ -1,0 +1,407 @@
+/*
+ * req.c - the life of a request
+ *
+ *   submit -> attempt -> answered
+ *                 |  \-> parked -> woken, queued -> attempt -> ...
+ *                 \----> kept by the driver -> fdemu_complete()
+ *
+ * Every call passes through attempt() and finish(); so waiting, O_NONBLOCK,
+ * defaults, positions, short counts and tracing are each in one place.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+
+#include "core/kernel.h"
+
+#define SLOT(name) offsetof(struct fdemu_ops, name)
+#define FD FDEMU_CALL_FD
+#define RD (FDEMU_CALL_FD | FDEMU_CALL_READ)
+#define WR (FDEMU_CALL_FD | FDEMU_CALL_WRITE)
+#define AT FDEMU_CALL_AT
+#define VEC FDEMU_CALL_VEC
+
+/* The one place that knows what a call does when a slot is NULL. */
+const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
+  [FDEMU_READ] = { .name = "read", .args = "f|bs", .slot = SLOT(read),
+                   .missing = -EINVAL, .events = POLLIN, .flags = RD },
+  [FDEMU_WRITE] = { .name = "write", .args = "fbs", .slot = SLOT(write),
+                    .missing = -EINVAL, .events = POLLOUT, .flags = WR },
+  [FDEMU_PREAD] = { .name = "pread64", .args = "f|bso", .slot = SLOT(read),
+                    .missing = -EINVAL, .events = POLLIN, .flags = RD | AT },
+  [FDEMU_PWRITE] = { .name = "pwrite64", .args = "fbso", .slot = SLOT(write),
+                     .missing = -EINVAL, .events = POLLOUT, .flags = WR | AT },
+  [FDEMU_READV] = { .name = "readv", .args = "f|vn", .slot = SLOT(read),
+                    .missing = -EINVAL, .events = POLLIN, .flags = RD | VEC },
+  [FDEMU_WRITEV] = { .name = "writev", .args = "fvn", .slot = SLOT(write),
+                     .missing = -EINVAL, .events = POLLOUT,
+                     .flags = WR | VEC },
+  [FDEMU_PREADV] = { .name = "preadv", .args = "f|vno", .slot = SLOT(read),
+                     .missing = -EINVAL, .events = POLLIN,
+                     .flags = RD | VEC | AT },
+  [FDEMU_PWRITEV] = { .name = "pwritev", .args = "fvno", .slot = SLOT(write),
+                      .missing = -EINVAL, .events = POLLOUT,
+                      .flags = WR | VEC | AT },
+  [FDEMU_LSEEK] = { .name = "lseek", .args = "fow", .slot = SLOT(lseek),
+                    .other = fde_lseek, .flags = FD },
+  [FDEMU_OPEN] = { .name = "openat", .args = "apOm", .run = fde_open,
+                   .finish = fde_open_end },
+  [FDEMU_CLOSE] = { .name = "close", .args = "f", .slot = SLOT(flush),
+                    .run = fde_close, .flags = FD },
+  [FDEMU_CLOSE_RANGE] = { .name = "close_range", .args = "fdx",
+                          .run = fde_close_range },
+  [FDEMU_DUP] = { .name = "dup", .args = "f", .run = fde_dup, .flags = FD },
+  [FDEMU_DUP2] = { .name = "dup2", .args = "fd", .run = fde_dup2,
+                   .flags = FD },
+  [FDEMU_DUP3] = { .name = "dup3", .args = "fdO", .run = fde_dup3 },
+  [FDEMU_FCNTL] = { .name = "fcntl", .args = "fF", .slot = SLOT(fcntl),
+                    .run = fde_fcntl, .missing = -EINVAL, .flags = FD },
+  [FDEMU_IOCTL] = { .name = "ioctl", .args = "fi", .slot = SLOT(ioctl),
+                    .run = fde_ioctl, .missing = -ENOTTY, .events = POLLPRI,
+                    .flags = FD },
+  [FDEMU_FSTAT] = { .name = "fstat", .args = "f|S", .slot = SLOT(stat),
+                    .other = fde_stat, .flags = FD },
+  [FDEMU_POLL] = { .name = "poll", .args = "PnT", .run = fde_poll,
+                   .park = fde_poll_park, .unpark = fde_poll_unpark,
+                   .finish = fde_poll_end, .flags = FDEMU_CALL_TIMED },
+  [FDEMU_WAIT] = { .name = "wait4", .args = "-1|W", .run = fde_wait,
+                   .park = fde_wait_park },
+  [FDEMU_FORK] = { .name = "fork", .args = "", .run = fde_fork },
+  [FDEMU_EXEC] = { .name = "execve", .args = "", .run = fde_exec },
+  [FDEMU_SLEEP] = { .name = "sleep", .args = "", .run = fde_sleep,
+                    .flags = FDEMU_CALL_TIMED | FDEMU_CALL_QUIET },
+};
+
+/* ---- waiting ---------------------------------------------------------- */
+
+/* Woken: try again from fdemu_run(). Also for requests with waiters of their
+ * own, which stay where they are until then. */
+void fde_requeue(struct fdemu_req *r)
+{
+  if (r->state == FDE_PARKED) {
+    r->state = FDE_QUEUED;
+    fdemu_list_append(&r->proc->kernel->runq, &r->link);
+  }
+}
+
+static void notify_parked(struct fdemu_waiter *w, int events)
+{
+  (void)events;
+  fde_unwatch(w);
+  fde_requeue(fdemu_entry(w, struct fdemu_req, waiter));
+}
+
+static void notify_timeout(struct fdemu_timer *t)
+{
+  fde_finish_later(fdemu_entry(t, struct fdemu_req, timer), 0);
+}
+
+/* Whether r, which got -EAGAIN, waits for better times. */
+static bool may_wait(const struct fdemu_req *r)
+{
+  if (r->dontwait)
+    return false;
+  if (r->call->flags & FDEMU_CALL_TIMED)
+    return r->timeout != 0;
+  if (r->call->park != NULL)
+    return true;
+  return r->call->events != 0 && !(r->file->flags & O_NONBLOCK);
+}
+
+/* Pending requests are on their process's list, so that it can exit. */
+static void set_pending(struct fdemu_req *r, enum fde_state state)
+{
+  if (r->result != FDEMU_PENDING) {
+    r->result = FDEMU_PENDING;
+    r->proc->kernel->pending++;
+    fdemu_list_append(&r->proc->reqs, &r->mine);
+    fde_trace(r, FDEMU_PHASE_UNFINISHED);
+  }
+  r->state = (unsigned char)state;
+}
+
+static int park(struct fdemu_req *r)
+{
+  if (r->call->park != NULL) {
+    int error = r->call->park(r);
+    if (error < 0)
+      return error;
+  } else if (r->call->events != 0) {
+    r->waiter.events = r->call->events;
+    r->waiter.notify = notify_parked;
+    fde_watch(&r->file->inode->wq, &r->waiter);
+  }
+  if (r->call->flags & FDEMU_CALL_TIMED && r->timeout > 0 && !r->retry) {
+    int64_t now = r->proc->kernel->now;
+    r->timer.fire = notify_timeout;
+    fdemu_timer_set(
+        r->proc->kernel, &r->timer,
+        r->timeout > INT64_MAX - now ? INT64_MAX : now + r->timeout);
+  }
+  set_pending(r, FDE_PARKED);
+  return 0;
+}
+
+/* Leave every queue that r waits in. */
+void fde_unpark(struct fdemu_req *r)
+{
+  if (r->state == FDE_PARKED || r->state == FDE_QUEUED) {
+    fdemu_list_remove(&r->link);
+    fde_unwatch(&r->waiter);
+    if (r->call->unpark != NULL)
+      r->call->unpark(r);
+  }
+  r->state = FDE_RUNNING;
+}
+
+/* ---- answers ---------------------------------------------------------- */
+
+/* The one exit of every call. */
+static int64_t finish(struct fdemu_req *r, int64_t result)
+{
+  bool pending = r->result == FDEMU_PENDING;
+  struct fdemu_file *f = r->file;
+
+  if (r->call->finish != NULL)
+    result = r->call->finish(r, result);
+  if (r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
+    result = fde_io_end(r, result);
+  r->result = result;
+  r->state = FDE_IDLE;
+  if (pending) {
+    fdemu_timer_stop(r->proc->kernel, &r->timer);
+    fdemu_list_remove(&r->mine);
+  }
+  fde_trace(r, pending ? FDEMU_PHASE_RESUMED : FDEMU_PHASE_CALL);
+  if (f != NULL) {
+    fde_chain(r, f->inode);
+    r->file = NULL;
+    fdemu_file_put(f);
+  }
+  return r->result;
+}
+
+/* Answer a pending request; its owner hears of it from fdemu_run(). */
+void fde_finish_later(struct fdemu_req *r, int64_t result)
+{
+  struct fdemu_kernel *k = r->proc->kernel;
+
+  fde_unpark(r);
+  finish(r, result);
+  r->state = FDE_FINISHED;
+  fdemu_list_append(&k->finished, &r->link);
+}
+
+/* What a method, or a driver later, had to say. */
+static int64_t settle(struct fdemu_req *r, int64_t n)
+{
+  if (n == FDEMU_PENDING) {
+    if (r->cancel == NULL && r->file != NULL)
+      r->cancel = r->file->ops->cancel;
+    set_pending(r, FDE_KEPT);
+    return n;
+  }
+  if (n == -EAGAIN && may_wait(r)) {
+    int error = park(r);
+    if (error == 0)
+      return FDEMU_PENDING;
+    n = error;
+  } else if (n == -EAGAIN && r->call->flags & FDEMU_CALL_TIMED)
+    n = 0;
+  if (r->result != FDEMU_PENDING)
+    return finish(r, n);
+  fde_finish_later(r, n);
+  return r->result;
+}
+
+static fdemu_method *method_of(const struct fdemu_req *r)
+{
+  const struct fdemu_ops *ops = r->ops != NULL ? r->ops : r->file->ops;
+  const char *slot = (const char *)ops + r->call->slot;
+
+  return *(fdemu_method *const *)(const void *)slot;
+}
+
+static int64_t attempt(struct fdemu_req *r)
+{
+  const struct fdemu_call *c = r->call;
+  int64_t n = FDEMU_NEXT;
+
+  if (c->run != NULL)
+    n = c->run(r->file, r);
+  if (n == FDEMU_NEXT) {
+    fdemu_method *m = c->slot != 0 ? method_of(r) : NULL;
+    if (m == NULL)
+      m = c->other;
+    n = m != NULL ? m(r->file, r) : c->missing;
+  }
+  return settle(r, n);
+}
+
+/* A queued request's turn has come. */
+void fde_attempt(struct fdemu_req *r)
+{
+  fde_unpark(r);
+  r->retry = true;
+  attempt(r);
+}
+
+/* ---- the public side -------------------------------------------------- */
+
+static void req_init(struct fdemu_req *r, struct fdemu_proc *p)
+{
+  r->proc = p;
+  r->file = NULL;
+  r->done = 0;
+  r->asked = r->len = 0;
+  r->retry = r->chained = false;
+  r->state = FDE_RUNNING;
+  r->result = 0;
+  r->iovpos = 0;
+  r->iovoff = 0;
+  r->out = NULL;
+  r->cancel = NULL;
+  r->timer.prev = NULL;
+  r->timer.child = NULL;
+  fdemu_list_init(&r->link);
+  fdemu_list_init(&r->waiter.link);
+  fdemu_list_init(&r->mine);
+}
+
+/* Find the description and hold it. */
+static int64_t req_file(struct fdemu_req *r)
+{
+  struct fdemu_file *f = r->on;
+
+  if (f == NULL && r->call->flags & FDEMU_CALL_FD) {
+    f = fdemu_file_at(r->proc, r->fd);
+    if (f == NULL)
+      return -EBADF;
+  }
+  if (f != NULL) {
+    r->file = f;
+    fdemu_file_get(f);
+  }
+  return 0;
+}
+
+int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
+{
+  int64_t n;
+
+  req_init(r, p);
+  if (!p->alive)
+    return finish(r, -ESRCH);
+  if (r->call->flags & FDEMU_CALL_AT && r->offset < 0)
+    return finish(r, -EINVAL); /* even before the descriptor is looked at */
+  n = req_file(r);
+  if (n == 0 && r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
+    n = fde_io_begin(r);
+  if (n < 0)
+    return finish(r, n);
+  if (r->call->flags & FDEMU_CALL_VEC && r->len == 0)
+    return finish(r, 0);
+  return attempt(r);
+}
+
+void fdemu_complete(struct fdemu_req *r, int64_t result)
+{
+  if (r->state != FDE_KEPT)
+    return;
+  fdemu_list_remove(&r->link);
+  r->cancel = NULL;
+  r->state = FDE_RUNNING;
+  settle(r, result);
+}
+
+void fdemu_retry(struct fdemu_req *r)
+{
+  if (r->state != FDE_KEPT)
+    return;
+  fdemu_list_remove(&r->link);
+  r->cancel = NULL;
+  r->state = FDE_PARKED;
+  fde_requeue(r);
+}
+
+void fdemu_cancel(struct fdemu_req *r, int error)
+{
+  if (r->result != FDEMU_PENDING)
+    return;
+  if (r->state == FDE_KEPT) {
+    fdemu_list_remove(&r->link);
+    if (r->cancel != NULL)
+      r->cancel(r->file, r);
+  }
+  fde_finish_later(r, -error);
+}
+
+void fdemu_abandon(struct fdemu_req *r)
+{
+  if (r->result == FDEMU_PENDING)
+    fdemu_cancel(r, ECANCELED);
+  if (r->state == FDE_FINISHED) {
+    fdemu_list_remove(&r->link);
+    r->state = FDE_IDLE;
+    r->proc->kernel->pending--;
+  }
+}
+
+int64_t fdemu_call(struct fdemu_proc *p, struct fdemu_req *r)
+{
+  struct fdemu_kernel *k = p->kernel;
+
+  fdemu_submit(p, r);
+  while (r->result == FDEMU_PENDING) {
+    fdemu_run(k);
+    if (r->result != FDEMU_PENDING)
+      break;
+    if (!fdemu_tick(k, INT64_MAX))
+      fdemu_cancel(r, EDEADLK);
+  }
+  fdemu_abandon(r);
+  return r->result;
+}
+
+struct fdemu_req *fdemu_next_req(struct fdemu_proc *p, struct fdemu_req *r)
+{
+  struct fdemu_list *n = r != NULL ? r->mine.next : p->reqs.next;
+
+  return n == &p->reqs ? NULL : fdemu_entry(n, struct fdemu_req, mine);
+}
+
+static void emit(struct fdemu_kernel *k, struct fdemu_req *r,
+                 enum fdemu_phase phase)
+{
+  struct fdemu_event e = { .phase = phase, .req = r };
+
+  k->trace(k->trace_ud, &e);
+}
+
+/* Show that a call is waiting, once something happens meanwhile. */
+void fde_trace_flush(struct fdemu_kernel *k)
+{
+  struct fdemu_req *r = k->unfinished;
+
+  k->unfinished = NULL;
+  if (r != NULL && k->trace != NULL)
+    emit(k, r, FDEMU_PHASE_UNFINISHED);
+}
+
+/* A call that nothing came between is one event, even if it had to wait. */
+void fde_trace(struct fdemu_req *r, enum fdemu_phase phase)
+{
+  struct fdemu_kernel *k = r->proc->kernel;
+
+  if (k->trace == NULL || r->quiet || r->call->flags & FDEMU_CALL_QUIET)
+    return;
+  if (k->unfinished == r) {
+    k->unfinished = NULL;
+    phase = FDEMU_PHASE_CALL;
+  } else
+    fde_trace_flush(k);
+  if (phase == FDEMU_PHASE_UNFINISHED)
+    k->unfinished = r;
+  else
+    emit(k, r, phase);
+}

@@ -1,0 +1,221 @@
+/* table.c - descriptor tables: an array and a tree of bitmaps over it */
+#include <errno.h>
+#include <string.h>
+
+#include "core/kernel.h"
+
+#define BITS 64
+
+static int words(int cap, int level)
+{
+  int n = cap / BITS;
+
+  while (level-- > 0)
+    n = (n + BITS - 1) / BITS;
+  return n;
+}
+
+static bool test(const uint64_t *bits, int i)
+{
+  return bits[i / BITS] >> (i % BITS) & 1;
+}
+
+static void assign(uint64_t *bits, int i, bool on)
+{
+  uint64_t bit = UINT64_C(1) << (i % BITS);
+
+  bits[i / BITS] = on ? bits[i / BITS] | bit : bits[i / BITS] & ~bit;
+}
+
+/* Level by level: a bit above is set when the word below it is full. */
+static void mark(struct fde_table *t, int fd, bool on)
+{
+  int i = fd;
+
+  for (int level = 0; level < FDE_LEVELS; level++) {
+    bool was_full = t->used[level][i / BITS] == UINT64_MAX;
+    assign(t->used[level], i, on);
+    if (was_full == (t->used[level][i / BITS] == UINT64_MAX))
+      return;
+    i /= BITS;
+  }
+}
+
+/* The first free descriptor >= fd, or cap. */
+static int first_free(const struct fde_table *t, int fd)
+{
+  int level = 0, i = fd;
+
+  for (;; level++) {
+    if (level == FDE_LEVELS || i / BITS >= words(t->cap, level))
+      return t->cap;
+    uint64_t bits = ~t->used[level][i / BITS] & UINT64_MAX << (i % BITS);
+    if (bits != 0) {
+      i = i / BITS * BITS + __builtin_ctzll(bits);
+      break;
+    }
+    i = i / BITS + 1;
+  }
+  while (level-- > 0)
+    i = i * BITS + __builtin_ctzll(~t->used[level][i]);
+  return i;
+}
+
+/* What is above level 0, and beyond the end of a level, from level 0. */
+static void build_levels(struct fde_table *t)
+{
+  for (int level = 1; level < FDE_LEVELS; level++) {
+    int below = words(t->cap, level - 1);
+    memset(t->used[level], 0xff, (size_t)words(t->cap, level) * 8);
+    for (int i = 0; i < below; i++)
+      if (t->used[level - 1][i] != UINT64_MAX)
+        assign(t->used[level], i, false);
+  }
+}
+
+/* An empty table with room for cap descriptors; file[] is one block with all
+ * bitmaps. */
+static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
+{
+  size_t nbits = (size_t)words(cap, 0);
+  uint64_t *bits;
+
+  for (int level = 0; level < FDE_LEVELS; level++)
+    nbits += (size_t)words(cap, level);
+  t->file = fdemu_alloc(k, (size_t)cap * sizeof *t->file + nbits * 8);
+  if (t->file == NULL)
+    return -ENOMEM;
+  memset(t->file, 0, (size_t)cap * sizeof *t->file + nbits * 8);
+  t->cap = cap;
+  bits = (uint64_t *)(void *)(t->file + cap);
+  t->cloexec = bits;
+  bits += words(cap, 0);
+  for (int level = 0; level < FDE_LEVELS; level++) {
+    t->used[level] = bits;
+    bits += words(cap, level);
+  }
+  return 0;
+}
+
+static void table_move(struct fde_table *to, const struct fde_table *from)
+{
+  size_t nbits = (size_t)words(from->cap, 0) * 8;
+
+  if (from->cap > 0) {
+    memcpy(to->file, from->file, (size_t)from->cap * sizeof *to->file);
+    memcpy(to->cloexec, from->cloexec, nbits);
+    memcpy(to->used[0], from->used[0], nbits);
+  }
+  build_levels(to);
+}
+
+/* Make descriptors 0..fd exist. */
+static int table_grow(struct fdemu_kernel *k, struct fde_table *t, int fd)
+{
+  struct fde_table bigger;
+  int cap = t->cap > 0 ? t->cap : BITS;
+
+  while (cap <= fd)
+    cap *= 2;
+  if (cap == t->cap)
+    return 0;
+  if (table_alloc(k, &bigger, cap) < 0)
+    return -ENOMEM;
+  table_move(&bigger, t);
+  fde_table_free(k, t);
+  *t = bigger;
+  return 0;
+}
+
+void fde_table_free(struct fdemu_kernel *k, struct fde_table *t)
+{
+  fdemu_free(k, t->file);
+  *t = (struct fde_table){ 0 };
+}
+
+/* fork(): every description gets one more reference. */
+int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
+                   const struct fde_table *from)
+{
+  if (from->cap == 0)
+    return 0;
+  if (table_alloc(k, to, from->cap) < 0)
+    return -ENOMEM;
+  table_move(to, from);
+  for (int fd = 0; fd < to->cap; fd++) {
+    if (to->file[fd] != NULL)
+      fdemu_file_get(to->file[fd]);
+    else if (test(to->used[0], fd))
+      mark(to, fd, false); /* what is only reserved is the parent's alone */
+  }
+  return 0;
+}
+
+/* The lowest free descriptor >= min becomes used, without a file. */
+int fde_table_reserve(struct fdemu_proc *p, int min)
+{
+  struct fde_table *t = &p->table;
+  int fd;
+
+  if (min < 0 || min >= p->soft)
+    return -EINVAL;
+  fd = min < t->cap ? first_free(t, min) : min;
+  if (fd >= p->soft)
+    return -EMFILE;
+  if (fd >= t->cap && table_grow(p->kernel, t, fd) < 0)
+    return -ENOMEM;
+  mark(t, fd, true);
+  return fd;
+}
+
+/* fd becomes used, whatever it was. The caller has checked its range. */
+int fde_table_claim(struct fdemu_proc *p, int fd)
+{
+  if (fd >= p->table.cap && table_grow(p->kernel, &p->table, fd) < 0)
+    return -ENOMEM;
+  mark(&p->table, fd, true);
+  return 0;
+}
+
+/* Empty a slot; its reference is the caller's now. */
+struct fdemu_file *fde_table_remove(struct fde_table *t, int fd)
+{
+  struct fdemu_file *f = t->file[fd];
+
+  t->file[fd] = NULL;
+  assign(t->cloexec, fd, false);
+  mark(t, fd, false);
+  return f;
+}
+
+/* The first descriptor >= fd that has a file, or -1. */
+int fde_table_next(const struct fde_table *t, int fd)
+{
+  while (fd < t->cap) {
+    uint64_t bits = t->used[0][fd / BITS] & UINT64_MAX << (fd % BITS);
+    if (bits == 0)
+      fd = (fd / BITS + 1) * BITS;
+    else {
+      fd = fd / BITS * BITS + __builtin_ctzll(bits);
+      if (t->file[fd] != NULL)
+        return fd;
+      fd++;
+    }
+  }
+  return -1;
+}
+
+bool fde_reserved(const struct fde_table *t, int fd)
+{
+  return fd < t->cap && t->file[fd] == NULL && test(t->used[0], fd);
+}
+
+void fde_set_cloexec(struct fde_table *t, int fd, bool on)
+{
+  assign(t->cloexec, fd, on);
+}
+
+bool fde_get_cloexec(const struct fde_table *t, int fd)
+{
+  return test(t->cloexec, fd);
+}

@@ -1,0 +1,481 @@
+/*
+ * trace.c - calls in strace(1)'s format
+ *
+ * struct fdemu_call.args has a letter for each argument; what follows a "|" is
+ * known only after the call. f: r->fd; d: r->arg; x: r->cmd in hex; b: bytes in
+ * r->buf; s: their length; v: bytes in r->iov; n: how many; o: r->offset; w:
+ * whence; p: path; a: AT_FDCWD; O: open(2) flags; m: mode; F: fcntl command and
+ * argument; i: ioctl request and argument; S: struct stat; P: struct pollfd[];
+ * T: timeout in ms; 2: two descriptors; W: a wait status.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "core/kernel.h"
+
+#define SHOWN 32 /* bytes of a string, as strace */
+
+struct out {
+  char *buf;
+  size_t size, len;
+};
+
+static void put_mem(struct out *o, const char *s, size_t n)
+{
+  for (; n > 0 && o->len + 1 < o->size; n--)
+    o->buf[o->len++] = *s++;
+}
+
+static void put(struct out *o, const char *s)
+{
+  put_mem(o, s, strlen(s));
+}
+
+static void put_uint(struct out *o, uint64_t n, unsigned base)
+{
+  char digits[24];
+  size_t i = sizeof digits;
+
+  do
+    digits[--i] = "0123456789abcdef"[n % base];
+  while ((n /= base) > 0);
+  put_mem(o, digits + i, sizeof digits - i);
+}
+
+static void put_int(struct out *o, int64_t n)
+{
+  if (n < 0)
+    put(o, "-");
+  put_uint(o, n < 0 ? 0 - (uint64_t)n : (uint64_t)n, 10);
+}
+
+static void put_hex(struct out *o, uint64_t n)
+{
+  put(o, "0x");
+  put_uint(o, n, 16);
+}
+
+/* ---- names ------------------------------------------------------------ */
+
+struct name {
+  unsigned long value;
+  const char *name;
+};
+
+#define N(x) { (unsigned long)(x), #x }
+
+static const struct name open_flags[] = {
+  N(O_CREAT), N(O_EXCL), N(O_NOCTTY), N(O_TRUNC), N(O_APPEND), N(O_NONBLOCK),
+  N(O_SYNC), N(O_DSYNC), N(O_ASYNC), N(O_DIRECT), { 0100000, "O_LARGEFILE" },
+  N(O_TMPFILE), N(O_DIRECTORY), N(O_NOFOLLOW), N(O_NOATIME), N(O_CLOEXEC),
+  N(O_PATH), { 0, NULL },
+};
+
+static const struct name poll_events[] = {
+  N(POLLIN), N(POLLPRI), N(POLLOUT), N(POLLERR), N(POLLHUP), N(POLLNVAL),
+  N(POLLRDNORM), N(POLLRDBAND), N(POLLWRNORM), N(POLLWRBAND), N(POLLMSG),
+  N(POLLRDHUP), { 0, NULL },
+};
+
+static const struct name fcntl_commands[] = {
+  N(F_DUPFD), N(F_GETFD), N(F_SETFD), N(F_GETFL), N(F_SETFL), N(F_GETLK),
+  N(F_SETLK), N(F_SETLKW), N(F_SETOWN), N(F_GETOWN), N(F_OFD_GETLK),
+  N(F_OFD_SETLK), N(F_OFD_SETLKW), N(F_DUPFD_CLOEXEC), N(F_SETPIPE_SZ),
+  N(F_GETPIPE_SZ), { 0, NULL },
+};
+
+static const struct name ioctl_requests[] = {
+  N(FIONREAD), N(FIONBIO), N(FIOASYNC), N(FIOCLEX), N(FIONCLEX), N(TCGETS),
+  { 0, NULL },
+};
+
+static const char *lookup(const struct name *names, unsigned long value)
+{
+  for (; names->name != NULL; names++)
+    if (names->value == value)
+      return names->name;
+  return NULL;
+}
+
+/* A|B|0x80: a flag with several bits counts when all of them are there. */
+static void put_flags(struct out *o, const struct name *names,
+                      unsigned long value, const char *none)
+{
+  size_t start = o->len;
+
+  for (; names->name != NULL; names++) {
+    if ((value & names->value) != names->value)
+      continue;
+    if (o->len > start)
+      put(o, "|");
+    put(o, names->name);
+    value &= ~names->value;
+  }
+  if (o->len > start && value != 0)
+    put(o, "|");
+  if (value != 0)
+    put_hex(o, value);
+  else if (o->len == start)
+    put(o, none);
+}
+
+static void put_open_flags(struct out *o, unsigned long flags)
+{
+  static const char *const modes[] = { "O_RDONLY", "O_WRONLY", "O_RDWR",
+                                       "O_ACCMODE" };
+
+  put(o, modes[flags & O_ACCMODE]);
+  flags &= ~(unsigned long)O_ACCMODE;
+  if (flags != 0) {
+    put(o, "|");
+    put_flags(o, open_flags, flags, "");
+  }
+}
+
+/* ---- arguments -------------------------------------------------------- */
+
+static void put_char(struct out *o, unsigned char c, unsigned char next)
+{
+  static const char escapes[] = "\"\"\\\\\nn\tt\rr\vv\ff";
+
+  for (const char *e = escapes; *e != '\0'; e += 2)
+    if (c == (unsigned char)*e) {
+      put_mem(o, "\\", 1);
+      put_mem(o, e + 1, 1);
+      return;
+    }
+  if (c >= ' ' && c < 0x7f) {
+    put_mem(o, (const char *)&c, 1);
+    return;
+  }
+  put(o, "\\");
+  if (next >= '0' && next <= '9') { /* a digit would belong to the escape */
+    put_uint(o, c >> 6, 8);
+    put_uint(o, c >> 3 & 7, 8);
+    put_uint(o, c & 7, 8);
+  } else
+    put_uint(o, c, 8);
+}
+
+static void put_string(struct out *o, const unsigned char *s, size_t n,
+                       bool more)
+{
+  put(o, "\"");
+  for (size_t i = 0; i < n; i++)
+    put_char(o, s[i], i + 1 < n ? s[i + 1] : 0);
+  put(o, more ? "\"..." : "\"");
+}
+
+static int load(const struct fdemu_req *r, void *dst, const void *addr,
+                size_t n)
+{
+  if (r->mem != NULL)
+    return r->mem->load(r->mem, dst, addr, n);
+  memcpy(dst, addr, n);
+  return 0;
+}
+
+static void put_bytes(struct out *o, const struct fdemu_req *r,
+                      const void *addr, size_t n)
+{
+  unsigned char s[SHOWN];
+  size_t shown = n < SHOWN ? n : SHOWN;
+
+  if (n > 0 && (addr == NULL || load(r, s, addr, shown) < 0))
+    put(o, "?");
+  else
+    put_string(o, s, shown, n > shown);
+}
+
+/* The bytes that a read has moved, or that a write has to. */
+static size_t shown_bytes(const struct fdemu_req *r)
+{
+  if (r->call->flags & FDEMU_CALL_WRITE)
+    return SIZE_MAX;
+  return r->result > 0 ? (size_t)r->result : 0;
+}
+
+static void put_iov(struct out *o, const struct fdemu_req *r)
+{
+  size_t left = shown_bytes(r);
+
+  put(o, "[");
+  for (int i = 0; i < r->iovcnt && i < FDE_IOV_MAX; i++) {
+    size_t n = r->iov[i].iov_len;
+    put(o, i > 0 ? ", {iov_base=" : "{iov_base=");
+    put_bytes(o, r, r->iov[i].iov_base, n < left ? n : left);
+    left -= n < left ? n : left;
+    put(o, ", iov_len=");
+    put_uint(o, n, 10);
+    put(o, "}");
+  }
+  put(o, "]");
+}
+
+static void put_pollfds(struct out *o, const struct fdemu_req *r)
+{
+  size_t n = r->buf.iov_len / sizeof(struct pollfd);
+
+  put(o, "[");
+  for (size_t i = 0; i < n; i++) {
+    struct pollfd p = { 0 };
+    load(r, &p, (const char *)r->buf.iov_base + i * sizeof p, sizeof p);
+    put(o, i > 0 ? ", {fd=" : "{fd=");
+    put_int(o, p.fd);
+    put(o, ", events=");
+    put_flags(o, poll_events, (unsigned short)p.events, "0");
+    if (r->result > 0 && p.revents != 0) {
+      put(o, ", revents=");
+      put_flags(o, poll_events, (unsigned short)p.revents, "0");
+    }
+    put(o, "}");
+  }
+  put(o, "]");
+}
+
+static void put_fcntl(struct out *o, const struct fdemu_req *r)
+{
+  const char *name = lookup(fcntl_commands, r->cmd);
+
+  if (name != NULL)
+    put(o, name);
+  else
+    put_hex(o, r->cmd);
+  switch (r->cmd) {
+  case F_GETFD:
+  case F_GETFL:
+  case F_GETPIPE_SZ:
+  case F_GETOWN: return;
+  default: put(o, ", ");
+  }
+  if (r->cmd == F_SETFL)
+    put_open_flags(o, (unsigned long)r->arg);
+  else if (r->cmd == F_SETFD)
+    put(o, r->arg & FD_CLOEXEC ? "FD_CLOEXEC" : "0");
+  else
+    put_int(o, r->arg);
+}
+
+static void put_request(struct out *o, unsigned long cmd)
+{
+  static const char *const dirs[] = { "_IOC_NONE", "_IOC_WRITE", "_IOC_READ",
+                                      "_IOC_READ|_IOC_WRITE" };
+  const char *name = lookup(ioctl_requests, cmd);
+
+  if (name != NULL) {
+    put(o, name);
+    return;
+  }
+  put(o, "_IOC(");
+  put(o, dirs[_IOC_DIR(cmd)]);
+  put(o, ", ");
+  put_hex(o, _IOC_TYPE(cmd));
+  put(o, ", ");
+  put_hex(o, _IOC_NR(cmd));
+  put(o, ", ");
+  put_hex(o, _IOC_SIZE(cmd));
+  put(o, ")");
+}
+
+/* An int that was asked for is shown as strace does, an address never. */
+static void put_ioctl(struct out *o, const struct fdemu_req *r)
+{
+  int n;
+
+  put_request(o, r->cmd);
+  if (r->buf.iov_base == NULL)
+    return;
+  if ((r->cmd == FIONREAD && r->result >= 0) || r->cmd == FIONBIO) {
+    if (load(r, &n, r->buf.iov_base, sizeof n) == 0) {
+      put(o, ", [");
+      put_int(o, n);
+      put(o, "]");
+    }
+  } else if (r->buf.iov_len != SIZE_MAX) {
+    put(o, ", ");
+    put_bytes(o, r, r->buf.iov_base, r->buf.iov_len);
+  }
+}
+
+static void put_stat(struct out *o, const struct fdemu_req *r)
+{
+  static const struct name types[] = { N(S_IFIFO), N(S_IFCHR), N(S_IFDIR),
+                                       N(S_IFBLK), N(S_IFREG), N(S_IFLNK),
+                                       N(S_IFSOCK), { 0, NULL } };
+  struct stat st;
+  const char *type;
+
+  if (r->result < 0 || load(r, &st, r->buf.iov_base, sizeof st) < 0) {
+    put(o, "?");
+    return;
+  }
+  put(o, "{st_mode=");
+  type = lookup(types, st.st_mode & S_IFMT);
+  if (type != NULL) {
+    put(o, type);
+    put(o, "|");
+  }
+  put(o, "0");
+  put_uint(o, st.st_mode & ~(mode_t)S_IFMT, 8);
+  put(o, ", st_size=");
+  put_int(o, st.st_size);
+  put(o, ", ...}");
+}
+
+static void put_ints(struct out *o, const struct fdemu_req *r, int n)
+{
+  int v[2];
+
+  if (r->result < 0 ||
+      load(r, v, r->buf.iov_base, sizeof *v * (size_t)n) < 0) {
+    put(o, "?");
+    return;
+  }
+  put(o, "[");
+  for (int i = 0; i < n; i++) {
+    put(o, i > 0 ? ", " : "");
+    put_int(o, v[i]);
+  }
+  put(o, "]");
+}
+
+static void put_whence(struct out *o, unsigned long whence)
+{
+  static const struct name names[] = { N(SEEK_SET), N(SEEK_CUR), N(SEEK_END),
+                                       N(SEEK_DATA), N(SEEK_HOLE),
+                                       { 0, NULL } };
+  const char *name = lookup(names, whence);
+
+  if (name != NULL)
+    put(o, name);
+  else
+    put_hex(o, whence);
+}
+
+static void put_exit_status(struct out *o, const struct fdemu_req *r)
+{
+  int status;
+
+  if (r->result < 0 || r->buf.iov_base == NULL ||
+      load(r, &status, r->buf.iov_base, sizeof status) < 0) {
+    put(o, "NULL");
+    return;
+  }
+  put(o, "[{WIFEXITED(s) && WEXITSTATUS(s) == ");
+  put_int(o, status >> 8 & 0xff);
+  put(o, "}], 0, NULL");
+}
+
+static void put_arg(struct out *o, const struct fdemu_req *r, char what)
+{
+  switch (what) {
+  case 'f': put_int(o, r->fd); break;
+  case 'd': put_int(o, r->arg); break;
+  case 'x': put_hex(o, r->cmd); break;
+  case 'b':
+    put_bytes(o, r, r->buf.iov_base,
+              r->buf.iov_len < shown_bytes(r) ? r->buf.iov_len
+                                              : shown_bytes(r));
+    break;
+  case 's': put_uint(o, r->buf.iov_len, 10); break;
+  case 'v': put_iov(o, r); break;
+  case 'n':
+    if (r->call->flags & FDEMU_CALL_VEC)
+      put_int(o, r->iovcnt);
+    else
+      put_uint(o, r->buf.iov_len / sizeof(struct pollfd), 10);
+    break;
+  case 'o': put_int(o, r->offset); break;
+  case 'w': put_whence(o, r->cmd); break;
+  case 'p':
+    put_string(o, (const unsigned char *)r->path, strlen(r->path), false);
+    break;
+  case 'a': put(o, "AT_FDCWD"); break;
+  case 'O': put_open_flags(o, r->cmd & ~0100000ul); break;
+  case 'm':
+    put(o, "0");
+    put_uint(o, (uint64_t)r->arg, 8);
+    break;
+  case 'F': put_fcntl(o, r); break;
+  case 'i': put_ioctl(o, r); break;
+  case 'S': put_stat(o, r); break;
+  case 'P': put_pollfds(o, r); break;
+  case 'T':
+    put_int(o, r->timeout < 0 ? -1 : r->timeout / 1000000);
+    break;
+  case '2': put_ints(o, r, 2); break;
+  case 'W': put_exit_status(o, r); break;
+  default: put_mem(o, &what, 1);
+  }
+}
+
+/* Letters that print nothing unless the call has that argument. */
+static bool omitted(const struct fdemu_req *r, char what)
+{
+  return what == 'm' && !(r->cmd & (O_CREAT | O_TMPFILE));
+}
+
+/* ---- lines ------------------------------------------------------------ */
+
+static void put_result(struct out *o, int64_t result)
+{
+  const char *name;
+
+  put(o, ") = ");
+  if (result >= 0) {
+    put_int(o, result);
+    return;
+  }
+  put(o, "-1 ");
+  name = fdemu_errname((int)-result);
+  if (name != NULL)
+    put(o, name);
+  else
+    put_int(o, -result);
+  put(o, " (");
+  put(o, strerror((int)-result));
+  put(o, ")");
+}
+
+size_t fdemu_format(const struct fdemu_event *e, char *buf, size_t size)
+{
+  struct out o = { buf, size, 0 };
+  const struct fdemu_req *r = e->req;
+  const char *args = r->call->args, *after = strchr(args, '|');
+  bool first = true;
+
+  put(&o, "[pid ");
+  if (r->proc->pid < 10)
+    put(&o, " ");
+  put_int(&o, r->proc->pid);
+  put(&o, e->phase == FDEMU_PHASE_RESUMED ? "] <... " : "] ");
+  put(&o, r->call->name);
+  put(&o, e->phase == FDEMU_PHASE_RESUMED ? " resumed>" : "(");
+  if (e->phase == FDEMU_PHASE_RESUMED)
+    args = after != NULL ? after + 1 : "";
+  for (; *args != '\0'; args++) {
+    if (*args == '|') {
+      if (e->phase == FDEMU_PHASE_UNFINISHED)
+        break;
+      continue;
+    }
+    if (omitted(r, *args))
+      continue;
+    if (!first)
+      put(&o, ", ");
+    first = false;
+    put_arg(&o, r, *args);
+  }
+  if (e->phase == FDEMU_PHASE_UNFINISHED)
+    put(&o, after != NULL && !first ? ",  <unfinished ...>"
+                                    : " <unfinished ...>");
+  else
+    put_result(&o, r->result);
+  if (size > 0)
+    buf[o.len] = '\0';
+  return o.len;
+}

@@ -1,0 +1,109 @@
+/* wait.c - wait queues: who is told when a file becomes ready */
+#include <poll.h>
+
+#include "core/kernel.h"
+
+#define ALWAYS (POLLERR | POLLHUP)
+
+void fdemu_waitq_init(struct fdemu_waitq *wq)
+{
+  fdemu_list_init(&wq->readers);
+  fdemu_list_init(&wq->writers);
+  fdemu_list_init(&wq->watchers);
+  wq->seq = 0;
+}
+
+static struct fdemu_list *list_for(struct fdemu_waitq *wq, int events)
+{
+  switch (events & ~ALWAYS) {
+  case POLLIN: return &wq->readers;
+  case POLLOUT: return &wq->writers;
+  default: return &wq->watchers;
+  }
+}
+
+void fde_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w)
+{
+  fdemu_list_append(list_for(wq, w->events), &w->link);
+}
+
+void fde_unwatch(struct fdemu_waiter *w)
+{
+  fdemu_list_remove(&w->link);
+}
+
+/*
+ * Notify those on a list whom events concern. Each may remove itself, and
+ * nothing but itself, from the list; those who add themselves meanwhile (there
+ * are none: notify() only moves nodes) would not be reached.
+ */
+static void notify(struct fdemu_list *l, int events)
+{
+  struct fdemu_list *n = l->next;
+
+  while (n != l) {
+    struct fdemu_waiter *w = fdemu_entry(n, struct fdemu_waiter, link);
+    n = n->next;
+    if ((w->events | ALWAYS) & events)
+      w->notify(w, events);
+  }
+}
+
+void fdemu_wake(struct fdemu_waitq *wq, int events)
+{
+  wq->seq++;
+  if (events & (POLLIN | ALWAYS))
+    notify(&wq->readers, events);
+  if (events & (POLLOUT | ALWAYS))
+    notify(&wq->writers, events);
+  notify(&wq->watchers, events);
+}
+
+static void notify_first(struct fdemu_list *l, int events)
+{
+  if (!fdemu_list_empty(l)) {
+    struct fdemu_waiter *w = fdemu_entry(l->next, struct fdemu_waiter, link);
+    struct fdemu_req *r = fdemu_entry(w, struct fdemu_req, waiter);
+    r->chained = true;
+    w->notify(w, events);
+  }
+}
+
+/* Only parked requests are on readers and writers. */
+void fdemu_wake_one(struct fdemu_waitq *wq, int events)
+{
+  wq->seq++;
+  if (events & POLLIN)
+    notify_first(&wq->readers, events);
+  if (events & POLLOUT)
+    notify_first(&wq->writers, events);
+  notify(&wq->watchers, events);
+}
+
+/* A request woken alone has its answer: the next one's turn, if there is
+ * anything left for it. */
+void fde_chain(struct fdemu_req *r, struct fdemu_inode *i)
+{
+  struct fdemu_list *l;
+
+  if (!r->chained)
+    return;
+  r->chained = false;
+  l = list_for(&i->wq, r->call->events);
+  if (!fdemu_list_empty(l) && fdemu_ready(r->file) & r->call->events)
+    notify_first(l, r->call->events);
+}
+
+bool fdemu_waited(const struct fdemu_waitq *wq, int events)
+{
+  struct fdemu_list *n;
+
+  if (events & POLLIN && !fdemu_list_empty(&wq->readers))
+    return true;
+  if (events & POLLOUT && !fdemu_list_empty(&wq->writers))
+    return true;
+  for (n = wq->watchers.next; n != &wq->watchers; n = n->next)
+    if (fdemu_entry(n, struct fdemu_waiter, link)->events & events)
+      return true;
+  return false;
+}

@@ -1,0 +1,392 @@
+/*
+ * pipe.c - pipes: a ring of page slots with a read end and a write end
+ *
+ *      tail            head       A slot is a page with len bytes at off. Space
+ *       v               v         is counted in slots: a pipe is full when all
+ *   .  [####] [##  ] .  .         are taken, however little is in them. A write
+ *                                 may add to the newest page (pipe(7)).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "fdemu_driver.h"
+
+#define PAGE 4096u
+#define DEFAULT_SLOTS 16u
+#define MAX_SIZE (1024u * 1024u) /* /proc/sys/fs/pipe-max-size */
+
+/* A page of data, or in the list of spare ones. */
+union page {
+  union page *next;
+  char data[PAGE];
+};
+
+struct slot {
+  union page *page;
+  unsigned short off, len;
+  bool packet; /* O_DIRECT: one read gets it, and drops what it has no room
+                  for; nothing is added to it */
+};
+
+struct pipe {
+  struct fdemu_inode inode;
+  struct slot *ring;    /* allocated by the first write */
+  union page *spare;    /* pages that were used and are free */
+  unsigned nslots;      /* a power of two */
+  unsigned head, tail;  /* slots ever filled, ever emptied */
+  unsigned count;       /* bytes in it */
+  int readers, writers; /* open descriptions of each end */
+};
+
+static struct pipe *pipe_of(const struct fdemu_file *f)
+{
+  return fdemu_entry(f->inode, struct pipe, inode);
+}
+
+static bool empty(const struct pipe *p)
+{
+  return p->head == p->tail;
+}
+
+static bool full(const struct pipe *p)
+{
+  return p->head - p->tail >= p->nslots;
+}
+
+static struct slot *slot_at(const struct pipe *p, unsigned i)
+{
+  return &p->ring[i & (p->nslots - 1)];
+}
+
+/* ---- pages ------------------------------------------------------------ */
+
+static union page *page_get(struct pipe *p)
+{
+  union page *page = p->spare;
+
+  if (page == NULL)
+    return fdemu_alloc(p->inode.kernel, sizeof *page);
+  p->spare = page->next;
+  return page;
+}
+
+static void page_put(struct pipe *p, union page *page)
+{
+  page->next = p->spare;
+  p->spare = page;
+}
+
+static void pages_free(struct pipe *p)
+{
+  while (p->spare != NULL) {
+    union page *page = p->spare;
+    p->spare = page->next;
+    fdemu_free(p->inode.kernel, page);
+  }
+}
+
+/* ---- reading ---------------------------------------------------------- */
+
+/* Move what fits from the oldest slot. -EFAULT leaves it as it was. */
+static int slot_read(struct pipe *p, struct slot *s, struct fdemu_req *r)
+{
+  size_t n = s->len < fdemu_left(r) ? s->len : fdemu_left(r);
+  int error = fdemu_copy_out(r, s->page->data + s->off, n);
+
+  if (error < 0)
+    return error;
+  p->count -= s->packet ? s->len : (unsigned)n;
+  s->off = (unsigned short)(s->off + n);
+  s->len = s->packet ? 0 : (unsigned short)(s->len - n);
+  return 0;
+}
+
+static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct pipe *p = pipe_of(f);
+  bool was_full = full(p);
+  int error = 0;
+
+  if (r->len == 0)
+    return 0;
+  if (empty(p))
+    return p->writers > 0 ? -EAGAIN : 0;
+  while (error == 0 && fdemu_left(r) > 0 && !empty(p)) {
+    struct slot *s = slot_at(p, p->tail);
+    error = slot_read(p, s, r);
+    if (s->len > 0)
+      break;
+    page_put(p, s->page);
+    p->tail++;
+    if (s->packet)
+      break;
+  }
+  if (was_full && !full(p))
+    fdemu_wake_one(&p->inode.wq, POLLOUT | POLLWRNORM);
+  return error < 0 ? error : (int64_t)r->done;
+}
+
+/* ---- writing ---------------------------------------------------------- */
+
+static int ring_alloc(struct pipe *p)
+{
+  if (p->ring == NULL)
+    p->ring = fdemu_alloc(p->inode.kernel, p->nslots * sizeof *p->ring);
+  return p->ring != NULL ? 0 : -ENOMEM;
+}
+
+/* The bytes beyond whole pages go into the newest page if they all fit. */
+static int merge(struct pipe *p, struct fdemu_req *r)
+{
+  size_t n = r->len % PAGE;
+  struct slot *s;
+  int error;
+
+  if (n == 0 || empty(p))
+    return 0;
+  s = slot_at(p, p->head - 1);
+  if (s->packet || s->off + s->len + n > PAGE)
+    return 0;
+  error = fdemu_copy_in(r, s->page->data + s->off + s->len, n);
+  if (error < 0)
+    return error;
+  s->len = (unsigned short)(s->len + n);
+  p->count += (unsigned)n;
+  return 0;
+}
+
+static int fill(struct pipe *p, struct fdemu_req *r, bool packet)
+{
+  size_t n = fdemu_left(r) < PAGE ? fdemu_left(r) : PAGE;
+  union page *page = page_get(p);
+  int error;
+
+  if (page == NULL)
+    return -ENOMEM;
+  error = fdemu_copy_in(r, page->data, n);
+  if (error < 0) {
+    page_put(p, page);
+    return error;
+  }
+  *slot_at(p, p->head++) = (struct slot){ page, 0, (unsigned short)n, packet };
+  p->count += (unsigned)n;
+  return 0;
+}
+
+/* Up to PIPE_BUF bytes take one slot, or none at all: that is what makes such
+ * writes atomic. */
+static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct pipe *p = pipe_of(f);
+  size_t done = r->done;
+  int error = 0;
+
+  if (r->len == 0)
+    return 0;
+  if (p->readers == 0)
+    return -EPIPE;
+  error = ring_alloc(p);
+  if (error == 0 && !r->retry)
+    error = merge(p, r);
+  while (error == 0 && fdemu_left(r) > 0 && !full(p))
+    error = fill(p, r, (f->flags & O_DIRECT) != 0);
+  if (r->done > done)
+    fdemu_wake_one(&p->inode.wq, POLLIN | POLLRDNORM);
+  if (error < 0)
+    return error;
+  return fdemu_left(r) == 0 ? (int64_t)r->done : -EAGAIN;
+}
+
+/* ---- the rest --------------------------------------------------------- */
+
+static int pipe_poll(struct fdemu_file *f)
+{
+  const struct pipe *p = pipe_of(f);
+  int mode = f->flags & O_ACCMODE, ready = 0;
+
+  if (mode != O_WRONLY) {
+    if (!empty(p))
+      ready |= POLLIN | POLLRDNORM;
+    if (p->writers == 0)
+      ready |= POLLHUP;
+  }
+  if (mode != O_RDONLY) {
+    if (!full(p))
+      ready |= POLLOUT | POLLWRNORM;
+    if (p->readers == 0)
+      ready |= POLLERR;
+  }
+  return ready;
+}
+
+static int64_t pipe_ioctl(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int n = (int)pipe_of(f)->count;
+
+  return r->cmd == FIONREAD ? fdemu_arg_store(r, 0, &n, sizeof n) : -ENOTTY;
+}
+
+/* Linux rounds up to a power of two pages; 0 is one page. */
+static int64_t set_size(struct pipe *p, int64_t size)
+{
+  unsigned used = p->head - p->tail, n = 1;
+  struct slot *ring = NULL;
+
+  if ((uint32_t)size > INT32_MAX + UINT32_C(1))
+    return -EINVAL;
+  while (n * PAGE < (uint32_t)size)
+    n *= 2;
+  if (n > p->nslots && n * PAGE > MAX_SIZE)
+    return -EPERM;
+  if (n < used)
+    return -EBUSY;
+  if (p->ring != NULL && n != p->nslots) {
+    ring = fdemu_alloc(p->inode.kernel, n * sizeof *ring);
+    if (ring == NULL)
+      return -ENOMEM;
+    for (unsigned i = 0; i < used; i++)
+      ring[i] = *slot_at(p, p->tail + i);
+    fdemu_free(p->inode.kernel, p->ring);
+    p->ring = ring;
+    p->tail = 0;
+    p->head = used;
+  }
+  p->nslots = n;
+  if (!full(p))
+    fdemu_wake(&p->inode.wq, POLLOUT | POLLWRNORM);
+  return (int64_t)n * PAGE;
+}
+
+static int64_t pipe_fcntl(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct pipe *p = pipe_of(f);
+
+  switch (r->cmd) {
+  case F_GETPIPE_SZ: return (int64_t)p->nslots * PAGE;
+  case F_SETPIPE_SZ: return set_size(p, r->arg);
+  default: return -EINVAL;
+  }
+}
+
+static int64_t pipe_release(struct fdemu_file *f)
+{
+  struct pipe *p = pipe_of(f);
+  int mode = f->flags & O_ACCMODE;
+
+  p->readers -= mode != O_WRONLY;
+  p->writers -= mode != O_RDONLY;
+  if (!p->readers != !p->writers)
+    fdemu_wake(&p->inode.wq, POLLIN | POLLOUT | POLLERR | POLLHUP);
+  return 0;
+}
+
+static void pipe_free(struct fdemu_inode *i)
+{
+  struct pipe *p = fdemu_entry(i, struct pipe, inode);
+
+  for (; p->tail != p->head; p->tail++)
+    page_put(p, slot_at(p, p->tail)->page);
+  pages_free(p);
+  fdemu_free(i->kernel, p->ring);
+  fdemu_free(i->kernel, p);
+}
+
+static const struct fdemu_ops pipe_ops = {
+  .name = "pipe",
+  .mode = FDEMU_MODE_EPOLL,
+  .read = pipe_read,
+  .write = pipe_write,
+  .ioctl = pipe_ioctl,
+  .fcntl = pipe_fcntl,
+  .poll = pipe_poll,
+  .release = pipe_release,
+};
+
+static struct pipe *pipe_new(struct fdemu_kernel *k)
+{
+  struct pipe *p = fdemu_alloc(k, sizeof *p);
+
+  if (p == NULL)
+    return NULL;
+  memset(p, 0, sizeof *p);
+  fdemu_inode_init(&p->inode, k, &pipe_ops, S_IFIFO | 0600, pipe_free);
+  p->nslots = DEFAULT_SLOTS;
+  return p;
+}
+
+/* Both ends, with references to the pipe that are theirs. */
+static int pipe_open(struct fdemu_kernel *k, int flags, struct fdemu_file *f[2])
+{
+  struct pipe *p = pipe_new(k);
+
+  if (p == NULL)
+    return -ENOMEM;
+  f[0] = fdemu_file_new(&p->inode, &pipe_ops, O_RDONLY | (flags & O_NONBLOCK),
+                        NULL);
+  if (f[0] == NULL)
+    goto fail_inode;
+  f[1] = fdemu_file_new(&p->inode, &pipe_ops, O_WRONLY | flags, NULL);
+  if (f[1] == NULL)
+    goto fail_read_end;
+  p->readers = p->writers = 1;
+  fdemu_inode_put(&p->inode);
+  return 0;
+
+fail_read_end:
+  fdemu_file_put(f[0]);
+fail_inode:
+  fdemu_inode_put(&p->inode);
+  return -ENOMEM;
+}
+
+static int64_t pipe_make(struct fdemu_file *unused, struct fdemu_req *r)
+{
+  const int flags = (int)r->cmd;
+  bool cloexec = (flags & O_CLOEXEC) != 0;
+  struct fdemu_kernel *k = fdemu_kernel_of(r->proc);
+  struct fdemu_file *f[2];
+  int fds[2], error;
+
+  (void)unused;
+  if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
+    return -EINVAL;
+  error = fdemu_reserve(r->proc, fds, 2);
+  if (error < 0)
+    return error;
+  error = pipe_open(k, flags & (O_NONBLOCK | O_DIRECT), f);
+  if (error < 0)
+    goto fail_fds;
+  error = fdemu_arg_store(r, 0, fds, sizeof fds);
+  if (error < 0)
+    goto fail_files;
+  fdemu_fill(r->proc, fds[0], f[0], cloexec);
+  fdemu_fill(r->proc, fds[1], f[1], cloexec);
+  return 0;
+
+fail_files:
+  fdemu_file_put(f[1]);
+  fdemu_file_put(f[0]);
+fail_fds:
+  fdemu_unreserve(r->proc, fds, 2);
+  return error;
+}
+
+const struct fdemu_call fdemu_pipe2_call = {
+  .name = "pipe2",
+  .args = "|2O",
+  .run = pipe_make,
+};
+
+int fdemu_pipe2(struct fdemu_proc *p, int fds[2], int flags)
+{
+  struct fdemu_req r = {
+    .call = &fdemu_pipe2_call,
+    .buf = { fds, 2 * sizeof *fds },
+    .cmd = (unsigned long)flags,
+  };
+
+  return (int)fdemu_call(p, &r);
+}

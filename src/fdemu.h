@@ -1,0 +1,406 @@
+/* fdemu.h - emulated POSIX file descriptors: what a program calls */
+#ifndef FDEMU_H
+#define FDEMU_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "fdemu_list.h"
+
+/*
+ * Results are >= 0, or a negative errno (-EBADF), as Linux's system calls
+ * give them. Constants and structs are those of Linux on x86-64. Nothing here
+ * touches errno, and nothing but a host descriptor touches the host.
+ */
+
+#define FDEMU_VERSION "0.1.0"
+
+#ifndef FDEMU_API
+#define FDEMU_API __attribute__((visibility("default")))
+#endif
+
+struct fdemu_kernel; /* processes, names, clock, chance, tracing */
+struct fdemu_proc;   /* a process: a pid and a descriptor table */
+struct fdemu_file;   /* an open file description, POSIX.1-2017 3.258 */
+struct fdemu_inode;  /* what several descriptions of one object share */
+struct fdemu_ops;    /* what a kind of file does; see fdemu_driver.h */
+struct fdemu_req;    /* one system call in flight */
+
+/* The request was accepted, and will be answered later. */
+#define FDEMU_PENDING INT64_MIN
+
+/* ---- kernels ---------------------------------------------------------- */
+
+/* A field that is 0 has its default. */
+struct fdemu_config {
+  uint64_t seed;
+  int nofile;          /* RLIMIT_NOFILE of processes; 1024 */
+  double short_counts; /* 0 to 1: how probable a short count is where the
+                          kind of file allows it */
+  bool random_order;   /* runnable requests go in random order, not FIFO */
+
+  /* As realloc(); size 0 frees. NULL: the C library's. */
+  void *(*alloc)(void *ud, void *ptr, size_t size);
+  void *alloc_ud;
+};
+
+/* A new kernel, or NULL without memory. config may be NULL. */
+FDEMU_API struct fdemu_kernel *
+fdemu_kernel_new(const struct fdemu_config *config);
+
+/*
+ * Ends every process, completes what was in flight (with -EINTR) and frees
+ * everything that belongs to the kernel, processes and descriptions included.
+ */
+FDEMU_API void fdemu_kernel_free(struct fdemu_kernel *k);
+
+/*
+ * Try again what was woken and deliver what has finished, until nothing moves
+ * without the clock. Returns how many requests are still in flight. Requests
+ * that were left pending complete here and nowhere else.
+ */
+FDEMU_API size_t fdemu_run(struct fdemu_kernel *k);
+
+/*
+ * For when fdemu_run() can do no more: wait for the host where a host
+ * descriptor is waited for and ready, else move the clock to the next timer
+ * (but not beyond limit, in ns; INT64_MAX: no limit), else wait for the host.
+ * Returns false if there was nothing to wait for: a deadlock, or the limit.
+ */
+FDEMU_API bool fdemu_tick(struct fdemu_kernel *k, int64_t limit);
+
+/* Virtual nanoseconds since the kernel was made. */
+FDEMU_API int64_t fdemu_now(const struct fdemu_kernel *k);
+
+/* Move an idle kernel's clock on to when (fdemu_tick() has no timer before). */
+FDEMU_API void fdemu_set_now(struct fdemu_kernel *k, int64_t when);
+
+/* The kernel's chance: 64 random bits that depend on the seed alone. */
+FDEMU_API uint64_t fdemu_random(struct fdemu_kernel *k);
+
+/* Something to do at a virtual time. The owner keeps the memory until the
+ * timer has fired or was stopped. Zero-initialise before the first use. */
+struct fdemu_timer {
+  int64_t when; /* ns; read only */
+  void (*fire)(struct fdemu_timer *t);
+
+  /* private */
+  uint64_t seq;
+  struct fdemu_timer *child, *next, **prev;
+};
+
+/* Fire at when (ns); a timer that was already set is moved. */
+FDEMU_API void fdemu_timer_set(struct fdemu_kernel *k, struct fdemu_timer *t,
+                               int64_t when);
+FDEMU_API void fdemu_timer_stop(struct fdemu_kernel *k, struct fdemu_timer *t);
+
+/* ---- processes -------------------------------------------------------- */
+
+/* The kernel's own process, pid 0: for calls that no program makes. */
+FDEMU_API struct fdemu_proc *fdemu_kernel_self(struct fdemu_kernel *k);
+
+/*
+ * A new process without descriptors, or NULL without memory. The caller holds
+ * a reference to the struct, which outlives the process's exit.
+ */
+FDEMU_API struct fdemu_proc *fdemu_proc_new(struct fdemu_kernel *k);
+FDEMU_API void fdemu_proc_put(struct fdemu_proc *p);
+FDEMU_API struct fdemu_kernel *fdemu_kernel_of(const struct fdemu_proc *p);
+FDEMU_API int fdemu_getpid(const struct fdemu_proc *p);
+FDEMU_API bool fdemu_alive(const struct fdemu_proc *p);
+
+/* fork(2): *child is a process with a copy of the table, and a reference to
+ * it. Returns its pid, -EAGAIN or -ENOMEM. */
+FDEMU_API int fdemu_fork(struct fdemu_proc *p, struct fdemu_proc **child);
+
+/* execve(2), as far as descriptors go: closes those with FD_CLOEXEC. */
+FDEMU_API int fdemu_exec(struct fdemu_proc *p);
+
+/*
+ * _exit(2): interrupts what the process has in flight (-EINTR), closes its
+ * descriptors, and leaves a zombie if its parent lives.
+ */
+FDEMU_API void fdemu_exit(struct fdemu_proc *p, int status);
+
+/* wait(2): the pid of a child that exited; *status (may be NULL) is its exit
+ * status, not shifted. -ECHILD */
+FDEMU_API int fdemu_wait(struct fdemu_proc *p, int *status);
+
+/* The first process with a pid >= pid, or NULL: to walk over all. */
+FDEMU_API struct fdemu_proc *fdemu_next_proc(struct fdemu_kernel *k, int pid);
+
+/* The first descriptor >= fd that is open, or -1: to walk over a table. */
+FDEMU_API int fdemu_next_fd(const struct fdemu_proc *p, int fd);
+
+/* ---- requests --------------------------------------------------------- */
+
+/*
+ * Whose memory the addresses in a request mean, if not this process's own.
+ * Both move n bytes and return 0, or a negative errno (-EFAULT) and move
+ * nothing that counts.
+ */
+struct fdemu_mem {
+  int (*load)(const struct fdemu_mem *m, void *dst, const void *addr, size_t n);
+  int (*store)(const struct fdemu_mem *m, void *addr, const void *src,
+               size_t n);
+};
+
+/* The calls that core knows; drivers add their own (pipe2, ...). */
+enum fdemu_callno {
+  FDEMU_READ,
+  FDEMU_WRITE,
+  FDEMU_PREAD,
+  FDEMU_PWRITE,
+  FDEMU_READV,
+  FDEMU_WRITEV,
+  FDEMU_PREADV,
+  FDEMU_PWRITEV,
+  FDEMU_LSEEK,       /* offset; cmd = whence */
+  FDEMU_OPEN,        /* path; cmd = flags; arg = mode */
+  FDEMU_CLOSE,       /* */
+  FDEMU_CLOSE_RANGE, /* arg = last; cmd = flags */
+  FDEMU_DUP,         /* */
+  FDEMU_DUP2,        /* arg = new descriptor */
+  FDEMU_DUP3,        /* arg = new descriptor; cmd = flags */
+  FDEMU_FCNTL,       /* cmd; arg */
+  FDEMU_IOCTL,       /* cmd; arg, buf */
+  FDEMU_FSTAT,       /* buf: a struct stat */
+  FDEMU_POLL,        /* buf: struct pollfds; timeout */
+  FDEMU_WAIT,        /* buf: an int */
+  FDEMU_FORK,        /* out: the child */
+  FDEMU_EXEC,        /* */
+  FDEMU_SLEEP,       /* timeout */
+  FDEMU_NCALLS
+};
+
+/* What a file does when asked; fdemu_driver.h has the contract. */
+typedef int64_t fdemu_method(struct fdemu_file *f, struct fdemu_req *r);
+
+/* Describes a call; core's are in req.c, a driver may have its own. */
+struct fdemu_call {
+  const char *name;
+  const char *args;    /* how a trace prints its arguments; see trace.c */
+  size_t slot;         /* offsetof(struct fdemu_ops, read), ... or 0 */
+  fdemu_method *run;   /* before the slot; FDEMU_NEXT: go on to the slot */
+  fdemu_method *other; /* if the slot is NULL; default: missing */
+  int64_t missing;     /* the result if there is none of these */
+  int64_t (*finish)(struct fdemu_req *r, int64_t result); /* the last word */
+  int (*park)(struct fdemu_req *r); /* wait elsewhere: 0 or -errno ... */
+  void (*unpark)(struct fdemu_req *r); /* ... and no longer */
+  int events;                          /* POLL*: worth waiting for */
+  unsigned flags;
+};
+
+FDEMU_API extern const struct fdemu_call fdemu_calls[FDEMU_NCALLS];
+
+/* Somebody to be told when a file's readiness changes. */
+struct fdemu_waiter {
+  struct fdemu_list link;
+  int events; /* POLL*: which changes matter */
+  /* May remove this waiter, move list nodes and wake other queues: no more. */
+  void (*notify)(struct fdemu_waiter *w, int events);
+};
+
+/* Calls of kinds of files. */
+FDEMU_API extern const struct fdemu_call
+    fdemu_pipe2_call; /* cmd = flags; buf: two ints */
+
+/*
+ * One system call. Zero it, fill in what the call takes, submit it. The caller
+ * owns the memory, and keeps it, and what buf, iov and path point to, until
+ * the answer is there. Between runs it may point buf, iov and mem of a pending
+ * request elsewhere.
+ */
+struct fdemu_req {
+  const struct fdemu_call *call; /* &fdemu_calls[FDEMU_READ], ... */
+  int fd;
+  int iovcnt;
+  struct iovec buf;        /* the data or the argument block */
+  const struct iovec *iov; /* the data of readv and the like */
+  const struct fdemu_mem *mem;
+  const char *path;
+  unsigned long cmd; /* fcntl command, ioctl request, whence, flags */
+  int64_t arg;
+  int64_t offset;  /* pread and the like; lseek */
+  int64_t timeout; /* ns from now; < 0: for ever. Only for calls that have
+                      one: poll, sleep */
+  struct fdemu_file *on;       /* a description instead of fd; borrowed */
+  const struct fdemu_ops *ops; /* whose methods, if not the description's */
+  void (*complete)(struct fdemu_req *r); /* after a pending answer; may be
+                                            NULL */
+  void *user;     /* the caller's */
+  bool dontwait;  /* -EAGAIN rather than wait, whatever O_NONBLOCK says */
+  bool quiet;     /* not a program's call: not traced, no chance */
+  int64_t result; /* >= 0, -errno, or FDEMU_PENDING */
+
+  /* what drivers work with; see fdemu_driver.h */
+  struct fdemu_proc *proc;
+  struct fdemu_file *file; /* a reference, held until the answer */
+  size_t len;              /* bytes wanted: all of buf or iov, or fewer */
+  size_t done;             /* bytes moved so far; survives a retry */
+  size_t asked;            /* len before chance made it shorter */
+  bool retry;              /* this is not the first attempt */
+  void *driver;            /* for the driver that keeps the request */
+  struct fdemu_list link;  /* likewise: a list node */
+  void *out;               /* what a call makes: a file, a process */
+  void (*cancel)(struct fdemu_file *f, struct fdemu_req *r); /* of a kept
+                              request; NULL: the description's */
+
+  /* private */
+  unsigned char state;
+  bool chained;
+  int iovpos;               /* cursor into iov at done: element, offset */
+  size_t iovoff;
+  struct fdemu_waiter waiter;
+  struct fdemu_timer timer;
+  struct fdemu_list mine; /* in the process's list while pending */
+};
+
+/*
+ * Make a call. Returns its result, or FDEMU_PENDING if it has to wait; then
+ * fdemu_run() calls r->complete() when r->result is there.
+ */
+FDEMU_API int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r);
+
+/* Submit, and run the kernel until the answer is there. -EDEADLK if it cannot
+ * come. */
+FDEMU_API int64_t fdemu_call(struct fdemu_proc *p, struct fdemu_req *r);
+
+/*
+ * Interrupt a pending request (a signal: EINTR). What it has already moved is
+ * its result; if that is nothing, -error is. complete() follows as always.
+ */
+FDEMU_API void fdemu_cancel(struct fdemu_req *r, int error);
+
+/*
+ * The request's memory goes away, or its owner has seen the result: forget it
+ * and call nobody. Harmless on a request that was answered or never made.
+ */
+FDEMU_API void fdemu_abandon(struct fdemu_req *r);
+
+/* Walk over a process's pending requests; r = NULL for the first. */
+FDEMU_API struct fdemu_req *fdemu_next_req(struct fdemu_proc *p,
+                                           struct fdemu_req *r);
+
+/* ---- the calls -------------------------------------------------------- */
+
+/*
+ * As section 2 of the manual has them, except that errors are the result.
+ * They run the kernel while they wait (fdemu_call()).
+ */
+FDEMU_API int64_t fdemu_read(struct fdemu_proc *p, int fd, void *buf, size_t n);
+FDEMU_API int64_t fdemu_write(struct fdemu_proc *p, int fd, const void *buf,
+                              size_t n);
+FDEMU_API int64_t fdemu_pread(struct fdemu_proc *p, int fd, void *buf, size_t n,
+                              int64_t offset);
+FDEMU_API int64_t fdemu_pwrite(struct fdemu_proc *p, int fd, const void *buf,
+                               size_t n, int64_t offset);
+FDEMU_API int64_t fdemu_readv(struct fdemu_proc *p, int fd,
+                              const struct iovec *iov, int iovcnt);
+FDEMU_API int64_t fdemu_writev(struct fdemu_proc *p, int fd,
+                               const struct iovec *iov, int iovcnt);
+FDEMU_API int64_t fdemu_preadv(struct fdemu_proc *p, int fd,
+                               const struct iovec *iov, int iovcnt,
+                               int64_t offset);
+FDEMU_API int64_t fdemu_pwritev(struct fdemu_proc *p, int fd,
+                                const struct iovec *iov, int iovcnt,
+                                int64_t offset);
+FDEMU_API int64_t fdemu_lseek(struct fdemu_proc *p, int fd, int64_t offset,
+                              int whence);
+FDEMU_API int fdemu_open(struct fdemu_proc *p, const char *path, int flags,
+                         mode_t mode);
+FDEMU_API int fdemu_close(struct fdemu_proc *p, int fd);
+FDEMU_API int fdemu_close_range(struct fdemu_proc *p, unsigned first,
+                                unsigned last, int flags);
+FDEMU_API int fdemu_dup(struct fdemu_proc *p, int fd);
+FDEMU_API int fdemu_dup2(struct fdemu_proc *p, int fd, int newfd);
+FDEMU_API int fdemu_dup3(struct fdemu_proc *p, int fd, int newfd, int flags);
+FDEMU_API int fdemu_fcntl(struct fdemu_proc *p, int fd, int cmd, int64_t arg);
+FDEMU_API int64_t fdemu_ioctl(struct fdemu_proc *p, int fd,
+                              unsigned long request, void *arg);
+FDEMU_API int fdemu_fstat(struct fdemu_proc *p, int fd, struct stat *st);
+FDEMU_API int fdemu_isatty(struct fdemu_proc *p, int fd);
+FDEMU_API int fdemu_poll(struct fdemu_proc *p, struct pollfd *fds, size_t n,
+                         int timeout_ms);
+FDEMU_API int fdemu_pipe2(struct fdemu_proc *p, int fds[2], int flags);
+
+/* getrlimit(2), setrlimit(2) of RLIMIT_NOFILE: -EINVAL, -EPERM (raising the
+ * hard limit). */
+FDEMU_API void fdemu_get_nofile(const struct fdemu_proc *p, int *soft,
+                                int *hard);
+FDEMU_API int fdemu_set_nofile(struct fdemu_proc *p, int soft, int hard);
+
+/* ---- descriptions ----------------------------------------------------- */
+
+/* The description behind a descriptor, or NULL. Borrowed. */
+FDEMU_API struct fdemu_file *fdemu_file_at(const struct fdemu_proc *p, int fd);
+
+/* Give back a reference; the last one releases the description. */
+FDEMU_API void fdemu_file_put(struct fdemu_file *f);
+
+/* The lowest free descriptor >= min becomes f, whose reference it takes over
+ * unless it fails: -EINVAL (min), -EMFILE, -ENOMEM. */
+FDEMU_API int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
+                            bool cloexec);
+
+/*
+ * What /dev/null, /dev/zero and /dev/full are to programs, under those names.
+ * 0 or -ENOMEM.
+ */
+FDEMU_API int fdemu_std_devices(struct fdemu_kernel *k);
+
+/* /dev/null without a name. flags: as open(2). NULL: no memory. */
+FDEMU_API struct fdemu_file *fdemu_null_new(struct fdemu_kernel *k, int flags);
+
+/* An object that keeps what is written to it, for a test to look at; its first
+ * bytes are data (n may be 0). Opened for reading and writing. NULL: no
+ * memory. */
+FDEMU_API struct fdemu_file *fdemu_capture_new(struct fdemu_kernel *k,
+                                               const void *data, size_t n);
+
+/* The bytes in it: valid until the next write. NULL if f is something else. */
+FDEMU_API const char *fdemu_capture_data(const struct fdemu_inode *inode,
+                                         size_t *n);
+
+/*
+ * A description backed by a descriptor of the host, with the access mode that
+ * has; owned: close it in the end. -EBADF, -ENOMEM.
+ */
+FDEMU_API int fdemu_host_new(struct fdemu_kernel *k, int hostfd, bool owned,
+                             struct fdemu_file **f);
+
+/* ---- tracing and names ------------------------------------------------ */
+
+enum fdemu_phase {
+  FDEMU_PHASE_CALL,       /* a call, and its answer */
+  FDEMU_PHASE_UNFINISHED, /* a call that waits while others are made */
+  FDEMU_PHASE_RESUMED     /* the answer to such a call */
+};
+
+struct fdemu_event {
+  enum fdemu_phase phase;
+  const struct fdemu_req *req; /* its memory may be gone afterwards */
+};
+
+/* fn is called for every call; it may look, and not touch. NULL: nobody. */
+FDEMU_API void
+fdemu_set_trace(struct fdemu_kernel *k,
+                void (*fn)(void *ud, const struct fdemu_event *e), void *ud);
+
+/* Print an event as strace(1) does, without a newline, into buf[size]; always
+ * terminated. Returns the length. */
+FDEMU_API size_t fdemu_format(const struct fdemu_event *e, char *buf,
+                              size_t size);
+
+/* "EAGAIN" for EAGAIN; NULL for a number that is none. */
+FDEMU_API const char *fdemu_errname(int error);
+
+/* EAGAIN for "EAGAIN"; 0 for a name that is none. */
+FDEMU_API int fdemu_errno(const char *name);
+
+#endif

@@ -1,0 +1,247 @@
+/* fdemu_driver.h - what a kind of file is made of */
+#ifndef FDEMU_DRIVER_H
+#define FDEMU_DRIVER_H
+
+#include "fdemu.h"
+
+/*
+ * A kind of file is a struct (with a struct fdemu_inode in it), methods, one
+ * const table of them, and a constructor that makes descriptions and gives
+ * them descriptors last.
+ *
+ * A method runs to its end and never waits. It returns
+ *
+ *   >= 0           the result of the call;
+ *   -errno         the call failed;
+ *   -EAGAIN        not now. r->done may have moved on. The core parks the
+ *                  request until the inode is woken, or fails it if the
+ *                  description is non-blocking: a driver never looks at
+ *                  O_NONBLOCK;
+ *   FDEMU_PENDING  the driver keeps the request, and will call
+ *                  fdemu_complete() on it once. It must have a cancel method.
+ *
+ * In a method that changes the object: change, then fdemu_wake(), then return.
+ * The type is in fdemu.h:
+ *
+ *   typedef int64_t fdemu_method(struct fdemu_file *f, struct fdemu_req *r);
+ */
+
+/* What a description can do beyond its methods: struct fdemu_ops.mode. */
+enum {
+  FDEMU_MODE_SEEK = 1,/* the core keeps a position; r->offset is where */
+  FDEMU_MODE_PREAD = 2,/* pread and pwrite work, with r->offset */
+  FDEMU_MODE_SHORT = 4,/* chance may make reads and writes shorter */
+  FDEMU_MODE_EPOLL = 8/* epoll takes it (regular files it does not) */
+};
+
+/* A slot that is NULL has the default given beside it. */
+struct fdemu_ops {
+  const char *name;       /* of the kind, for traces and messages */
+  unsigned mode;          /* FDEMU_MODE_SEEK, ... */
+  fdemu_method *read;     /* -EINVAL */
+  fdemu_method *write;    /* -EINVAL */
+  fdemu_method *lseek;    /* moves the position if SEEKABLE, else -ESPIPE */
+  fdemu_method *ioctl;    /* -ENOTTY; FIOCLEX, FIONBIO, ... are the core's */
+  fdemu_method *fcntl;    /* -EINVAL; F_DUPFD, F_GETFL, ... are the core's */
+  fdemu_method *flock;    /* the core's locks */
+  fdemu_method *stat;     /* from the inode; see fdemu_fill_stat() */
+  fdemu_method *truncate; /* -EINVAL */
+  fdemu_method *sync;     /* -EINVAL */
+  fdemu_method *flush;    /* 0; at every close. r is NULL when nobody waits for
+                             an answer (exit, dup2, exec) */
+
+  /* Readiness, POLL*; pure. Default: readable and writable. */
+  int (*poll)(struct fdemu_file *f);
+
+  /* The caller of a request that this driver keeps gave up: forget it. */
+  void (*cancel)(struct fdemu_file *f, struct fdemu_req *r);
+
+  /*
+   * The last reference is gone. FDEMU_PENDING: the driver has taken a
+   * reference again and will put it; otherwise f is freed afterwards, and the
+   * inode if it was the last.
+   */
+  int64_t (*release)(struct fdemu_file *f);
+};
+
+/* struct fdemu_call.flags */
+enum {
+  FDEMU_CALL_FD = 1,     /* takes a descriptor: -EBADF */
+  FDEMU_CALL_READ = 2,   /* moves data to the caller; needs read access */
+  FDEMU_CALL_WRITE = 4,  /* moves data from the caller; needs write access */
+  FDEMU_CALL_AT = 8,     /* at r->offset rather than the position */
+  FDEMU_CALL_VEC = 16,   /* r->iov rather than r->buf */
+  FDEMU_CALL_TIMED = 32, /* waits whatever O_NONBLOCK says, for r->timeout;
+                            the result is 0 when that is over */
+  FDEMU_CALL_QUIET = 64  /* never traced */
+};
+
+#define FDEMU_NEXT (INT64_MIN + 1)
+
+/* ---- objects ---------------------------------------------------------- */
+
+/* Those who wait for one object. Requests that wait to read and to write have
+ * lists of their own, so that waking one costs nothing for the others. */
+struct fdemu_waitq {
+  struct fdemu_list readers, writers, watchers;
+  unsigned seq; /* counts wakes */
+};
+
+FDEMU_API void fdemu_waitq_init(struct fdemu_waitq *wq);
+
+/*
+ * Readiness may have changed to events (POLL*). Everyone who waits for one of
+ * them, or for POLLERR or POLLHUP, will try again. Cheap; calls no methods.
+ */
+FDEMU_API void fdemu_wake(struct fdemu_waitq *wq, int events);
+
+/*
+ * The same, but of the requests that wait to read (POLLIN) or to write
+ * (POLLOUT) only the first; the next follows when that one is done and the
+ * file is still ready. For objects where one waiter's luck is every waiter's.
+ */
+FDEMU_API void fdemu_wake_one(struct fdemu_waitq *wq, int events);
+
+/* Whether anyone waits for one of these events. */
+FDEMU_API bool fdemu_waited(const struct fdemu_waitq *wq, int events);
+
+/* What several descriptions of one object share. A driver embeds it in its
+ * own struct; descriptions and names hold references. */
+struct fdemu_inode {
+  struct fdemu_kernel *kernel;
+  const struct fdemu_ops *ops; /* the kind, whatever its descriptions' are */
+  int64_t size;                /* bytes; kept by seekable kinds */
+  mode_t mode;                 /* S_IF* and permissions */
+  dev_t rdev;                  /* of devices */
+  struct fdemu_waitq wq;
+
+  /* open(2) by name. Gives its description to fdemu_opened(). NULL: a new
+   * description with ops. */
+  int64_t (*open)(struct fdemu_inode *i, struct fdemu_req *r);
+  void (*free)(struct fdemu_inode *i); /* the last reference is gone */
+
+  /* private */
+  int refs;
+  int nlink;
+  uint64_t ino;
+};
+
+/* Initialise with one reference, the caller's. */
+FDEMU_API void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
+                                const struct fdemu_ops *ops, mode_t mode,
+                                void (*free)(struct fdemu_inode *i));
+FDEMU_API void fdemu_inode_get(struct fdemu_inode *i);
+FDEMU_API void fdemu_inode_put(struct fdemu_inode *i);
+
+/* An open file description. */
+struct fdemu_file {
+  const struct fdemu_ops *ops;
+  struct fdemu_inode *inode; /* a reference */
+  uint64_t id;               /* never reused, never an address */
+  int64_t pos;               /* bytes; where the next read or write goes */
+  int flags;                 /* access mode and status flags, as F_GETFL */
+  unsigned mode;             /* FDEMU_MODE_SEEK, ... */
+  void *data;                /* the driver's */
+
+  /* private */
+  int refs;     /* descriptors, requests in flight, holders */
+  void *handle; /* the binding's */
+};
+
+/*
+ * A new description of i, with one reference, the caller's; it takes its own
+ * to i. flags: as open(2). NULL without memory.
+ */
+FDEMU_API struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
+                                            const struct fdemu_ops *ops,
+                                            int flags, void *data);
+FDEMU_API void fdemu_file_get(struct fdemu_file *f);
+
+/* Readiness of f, POLL*. */
+FDEMU_API int fdemu_ready(struct fdemu_file *f);
+
+/* What fstat(2) says of f unless its driver knows better. */
+FDEMU_API void fdemu_fill_stat(const struct fdemu_file *f, struct stat *st);
+
+/* ---- answering -------------------------------------------------------- */
+
+/* Bytes that r still wants. */
+static inline size_t fdemu_left(const struct fdemu_req *r)
+{
+  return r->len - r->done;
+}
+
+/*
+ * Move n <= fdemu_left(r) bytes to the caller of a read (copy_out) or from the
+ * caller of a write (copy_in), and advance r->done. 0, or -EFAULT and the like
+ * with nothing moved: then keep what was not taken.
+ */
+FDEMU_API int fdemu_copy_out(struct fdemu_req *r, const void *src, size_t n);
+FDEMU_API int fdemu_copy_in(struct fdemu_req *r, void *dst, size_t n);
+
+/* After a copy_in of more than could be passed on: only done bytes count. */
+FDEMU_API void fdemu_rewind(struct fdemu_req *r, size_t done);
+
+/* copy_out() of n zeros. */
+FDEMU_API int fdemu_copy_zeros(struct fdemu_req *r, size_t n);
+
+/* The argument block of r (r->buf: an ioctl's, a struct to fill in) from
+ * offset on. 0 or -EFAULT, also for what is beyond its end. */
+FDEMU_API int fdemu_arg_load(struct fdemu_req *r, size_t offset, void *dst,
+                             size_t n);
+FDEMU_API int fdemu_arg_store(struct fdemu_req *r, size_t offset,
+                              const void *src, size_t n);
+
+/*
+ * The answer to a request that a method kept. -EAGAIN: as if the method had
+ * returned it now. The caller hears of it from fdemu_run().
+ */
+FDEMU_API void fdemu_complete(struct fdemu_req *r, int64_t result);
+
+/* Give a kept request back to be tried again from fdemu_run(). */
+FDEMU_API void fdemu_retry(struct fdemu_req *r);
+
+/* An inode's open() has made f, and gives its reference away. Returns what
+ * open() should: 0, or -ENOMEM if f is NULL. */
+FDEMU_API int64_t fdemu_opened(struct fdemu_req *r, struct fdemu_file *f);
+
+/* ---- descriptors ------------------------------------------------------ */
+
+/*
+ * Constructors take their descriptors first and fill them when nothing can
+ * fail any more. reserve: the lowest free one (fds[0..n-1] are set), -EMFILE or
+ * -ENOMEM with none taken. Until they are filled they are EBADF to others.
+ */
+FDEMU_API int fdemu_reserve(struct fdemu_proc *p, int *fds, int n);
+FDEMU_API void fdemu_fill(struct fdemu_proc *p, int fd, struct fdemu_file *f,
+                          bool cloexec); /* takes over the reference */
+FDEMU_API void fdemu_unreserve(struct fdemu_proc *p, const int *fds, int n);
+
+/* ---- names, memory, the host ------------------------------------------ */
+
+/* Give an inode a name (it takes a reference), instead of what had it before.
+ * 0 or -ENOMEM. */
+FDEMU_API int fdemu_name(struct fdemu_kernel *k, const char *path,
+                         struct fdemu_inode *i);
+
+/* As malloc() and free(), from the kernel's allocator. */
+FDEMU_API void *fdemu_alloc(struct fdemu_kernel *k, size_t size);
+FDEMU_API void *fdemu_realloc(struct fdemu_kernel *k, void *ptr, size_t size);
+FDEMU_API void fdemu_free(struct fdemu_kernel *k, void *ptr);
+
+/*
+ * Something outside that can become ready without the kernel's doing. When
+ * nothing else can run, wait() of the first is called with the list of all,
+ * and wakes those that are ready; block: wait until one is. False: none of
+ * them is waited for.
+ */
+struct fdemu_source {
+  struct fdemu_list link;
+  bool (*wait)(struct fdemu_list *sources, bool block);
+};
+
+FDEMU_API void fdemu_source_add(struct fdemu_kernel *k,
+                                struct fdemu_source *s);
+FDEMU_API void fdemu_source_remove(struct fdemu_source *s);
+
+#endif

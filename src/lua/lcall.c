@@ -1,0 +1,447 @@
+/* lcall.c - calls from Lua: submit, wait where one can, give the results */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/lfdemu.h"
+
+/* ---- results ---------------------------------------------------------- */
+
+/* nil, message, errno */
+int lcall_error(lua_State *L, int64_t result, const char *path)
+{
+  int error = (int)-result;
+
+  luaL_pushfail(L);
+  if (path != NULL)
+    lua_pushfstring(L, "%s: %s", path, strerror(error));
+  else
+    lua_pushstring(L, strerror(error));
+  lua_pushinteger(L, error);
+  return 3;
+}
+
+int lcall_integer(lua_State *L, struct call *c)
+{
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  lua_pushinteger(L, (lua_Integer)c->req.result);
+  return 1;
+}
+
+static int push_store(lua_State *L)
+{
+  const struct call *c = lua_touserdata(L, 1);
+
+  lua_pushlstring(L, c->store, (size_t)c->req.result);
+  return 1;
+}
+
+/* The bytes of a read. Making the string may raise, and the store must not be
+ * lost then. */
+int lcall_string(lua_State *L, struct call *c)
+{
+  int status;
+
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  if (c->store == NULL) {
+    lua_pushlstring(L, c->lk->scratch, (size_t)c->req.result);
+    return 1;
+  }
+  lua_pushcfunction(L, push_store);
+  lua_pushlightuserdata(L, c);
+  status = lua_pcall(L, 1, 1, 0);
+  lcall_free(c);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+/* ---- errors of drivers ------------------------------------------------ */
+
+/* The error on top of the stack is for whoever waits for r, or for the next
+ * who looks: a bug in a driver is loud. Pops it. */
+void lcall_fail(lua_State *L, struct lkernel *lk, struct fdemu_req *r)
+{
+  struct call *c;
+
+  if (r == NULL || !lcall_is(r)) {
+    lcall_orphan(L, lk);
+    return;
+  }
+  c = r->user;
+  c->failed = true;
+  lkernel_env(L, lk, ENV_ERRORS);
+  lua_insert(L, -2);
+  lua_rawsetp(L, -2, c);
+  lua_pop(L, 1);
+}
+
+void lcall_orphan(lua_State *L, struct lkernel *lk)
+{
+  if (lk->orphan) { /* the first is the one that explains the others */
+    lua_pop(L, 1);
+    return;
+  }
+  lk->orphan = true;
+  lkernel_env(L, lk, 0);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, ENV_ORPHAN);
+  lua_pop(L, 1);
+}
+
+void lcall_raise_orphan(lua_State *L, struct lkernel *lk)
+{
+  if (!lk->orphan)
+    return;
+  lk->orphan = false;
+  lkernel_env(L, lk, ENV_ORPHAN);
+  lkernel_env(L, lk, 0);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, ENV_ORPHAN);
+  lua_pop(L, 1);
+  lua_error(L);
+}
+
+static int raise(lua_State *L, struct call *c)
+{
+  c->failed = false;
+  lkernel_env(L, c->lk, ENV_ERRORS);
+  lua_rawgetp(L, -1, c);
+  lua_pushnil(L);
+  lua_rawsetp(L, -3, c);
+  return lua_error(L);
+}
+
+/* ---- the store -------------------------------------------------------- */
+
+void lcall_free(struct call *c)
+{
+  free(c->store);
+  c->store = NULL;
+  c->cap = 0;
+}
+
+static int store_grow(struct call *c, size_t size)
+{
+  size_t cap = c->cap > 0 ? c->cap : 64;
+  char *store;
+
+  while (cap < size)
+    cap *= 2;
+  if (cap == c->cap)
+    return 0;
+  store = realloc(c->store, cap);
+  if (store == NULL)
+    return -ENOMEM;
+  c->store = store;
+  c->cap = cap;
+  return 0;
+}
+
+static struct call *call_of(const struct fdemu_mem *m)
+{
+  return fdemu_entry(m, struct call, mem);
+}
+
+/* An address is an offset from the scratch buffer. */
+static int store_store(const struct fdemu_mem *m, void *addr, const void *src,
+                       size_t n)
+{
+  struct call *c = call_of(m);
+  size_t offset = (size_t)((uintptr_t)addr - (uintptr_t)c->lk->scratch);
+  int error = store_grow(c, offset + n);
+
+  if (error < 0)
+    return error;
+  if (src != NULL)
+    memcpy(c->store + offset, src, n);
+  else
+    memset(c->store + offset, 0, n);
+  return 0;
+}
+
+static int store_load(const struct fdemu_mem *m, void *dst, const void *addr,
+                      size_t n)
+{
+  const struct call *c = call_of(m);
+  size_t offset = (size_t)((uintptr_t)addr - (uintptr_t)c->lk->scratch);
+
+  if (n > c->cap || offset > c->cap - n)
+    return -EFAULT;
+  memcpy(dst, c->store + offset, n);
+  return 0;
+}
+
+static void use_store(struct call *c)
+{
+  c->mem.load = store_load;
+  c->mem.store = store_store;
+  c->req.mem = &c->mem;
+}
+
+/* keep() of reads. */
+static int keep_data(struct call *c)
+{
+  if (c->req.mem != NULL)
+    return 0;
+  if (store_grow(c, c->req.done > 0 ? c->req.done : 1) < 0)
+    return -ENOMEM;
+  memcpy(c->store, c->lk->scratch, c->req.done);
+  use_store(c);
+  return 0;
+}
+
+/* keep() of calls that have an argument block in the scratch buffer. */
+int lcall_keep_copy(struct call *c)
+{
+  if (store_grow(c, c->req.buf.iov_len) < 0)
+    return -ENOMEM;
+  memcpy(c->store, c->req.buf.iov_base, c->req.buf.iov_len);
+  c->req.buf.iov_base = c->store;
+  return 0;
+}
+
+/* c reads count bytes. What does not fit into scratch grows from the start. */
+void lcall_want(struct call *c, size_t count)
+{
+  c->req.buf.iov_base = c->lk->scratch;
+  c->req.buf.iov_len = count;
+  c->keep = keep_data;
+  c->result = lcall_string;
+  if (count > SCRATCH_SIZE) {
+    /* The result is taken from the store even if nothing came. */
+    use_store(c);
+  }
+}
+
+/* ---- calling and waiting ---------------------------------------------- */
+
+static void completed(struct fdemu_req *r)
+{
+  struct call *c = r->user;
+
+  c->lk->completed++;
+  if (c->task != NULL)
+    lsched_ready(c->task);
+}
+
+bool lcall_is(const struct fdemu_req *r)
+{
+  return r->complete == completed;
+}
+
+/* A call to fill in: its task's, or local, which is the caller's C frame. */
+struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
+                         const struct fdemu_call *what)
+{
+  struct task *t = lk->current;
+  struct call *c = local;
+
+  lk->L = L;
+  if (t != NULL && t->co == L && lua_isyieldable(L))
+    c = &t->call;
+  else
+    t = NULL;
+  memset(c, 0, sizeof *c);
+  c->lk = lk;
+  c->task = t;
+  c->L = L;
+  c->result = lcall_integer;
+  c->req.call = what;
+  c->req.complete = completed;
+  c->req.user = c;
+  return c;
+}
+
+static int finish(lua_State *L, struct call *c)
+{
+  struct lkernel *lk = c->lk;
+  int n;
+
+  fdemu_abandon(&c->req);
+  if (c->failed) {
+    lcall_free(c);
+    return raise(L, c);
+  }
+  n = c->result(L, c);
+  lcall_free(c);
+  if (!fdemu_list_empty(&lk->dying))
+    ldriver_drain(L, lk);
+  if (!fdemu_list_empty(&lk->events))
+    ltrace_deliver(L, lk);
+  lcall_raise_orphan(L, lk);
+  return n;
+}
+
+static int resumed(lua_State *L, int status, lua_KContext ctx)
+{
+  struct call *c = (struct call *)ctx;
+
+  (void)status;
+  lua_settop(L, c->top);
+  if (c->req.result == FDEMU_PENDING) { /* somebody else resumed it */
+    c->task->status = TASK_WAITING;
+    return lua_yieldk(L, 0, ctx, resumed);
+  }
+  return finish(L, c);
+}
+
+/* In the task's own coroutine: only it waits. */
+static int wait_task(lua_State *L, struct call *c)
+{
+  lsched_guard(L, c->task);
+  c->top = lua_gettop(L);
+  c->task->status = TASK_WAITING;
+  return lua_yieldk(L, 0, (lua_KContext)c, resumed);
+}
+
+static int run_others(lua_State *L)
+{
+  struct call *c = lua_touserdata(L, 1);
+  struct lkernel *lk = c->lk;
+
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (c->ioarg != IOARG_NONE) {
+    lkernel_env(L, lk, ENV_ARGS);
+    lua_pushvalue(L, 2);
+    lua_rawsetp(L, -2, c);
+    lua_pop(L, 1);
+  }
+  while (c->req.result == FDEMU_PENDING)
+    if (!lsched_step(L, lk, INT64_MAX))
+      lsched_deadlock(L, lk);
+  return 0;
+}
+
+/* Anywhere else: the others run from here until the answer is there. */
+static int wait_nested(lua_State *L, struct call *c)
+{
+  struct lkernel *lk = c->lk;
+  int status;
+
+  c->outer = lk->nested;
+  lk->nested = c;
+  c->below = true;
+  lua_pushcfunction(L, run_others);
+  lua_pushlightuserdata(L, c);
+  if (c->ioarg != IOARG_NONE)
+    lua_pushvalue(L, c->argindex);
+  else
+    lua_pushnil(L);
+  status = lua_pcall(L, 2, 0, 0);
+  c->below = false;
+  lk->nested = c->outer;
+  lk->L = L;
+  if (c->ioarg != IOARG_NONE) {
+    lkernel_env(L, lk, ENV_ARGS);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, c);
+    lua_pop(L, 1);
+  }
+  if (status == LUA_OK)
+    return finish(L, c);
+  fdemu_abandon(&c->req);
+  lcall_free(c);
+  return lua_error(L);
+}
+
+static int wait(lua_State *L, struct call *c)
+{
+  int error = c->keep != NULL ? c->keep(c) : 0;
+
+  if (error < 0) {
+    fdemu_cancel(&c->req, -error);
+    return finish(L, c);
+  }
+  if (c->lk->polling > 0) {
+    fdemu_abandon(&c->req);
+    lcall_free(c);
+    return luaL_error(L, "a driver's poll must not wait, but %s would",
+                      c->req.call->name);
+  }
+  return c->task != NULL ? wait_task(L, c) : wait_nested(L, c);
+}
+
+/* Make the call that was filled in; returns what the C function should. */
+int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
+{
+  struct lkernel *lk = c->lk;
+
+  fdemu_submit(p, &c->req);
+  if (c->req.result == FDEMU_PENDING && !fdemu_list_empty(&lk->jobs) &&
+      lk->jobs.prev == &c->req.link && lk->polling == 0)
+    ldriver_job(L, &c->req); /* a method written in Lua: run it now */
+  if (c->req.result == FDEMU_PENDING)
+    return wait(L, c);
+  return finish(L, c);
+}
+
+/* ---- ioctl ------------------------------------------------------------ */
+
+/*
+ * The argument is at index: nil (the driver may fill in an int, which is then
+ * the result), an integer (which also serves as an int in memory), a Buffer,
+ * or a string, of which a copy in a Buffer takes the place.
+ */
+void lcall_set_ioctl(lua_State *L, struct call *c, int index)
+{
+  struct lbuffer *b = NULL;
+  size_t n;
+
+  c->argindex = index;
+  c->result = lcall_ioctl_result;
+  switch (lua_type(L, index)) {
+  case LUA_TNONE:
+  case LUA_TNIL: c->ioarg = IOARG_NONE; break;
+  case LUA_TNUMBER:
+    c->ioarg = IOARG_INTEGER;
+    c->req.arg = luaL_checkinteger(L, index);
+    c->word = (int)c->req.arg;
+    break;
+  case LUA_TSTRING: {
+    const char *s = lua_tolstring(L, index, &n);
+    c->ioarg = IOARG_STRING;
+    b = lbuffer_new(L, n);
+    memcpy(b->data, s, n);
+    lua_replace(L, index);
+    break;
+  }
+  default:
+    c->ioarg = IOARG_BUFFER;
+    b = luaL_checkudata(L, index, LFD_BUFFER);
+  }
+  c->req.buf.iov_base = b != NULL ? b->data : (char *)&c->word;
+  c->req.buf.iov_len = b != NULL ? b->size : sizeof c->word;
+}
+
+/* Push the argument for a driver in Lua. */
+void lcall_push_ioarg(lua_State *L, struct call *c)
+{
+  if (c->ioarg == IOARG_NONE)
+    lua_pushnil(L);
+  else if (c->below) { /* its stack has other frames on top */
+    lkernel_env(L, c->lk, ENV_ARGS);
+    lua_rawgetp(L, -1, c);
+    lua_remove(L, -2);
+  } else {
+    lua_pushvalue(c->L, c->argindex);
+    lua_xmove(c->L, L, 1);
+  }
+}
+
+int lcall_ioctl_result(lua_State *L, struct call *c)
+{
+  const struct lbuffer *b;
+
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  if (c->ioarg == IOARG_NONE && c->req.result == 0 && c->req.done > 0)
+    lua_pushinteger(L, c->word);
+  else
+    lua_pushinteger(L, (lua_Integer)c->req.result);
+  if (c->ioarg != IOARG_STRING)
+    return 1;
+  b = lua_touserdata(L, c->argindex);
+  lua_pushlstring(L, b->data, b->size);
+  return 2;
+}

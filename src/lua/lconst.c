@@ -1,0 +1,67 @@
+/* lconst.c - constants, with Linux's values */
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lua/lfdemu.h"
+
+#define C(name) { #name, (lua_Integer)(name) }
+
+/* open() of a 64-bit program sets it, whatever libc's O_LARGEFILE is. */
+#undef O_LARGEFILE
+#define O_LARGEFILE 0100000
+
+static const struct {
+  const char *name;
+  lua_Integer value;
+} constants[] = {
+  C(O_RDONLY), C(O_WRONLY), C(O_RDWR), C(O_ACCMODE), C(O_CREAT), C(O_EXCL),
+  C(O_NOCTTY), C(O_TRUNC), C(O_APPEND), C(O_NONBLOCK), C(O_NDELAY), C(O_SYNC),
+  C(O_DSYNC), C(O_ASYNC), C(O_DIRECT), C(O_LARGEFILE), C(O_DIRECTORY),
+  C(O_NOFOLLOW), C(O_NOATIME), C(O_CLOEXEC), C(O_PATH), C(O_TMPFILE),
+  C(F_DUPFD), C(F_DUPFD_CLOEXEC), C(F_GETFD), C(F_SETFD), C(F_GETFL),
+  C(F_SETFL), C(F_GETLK), C(F_SETLK), C(F_SETLKW), C(F_OFD_GETLK),
+  C(F_OFD_SETLK), C(F_OFD_SETLKW), C(F_GETPIPE_SZ), C(F_SETPIPE_SZ),
+  C(F_RDLCK), C(F_WRLCK), C(F_UNLCK), C(FD_CLOEXEC),
+  C(FIOCLEX), C(FIONCLEX), C(FIONBIO), C(FIOASYNC), C(FIONREAD), C(TCGETS),
+  C(TIOCGWINSZ),
+  C(LOCK_SH), C(LOCK_EX), C(LOCK_UN), C(LOCK_NB),
+  C(POLLIN), C(POLLPRI), C(POLLOUT), C(POLLERR), C(POLLHUP), C(POLLNVAL),
+  C(POLLRDNORM), C(POLLRDBAND), C(POLLWRNORM), C(POLLWRBAND), C(POLLRDHUP),
+  C(EPOLLIN), C(EPOLLPRI), C(EPOLLOUT), C(EPOLLERR), C(EPOLLHUP),
+  C(EPOLLRDHUP), C(EPOLLET), C(EPOLLONESHOT), C(EPOLLEXCLUSIVE),
+  C(SEEK_SET), C(SEEK_CUR), C(SEEK_END), C(SEEK_DATA), C(SEEK_HOLE),
+  C(S_IFMT), C(S_IFREG), C(S_IFDIR), C(S_IFCHR), C(S_IFBLK), C(S_IFIFO),
+  C(S_IFLNK), C(S_IFSOCK),
+  C(CLOSE_RANGE_UNSHARE), C(CLOSE_RANGE_CLOEXEC),
+  C(STDIN_FILENO), C(STDOUT_FILENO), C(STDERR_FILENO),
+  C(PIPE_BUF), C(IOV_MAX), { "RLIMIT_NOFILE", 7 },
+};
+
+void lconst_set(lua_State *L)
+{
+  for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
+    lua_pushinteger(L, constants[i].value);
+    lua_setfield(L, -2, constants[i].name);
+  }
+  for (int e = 1; e < 4096; e++) {
+    const char *name = fdemu_errname(e);
+    if (name != NULL) {
+      lua_pushinteger(L, e);
+      lua_setfield(L, -2, name);
+    }
+  }
+  lua_pushinteger(L, EWOULDBLOCK);
+  lua_setfield(L, -2, "EWOULDBLOCK");
+  lua_pushinteger(L, EOPNOTSUPP);
+  lua_setfield(L, -2, "ENOTSUP");
+  lua_pushinteger(L, EDEADLK);
+  lua_setfield(L, -2, "EDEADLOCK");
+}

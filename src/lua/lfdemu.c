@@ -1,0 +1,119 @@
+/* lfdemu.c - the module fdemu.core */
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "lua/lfdemu.h"
+
+/* strerror(errno) -> message */
+static int module_strerror(lua_State *L)
+{
+  lua_pushstring(L, strerror((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+/* errname(errno) -> name, or nil */
+static int module_errname(lua_State *L)
+{
+  lua_Integer error = luaL_checkinteger(L, 1);
+
+  lua_pushstring(L, error > 0 && error < 4096 ? fdemu_errname((int)error)
+                                              : NULL);
+  return 1;
+}
+
+static lua_Integer check_range(lua_State *L, int index, lua_Integer max)
+{
+  lua_Integer n = luaL_checkinteger(L, index);
+
+  luaL_argcheck(L, n >= 0 && n <= max, index, "out of range");
+  return n;
+}
+
+/* The type of a request: a number, or the character that stands for it. */
+static unsigned check_type(lua_State *L)
+{
+  size_t n;
+
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    const char *s = lua_tolstring(L, 1, &n);
+    luaL_argcheck(L, n == 1, 1, "one character expected");
+    return (unsigned char)*s;
+  }
+  return (unsigned)check_range(L, 1, _IOC_TYPEMASK);
+}
+
+static int request(lua_State *L, unsigned dir)
+{
+  unsigned type = check_type(L);
+  unsigned nr = (unsigned)check_range(L, 2, _IOC_NRMASK);
+  unsigned size =
+      dir != _IOC_NONE ? (unsigned)check_range(L, 3, _IOC_SIZEMASK) : 0;
+
+  lua_pushinteger(L, (lua_Integer)_IOC(dir, type, nr, size));
+  return 1;
+}
+
+static int module_io(lua_State *L)
+{
+  return request(L, _IOC_NONE);
+}
+
+static int module_ior(lua_State *L)
+{
+  return request(L, _IOC_READ);
+}
+
+static int module_iow(lua_State *L)
+{
+  return request(L, _IOC_WRITE);
+}
+
+static int module_iowr(lua_State *L)
+{
+  return request(L, _IOC_READ | _IOC_WRITE);
+}
+
+/* explain(fn): fn(list) composes the text of a deadlock. */
+static int module_explain(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, LFD_EXPLAIN);
+  return 0;
+}
+
+static const luaL_Reg functions[] = {
+  { "buffer", lbuffer_make },
+  { "strerror", module_strerror },
+  { "errname", module_errname },
+  { "_IO", module_io },
+  { "_IOR", module_ior },
+  { "_IOW", module_iow },
+  { "_IOWR", module_iowr },
+  { "explain", module_explain },
+  { "waiting", lsched_waiting },
+  { NULL, NULL },
+};
+
+FDEMU_API int luaopen_fdemu_core(lua_State *L);
+
+int luaopen_fdemu_core(lua_State *L)
+{
+  luaL_checkversion(L);
+  lbuffer_open(L);
+  ldesc_open(L);
+  lsched_open(L);
+  lproc_open(L);
+  ltrace_open(L);
+  luaL_newlib(L, functions);
+  lkernel_open(L);
+  lua_setfield(L, -2, "kernel");
+  lua_pushliteral(L, FDEMU_VERSION);
+  lua_setfield(L, -2, "_VERSION");
+  luaL_getmetatable(L, LFD_KERNEL);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "Kernel");
+  lua_pop(L, 1);
+  lconst_set(L);
+  return 1;
+}

@@ -1,0 +1,235 @@
+/*
+ * lfdemu.h - what the files of the Lua binding share
+ *
+ * Who owns what: a Process refers to its Kernel, and so does whatever else a
+ * script can hold. What the Kernel needs of Lua (tasks, descriptions, drivers)
+ * is in its user value, the env table; so a forgotten kernel is collected with
+ * all of it. C keeps pointers to userdata that env anchors, and to coroutines
+ * that such userdata anchor.
+ *
+ * The core never calls Lua. A method written in Lua is put on a list (jobs) by
+ * its C method, and run from here, in a coroutine of its own. The exception is
+ * poll, which must answer at once: it is called under lua_pcall().
+ */
+#ifndef LFDEMU_H
+#define LFDEMU_H
+
+#include "fdemu.h"
+#include "fdemu_driver.h"
+#include "lua/lcompat.h"
+
+#define LFD_KERNEL      "fdemu.Kernel"
+#define LFD_PROCESS     "fdemu.Process"
+#define LFD_DESCRIPTION "fdemu.Description"
+#define LFD_BUFFER      "fdemu.Buffer"
+#define LFD_TASK        "fdemu.Task"
+#define LFD_GUARD       "fdemu.guard"
+#define LFD_EVENT       "fdemu.Event"
+#define LFD_EXPLAIN     "fdemu.explain"
+
+#define SCRATCH_SIZE 65536
+
+/* Tables in env. */
+enum { ENV_TASKS = 1, ENV_DESCS, ENV_OPS, ENV_ERRORS, ENV_ARGS,
+       ENV_TRACE, ENV_ORPHAN };
+
+struct task;
+
+struct lkernel {
+  struct fdemu_kernel *k; /* NULL: closed */
+  lua_State *L;           /* whoever called into C last */
+  struct task *current;   /* the task that runs; NULL: none of them */
+  struct call *nested;    /* calls that wait on the C stack, innermost first */
+  struct fdemu_list ready, tasks, failed, idle; /* of tasks */
+  struct fdemu_list jobs;                       /* of requests */
+  struct fdemu_list dying;                      /* of descriptions */
+  struct fdemu_list events;                     /* of trace events */
+  int live;           /* tasks that k:run() waits for */
+  int nidle;          /* workers in idle */
+  int polling;        /* depth of poll methods: nobody may wait */
+  int depth;          /* of the scheduler */
+  unsigned completed; /* counts answers */
+  bool closing, random_order, strict, host, orphan;
+  lua_Integer seed, last_task;
+  luaL_Stream *tracefile; /* anchored in env */
+  char *scratch;   /* SCRATCH_SIZE; where reads that need not wait go */
+};
+
+struct lprocess {
+  struct fdemu_proc *p; /* a reference */
+  struct lkernel *lk;
+  int pid;
+  struct fdemu_inode *captured[3]; /* references, or NULL */
+};
+
+/* How the argument of an ioctl came. */
+enum ioarg { IOARG_NONE, IOARG_INTEGER, IOARG_BUFFER, IOARG_STRING };
+
+/*
+ * A call made from Lua: in its task, or on the C stack of a caller that cannot
+ * yield. What it fills in (the bytes of a read, ...) is in lk->scratch while
+ * the call runs; if it has to wait, in a store of its own, which for the bytes
+ * of a read grows as they come.
+ */
+struct call {
+  struct fdemu_req req;
+  struct fdemu_mem mem; /* the store as the request sees it */
+  struct lkernel *lk;
+  struct task *task; /* whose coroutine to resume; NULL: on the C stack */
+  lua_State *L;      /* the caller; its arguments are on this stack */
+  struct call *outer;
+  int (*keep)(struct call *c); /* the call has to wait: 0 or -errno */
+  int (*result)(lua_State *L, struct call *c); /* push the results */
+  char *store;
+  size_t cap;
+  int top;      /* of the caller's stack when it yielded */
+  int argindex; /* ioctl: where the argument is */
+  int word;     /* ioctl: an int for the driver */
+  enum ioarg ioarg;
+  bool below;  /* others run above it on the C stack */
+  bool failed; /* a driver raised an error: it is in env */
+};
+
+enum task_status {
+  TASK_READY,
+  TASK_RUNNING,
+  TASK_WAITING,
+  TASK_DONE,
+  TASK_ERROR,
+  TASK_CANCELLED
+};
+
+/* What a worker's method was called for. */
+enum ljob {
+  LJOB_CALL,   /* a request on a description */
+  LJOB_OPEN,   /* an open of a device */
+  LJOB_FLUSH,  /* a close that nobody waits for */
+  LJOB_RELEASE /* the last reference is gone */
+};
+
+/* A coroutine that the scheduler looks after: a user's task, or a worker that
+ * runs drivers' methods. Userdata; env anchors it while it lives. */
+struct task {
+  struct fdemu_list link; /* in ready, failed or idle */
+  struct fdemu_list all;  /* in tasks, while it lives */
+  struct lkernel *lk;     /* NULL: the kernel was closed */
+  lua_State *co;          /* anchored by the user value */
+  struct call call;
+  struct fdemu_list joiners; /* of requests */
+  lua_Integer id;
+  int nargs, nres;
+  enum task_status status;
+  bool daemon, worker, guarded;
+
+  /* of a worker */
+  struct fdemu_req *serving; /* NULL: nobody waits for the answer */
+  struct fdemu_file *file;   /* a reference; its Description is self */
+  const struct lslot *slot;
+  enum ljob job;
+  unsigned wakes; /* of the inode when the method first yielded */
+  bool yielded;
+};
+
+/* A slot of a driver: one row for each function in struct fdemu_ops. */
+struct lslot {
+  const char *name;
+  size_t offset;
+};
+
+/* A Description. f->handle points to it, env anchors it while f lives. */
+struct ldesc {
+  struct fdemu_list link; /* in lk->dying */
+  struct lkernel *lk;
+  struct fdemu_file *file; /* borrowed; NULL: closed */
+  lua_Integer id;
+  struct fdemu_ops ops;           /* in force; file->ops points here */
+  const struct fdemu_ops *native; /* the kind's own */
+  int flushes;                    /* to be run, each with a reference */
+  bool scripted;  /* no native kind below */
+  bool floating;  /* holds the reference that k:description() made */
+  bool release;   /* a release method in Lua is to be run ... */
+  bool released;  /* ... or was */
+  char kind[32];
+};
+
+struct lbuffer {
+  size_t size;
+  char data[];
+};
+
+/* lkernel.c */
+struct lkernel *lkernel_check(lua_State *L, int index);
+void lkernel_env(lua_State *L, struct lkernel *lk, int table);
+int lkernel_open(lua_State *L);
+
+/* lcall.c */
+struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
+                         const struct fdemu_call *what);
+int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c);
+int lcall_integer(lua_State *L, struct call *c);
+int lcall_string(lua_State *L, struct call *c);
+int lcall_error(lua_State *L, int64_t result, const char *path);
+void lcall_want(struct call *c, size_t count);
+void lcall_fail(lua_State *L, struct lkernel *lk, struct fdemu_req *r);
+void lcall_orphan(lua_State *L, struct lkernel *lk);
+void lcall_raise_orphan(lua_State *L, struct lkernel *lk);
+void lcall_free(struct call *c);
+int lcall_keep_copy(struct call *c);
+void lcall_push_ioarg(lua_State *L, struct call *c);
+void lcall_set_ioctl(lua_State *L, struct call *c, int index);
+int lcall_ioctl_result(lua_State *L, struct call *c);
+bool lcall_is(const struct fdemu_req *r);
+int lcall_open(lua_State *L);
+
+/* lsched.c */
+bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit);
+void lsched_resume(lua_State *L, struct task *t);
+void lsched_ready(struct task *t);
+struct task *lsched_new(lua_State *L, struct lkernel *lk);
+void lsched_end(lua_State *L, struct task *t, enum task_status status);
+void lsched_guard(lua_State *L, struct task *t);
+int lsched_spawn(lua_State *L, struct lkernel *lk);
+int lsched_run(lua_State *L);
+int lsched_waiting(lua_State *L);
+void lsched_deadlock(lua_State *L, struct lkernel *lk);
+int lsched_open(lua_State *L);
+
+/* ldriver.c */
+void ldriver_job(lua_State *L, struct fdemu_req *r);
+bool ldriver_drain(lua_State *L, struct lkernel *lk);
+void ldriver_closed(lua_State *L, struct task *t);
+void ldriver_ended(lua_State *L, struct task *t, int status);
+int ldriver_device(lua_State *L);
+int ldriver_description(lua_State *L);
+void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on);
+const struct lslot *ldriver_slot(const char *name);
+
+/* ldesc.c */
+struct ldesc *ldesc_check(lua_State *L, int index);
+struct ldesc *ldesc_new(lua_State *L, struct lkernel *lk, struct fdemu_file *f,
+                        bool scripted);
+void ldesc_push(lua_State *L, struct ldesc *d);
+void ldesc_forget(lua_State *L, struct ldesc *d);
+int ldesc_open(lua_State *L);
+
+/* lproc.c */
+int lproc_new(lua_State *L);
+void lproc_push_stat(lua_State *L, const struct stat *st);
+int lproc_open(lua_State *L);
+
+/* lbuffer.c */
+struct lbuffer *lbuffer_new(lua_State *L, size_t size);
+struct lbuffer *lbuffer_test(lua_State *L, int index);
+int lbuffer_make(lua_State *L);
+int lbuffer_open(lua_State *L);
+
+/* ltrace.c */
+int ltrace_set(lua_State *L);
+void ltrace_stop(struct lkernel *lk);
+void ltrace_deliver(lua_State *L, struct lkernel *lk);
+int ltrace_open(lua_State *L);
+
+/* lconst.c */
+void lconst_set(lua_State *L);
+
+#endif

@@ -1,0 +1,403 @@
+/* lkernel.c - Kernels: options, the env table, and the end */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/lfdemu.h"
+
+/* registry[&kernels]: lkernel -> env, with weak values. A kernel's user value
+ * holds its env strongly. */
+static const char kernels;
+
+struct lkernel *lkernel_check(lua_State *L, int index)
+{
+  struct lkernel *lk = luaL_checkudata(L, index, LFD_KERNEL);
+
+  luaL_argcheck(L, lk->k != NULL, index, "kernel is closed");
+  return lk;
+}
+
+/* Push a table of env; 0: env itself. */
+void lkernel_env(lua_State *L, struct lkernel *lk, int table)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kernels);
+  lua_rawgetp(L, -1, lk);
+  lua_remove(L, -2);
+  if (table != 0) {
+    lua_rawgeti(L, -1, table);
+    lua_remove(L, -2);
+  }
+}
+
+/* Make env findable under lk. */
+static void register_env(lua_State *L, struct lkernel *lk, int kernel)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kernels);
+  lua_getiuservalue(L, kernel, 1);
+  lua_rawsetp(L, -2, lk);
+  lua_pop(L, 1);
+}
+
+/* Only the Kernel refers to its env, so env may refer to the Kernel. */
+static void new_env(lua_State *L, int kernel)
+{
+  lua_newtable(L);
+  for (int i = ENV_TASKS; i <= ENV_ARGS; i++) {
+    lua_newtable(L);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pushvalue(L, kernel);
+  lua_setfield(L, -2, "kernel");
+  lua_setiuservalue(L, kernel, 1);
+}
+
+/* ---- options ---------------------------------------------------------- */
+
+static bool option_boolean(lua_State *L, const char *key)
+{
+  bool b;
+
+  lua_getfield(L, 1, key);
+  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1))
+    luaL_error(L, "option '%s' must be a boolean, not a %s", key,
+               luaL_typename(L, -1));
+  b = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return b;
+}
+
+static lua_Integer option_integer(lua_State *L, const char *key,
+                                  lua_Integer def)
+{
+  lua_Integer n = def;
+  int ok = 1;
+
+  if (lua_getfield(L, 1, key) != LUA_TNIL) {
+    n = lua_tointegerx(L, -1, &ok);
+    if (!ok || lua_type(L, -1) != LUA_TNUMBER)
+      luaL_error(L, "option '%s' must be an integer", key);
+  }
+  lua_pop(L, 1);
+  return n;
+}
+
+static double option_probability(lua_State *L, const char *key)
+{
+  double p = 0;
+
+  if (lua_getfield(L, 1, key) != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TNUMBER || !(lua_tonumber(L, -1) >= 0) ||
+        lua_tonumber(L, -1) > 1)
+      luaL_error(L, "option '%s' must be a number from 0 to 1", key);
+    p = lua_tonumber(L, -1);
+  }
+  lua_pop(L, 1);
+  return p;
+}
+
+static bool option_order(lua_State *L)
+{
+  const char *order = "fifo";
+
+  if (lua_getfield(L, 1, "order") != LUA_TNIL) {
+    order = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    if (strcmp(order, "fifo") != 0 && strcmp(order, "random") != 0)
+      luaL_error(L, "option 'order' must be \"fifo\" or \"random\"");
+  }
+  lua_pop(L, 1);
+  return strcmp(order, "random") == 0;
+}
+
+static void check_options(lua_State *L)
+{
+  static const char *const known[] = { "seed",   "nofile", "short", "order",
+                                       "strict", "host",   NULL };
+
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    int i = 0;
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "options are named, not numbered");
+    while (known[i] != NULL && strcmp(known[i], lua_tostring(L, -2)) != 0)
+      i++;
+    if (known[i] == NULL)
+      luaL_error(L, "unknown option '%s'", lua_tostring(L, -2));
+    lua_pop(L, 1);
+  }
+}
+
+/* ---- beginning -------------------------------------------------------- */
+
+static void init_lists(struct lkernel *lk)
+{
+  fdemu_list_init(&lk->ready);
+  fdemu_list_init(&lk->tasks);
+  fdemu_list_init(&lk->failed);
+  fdemu_list_init(&lk->idle);
+  fdemu_list_init(&lk->jobs);
+  fdemu_list_init(&lk->dying);
+  fdemu_list_init(&lk->events);
+}
+
+/* kernel([options]) */
+static int kernel_new(lua_State *L)
+{
+  struct fdemu_config config = { 0 };
+  lua_Integer nofile;
+  struct lkernel *lk;
+
+  lua_settop(L, 1);
+  if (lua_isnil(L, 1)) {
+    lua_newtable(L);
+    lua_replace(L, 1);
+  }
+  luaL_checktype(L, 1, LUA_TTABLE);
+  check_options(L);
+  lk = lcompat_newuserdata(L, sizeof *lk);
+  memset(lk, 0, sizeof *lk);
+  init_lists(lk);
+  luaL_setmetatable(L, LFD_KERNEL);
+  lk->seed = option_integer(L, "seed", 0);
+  nofile = option_integer(L, "nofile", 1024);
+  if (nofile < 1 || nofile > 1048576)
+    return luaL_error(L, "option 'nofile' must be from 1 to 1048576");
+  config.seed = (uint64_t)lk->seed;
+  config.nofile = (int)nofile;
+  config.short_counts = option_probability(L, "short");
+  config.random_order = lk->random_order = option_order(L);
+  lk->strict = option_boolean(L, "strict");
+  lk->host = option_boolean(L, "host");
+  new_env(L, 2);
+  register_env(L, lk, 2);
+  lk->L = L;
+  lk->scratch = malloc(SCRATCH_SIZE);
+  lk->k = fdemu_kernel_new(&config);
+  if (lk->scratch == NULL || lk->k == NULL ||
+      fdemu_std_devices(lk->k) < 0)
+    return luaL_error(L, "not enough memory");
+  return 1;
+}
+
+/* ---- end -------------------------------------------------------------- */
+
+/* No task runs from here on. */
+static void end_tasks(lua_State *L, struct lkernel *lk)
+{
+  struct fdemu_list *n = lk->tasks.next;
+
+  while (n != &lk->tasks) {
+    struct task *t = fdemu_entry(n, struct task, all);
+    n = n->next;
+    fdemu_abandon(&t->call.req);
+    lcall_free(&t->call);
+    if (!t->worker)
+      lsched_end(L, t, TASK_CANCELLED);
+  }
+}
+
+/* Give back the references of Descriptions that are in no table. */
+static void put_floating(lua_State *L, struct lkernel *lk)
+{
+  lkernel_env(L, lk, ENV_DESCS);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    struct ldesc *d = lua_touserdata(L, -1);
+    if (d->floating) {
+      d->floating = false;
+      fdemu_file_put(d->file);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* Nobody waits any more: let go of what workers still have. */
+static void end_workers(lua_State *L, struct lkernel *lk)
+{
+  while (!fdemu_list_empty(&lk->tasks)) {
+    struct task *t = fdemu_entry(lk->tasks.next, struct task, all);
+    struct fdemu_file *f = t->file;
+    fdemu_abandon(&t->call.req);
+    lcall_free(&t->call);
+    t->file = NULL;
+    lsched_end(L, t, TASK_CANCELLED);
+    if (f != NULL) {
+      if (t->job != LJOB_CALL)
+        fdemu_file_put(f);
+      fdemu_file_put(f);
+    }
+  }
+}
+
+static void put_dying(struct lkernel *lk)
+{
+  while (!fdemu_list_empty(&lk->dying)) {
+    struct ldesc *d = fdemu_entry(lk->dying.next, struct ldesc, link);
+    bool last = d->flushes <= 1;
+    fdemu_list_remove(&d->link);
+    if (!last) {
+      d->flushes--;
+      fdemu_list_append(&lk->dying, &d->link);
+    }
+    fdemu_file_put(d->file);
+  }
+}
+
+/* Processes exit, descriptions are released, and drivers hear of it. */
+static void close_kernel(lua_State *L, struct lkernel *lk)
+{
+  struct fdemu_proc *p;
+
+  lk->L = L;
+  end_tasks(L, lk);
+  while ((p = fdemu_next_proc(lk->k, 1)) != NULL)
+    fdemu_exit(p, 0);
+  put_floating(L, lk);
+  do
+    fdemu_run(lk->k);
+  while (ldriver_drain(L, lk));
+  lk->closing = true;
+  end_workers(L, lk);
+  put_dying(lk);
+  ltrace_deliver(L, lk);
+}
+
+static void free_kernel(struct lkernel *lk)
+{
+  struct fdemu_kernel *k = lk->k;
+
+  ltrace_stop(lk);
+  if (k != NULL)
+    fdemu_kernel_free(k);
+  lk->k = NULL;
+  free(lk->scratch);
+  lk->scratch = NULL;
+}
+
+static int close_protected(lua_State *L)
+{
+  struct lkernel *lk = lua_touserdata(L, 1);
+
+  close_kernel(L, lk);
+  lcall_raise_orphan(L, lk);
+  return 0;
+}
+
+/* Whatever goes wrong, the kernel is closed afterwards. */
+static int shut(lua_State *L, struct lkernel *lk)
+{
+  int status;
+
+  register_env(L, lk, 1);
+  lua_pushcfunction(L, close_protected);
+  lua_pushvalue(L, 1);
+  status = lua_pcall(L, 1, 0, 0);
+  lk->closing = true;
+  lk->L = L;
+  free_kernel(lk);
+  return status;
+}
+
+/* k:close(); also __close */
+static int kernel_close(lua_State *L)
+{
+  struct lkernel *lk = luaL_checkudata(L, 1, LFD_KERNEL);
+
+  if (lk->k == NULL)
+    return 0;
+  if (lk->current != NULL || lk->nested != NULL || lk->polling > 0)
+    return luaL_error(L, "a kernel cannot be closed while it runs");
+  return shut(L, lk) == LUA_OK ? 0 : lua_error(L);
+}
+
+static int kernel_gc(lua_State *L)
+{
+  struct lkernel *lk = luaL_checkudata(L, 1, LFD_KERNEL);
+
+  if (lk->k != NULL)
+    shut(L, lk);
+  free(lk->scratch);
+  lk->scratch = NULL;
+  return 0;
+}
+
+/* ---- methods ---------------------------------------------------------- */
+
+static int kernel_spawn(lua_State *L)
+{
+  return lsched_spawn(L, lkernel_check(L, 1));
+}
+
+static int kernel_now(lua_State *L)
+{
+  const struct lkernel *lk = lkernel_check(L, 1);
+
+  lua_pushnumber(L, (lua_Number)fdemu_now(lk->k) / 1e9);
+  return 1;
+}
+
+static int sleep_result(lua_State *L, struct call *c)
+{
+  return c->req.result < 0 ? lcall_integer(L, c) : 0;
+}
+
+/* k:sleep(seconds) */
+static int kernel_sleep(lua_State *L)
+{
+  struct lkernel *lk = lkernel_check(L, 1);
+  double seconds = luaL_checknumber(L, 2);
+  struct call local, *c;
+
+  luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
+  c = lcall_begin(L, lk, &local, &fdemu_calls[FDEMU_SLEEP]);
+  c->req.timeout =
+      seconds < 9e9 ? (int64_t)llround(seconds * 1e9) : INT64_MAX;
+  c->result = sleep_result;
+  return lcall_submit(L, fdemu_kernel_self(lk->k), c);
+}
+
+static int kernel_tostring(lua_State *L)
+{
+  const struct lkernel *lk = luaL_checkudata(L, 1, LFD_KERNEL);
+
+  lua_pushfstring(L, "%s: seed %I%s", LFD_KERNEL, (LUAI_UACINT)lk->seed,
+                  lk->k == NULL ? " (closed)" : "");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+  { "process", lproc_new },
+  { "device", ldriver_device },
+  { "description", ldriver_description },
+  { "spawn", kernel_spawn },
+  { "run", lsched_run },
+  { "sleep", kernel_sleep },
+  { "now", kernel_now },
+  { "trace", ltrace_set },
+  { "close", kernel_close },
+  { NULL, NULL },
+};
+
+static const luaL_Reg metamethods[] = {
+  { "__tostring", kernel_tostring },
+  { "__gc", kernel_gc },
+  { "__close", kernel_close },
+  { NULL, NULL },
+};
+
+int lkernel_open(lua_State *L)
+{
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kernels);
+  luaL_newmetatable(L, LFD_KERNEL);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_pushcfunction(L, kernel_new);
+  return 1;
+}
