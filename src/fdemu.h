@@ -207,8 +207,8 @@ struct fdemu_waiter {
 };
 
 /* Calls of kinds of files. */
-FDEMU_API extern const struct fdemu_call
-    fdemu_pipe2_call; /* cmd = flags; buf: two ints */
+FDEMU_API extern const struct fdemu_call fdemu_pipe_call; /* buf: two ints */
+FDEMU_API extern const struct fdemu_call fdemu_pipe2_call; /* cmd = flags */
 
 /*
  * One system call. Zero it, fill in what the call takes, submit it. The caller
@@ -348,11 +348,12 @@ FDEMU_API void fdemu_file_put(struct fdemu_file *f);
 FDEMU_API int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
                             bool cloexec);
 
-/*
- * What /dev/null, /dev/zero and /dev/full are to programs, under those names.
- * 0 or -ENOMEM.
- */
+/* /dev/null, /dev/zero and /dev/full. 0 or -ENOMEM. */
 FDEMU_API int fdemu_std_devices(struct fdemu_kernel *k);
+
+FDEMU_API int fdemu_null_add(struct fdemu_kernel *k, const char *path);
+FDEMU_API int fdemu_zero_add(struct fdemu_kernel *k, const char *path);
+FDEMU_API int fdemu_full_add(struct fdemu_kernel *k, const char *path);
 
 /* /dev/null without a name. flags: as open(2). NULL: no memory. */
 FDEMU_API struct fdemu_file *fdemu_null_new(struct fdemu_kernel *k, int flags);

@@ -28,10 +28,12 @@
 
 /* What a description can do beyond its methods: struct fdemu_ops.mode. */
 enum {
-  FDEMU_MODE_SEEK = 1,/* the core keeps a position; r->offset is where */
-  FDEMU_MODE_PREAD = 2,/* pread and pwrite work, with r->offset */
-  FDEMU_MODE_SHORT = 4,/* chance may make reads and writes shorter */
-  FDEMU_MODE_EPOLL = 8/* epoll takes it (regular files it does not) */
+  FDEMU_MODE_SEEK = 1,   /* the core keeps a position; r->offset is where */
+  FDEMU_MODE_PREAD = 2,  /* pread and pwrite work, with r->offset */
+  FDEMU_MODE_SHORT = 4,  /* chance may make reads and writes shorter */
+  FDEMU_MODE_EPOLL = 8,  /* epoll takes it (regular files it does not) */
+  FDEMU_MODE_ASYNC = 16, /* O_ASYNC can be set */
+  FDEMU_MODE_DIRECT = 32 /* O_DIRECT can be set */
 };
 
 /* A slot that is NULL has the default given beside it. */
@@ -78,6 +80,9 @@ enum {
 
 #define FDEMU_NEXT (INT64_MIN + 1)
 
+/* The user that all processes are; it is not privileged. */
+#define FDEMU_UID 1000
+
 /* ---- objects ---------------------------------------------------------- */
 
 /* Those who wait for one object. Requests that wait to read and to write have
@@ -112,6 +117,7 @@ struct fdemu_inode {
   const struct fdemu_ops *ops; /* the kind, whatever its descriptions' are */
   int64_t size;                /* bytes; kept by seekable kinds */
   mode_t mode;                 /* S_IF* and permissions */
+  uid_t uid;                   /* the owner; processes are FDEMU_UID */
   dev_t rdev;                  /* of devices */
   struct fdemu_waitq wq;
 
@@ -223,6 +229,23 @@ FDEMU_API void fdemu_unreserve(struct fdemu_proc *p, const int *fds, int n);
  * 0 or -ENOMEM. */
 FDEMU_API int fdemu_name(struct fdemu_kernel *k, const char *path,
                          struct fdemu_inode *i);
+
+/*
+ * A device: an inode whose descriptions have ops and no state of their own.
+ * mode: S_IFCHR or S_IFBLK, and permissions. NULL: no memory.
+ */
+FDEMU_API struct fdemu_inode *fdemu_device_new(struct fdemu_kernel *k,
+                                               const struct fdemu_ops *ops,
+                                               mode_t mode, dev_t rdev);
+
+/* The same with a name. 0 or -ENOMEM. */
+FDEMU_API int fdemu_device_add(struct fdemu_kernel *k, const char *path,
+                               const struct fdemu_ops *ops, mode_t mode,
+                               dev_t rdev);
+
+/* Methods that several kinds have: a read that is full of zeros, a write that
+ * takes everything and keeps nothing, a position that is always 0. */
+FDEMU_API fdemu_method fdemu_read_zeros, fdemu_write_nowhere, fdemu_lseek_0;
 
 /* As malloc() and free(), from the kernel's allocator. */
 FDEMU_API void *fdemu_alloc(struct fdemu_kernel *k, size_t size);

@@ -36,6 +36,9 @@ end
 
 -- What would have to happen for the call to go on.
 local function remedy(waiting)
+  if waiting.answered then
+    return "has its answer, but what waits above it on the C stack comes first"
+  end
   local reading = waiting.events & core.POLLIN ~= 0
   local writing = waiting.events & core.POLLOUT ~= 0
   if waiting.kind == "pipe" and reading then

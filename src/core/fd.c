@@ -2,12 +2,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/fs.h>
 #include <sys/ioctl.h>
 
 #include "core/kernel.h"
 
+#define BLOCK_SIZE_OF_ALL 4096
+
 /* Flags that F_SETFL changes; the rest it ignores. */
-#define SETTABLE (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
+#define SETTABLE (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
 struct fdemu_file *fdemu_file_at(const struct fdemu_proc *p, int fd)
 {
@@ -176,6 +179,20 @@ static void set_flags(struct fdemu_file *f, int mask, int64_t flags)
   f->flags = (f->flags & ~mask) | ((int)flags & mask);
 }
 
+/* As setfl() of Linux. */
+static int64_t setfl(struct fdemu_file *f, int64_t flags)
+{
+  int mask = SETTABLE | (f->mode & FDEMU_MODE_ASYNC ? O_ASYNC : 0);
+
+  if (flags & O_NOATIME && !(f->flags & O_NOATIME) &&
+      f->inode->uid != FDEMU_UID)
+    return -EPERM;
+  if (flags & O_DIRECT && !(f->mode & FDEMU_MODE_DIRECT))
+    return -EINVAL;
+  set_flags(f, mask, flags);
+  return 0;
+}
+
 int64_t fde_fcntl(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct fde_table *t = &r->proc->table;
@@ -188,9 +205,16 @@ int64_t fde_fcntl(struct fdemu_file *f, struct fdemu_req *r)
     fde_set_cloexec(t, r->fd, (r->arg & FD_CLOEXEC) != 0);
     return 0;
   case F_GETFL: return f->flags;
-  case F_SETFL: set_flags(f, SETTABLE, r->arg); return 0;
+  case F_SETFL: return setfl(f, r->arg);
   default: return FDEMU_NEXT;
   }
+}
+
+/* Of a kind that has no commands of its own. */
+int64_t fde_fcntl_other(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  return r->cmd == F_GETPIPE_SZ || r->cmd == F_SETPIPE_SZ ? -EBADF : -EINVAL;
 }
 
 static int64_t ioctl_flag(struct fdemu_file *f, struct fdemu_req *r, int flag)
@@ -202,8 +226,26 @@ static int64_t ioctl_flag(struct fdemu_file *f, struct fdemu_req *r, int flag)
   return error;
 }
 
+/* As ioctl_fioasync() of Linux: a kind that cannot is asked only to change. */
+static int64_t ioctl_async(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int on, error = fdemu_arg_load(r, 0, &on, sizeof on);
+
+  if (error < 0)
+    return error;
+  if (!!on == !!(f->flags & O_ASYNC))
+    return 0;
+  if (!(f->mode & FDEMU_MODE_ASYNC))
+    return -ENOTTY;
+  set_flags(f, O_ASYNC, on ? O_ASYNC : 0);
+  return 0;
+}
+
 int64_t fde_ioctl(struct fdemu_file *f, struct fdemu_req *r)
 {
+  const int block = BLOCK_SIZE_OF_ALL;
+  const int ahead = (int)(f->inode->size - f->pos);
+
   switch (r->cmd) {
   case FIOCLEX:
   case FIONCLEX:
@@ -211,6 +253,14 @@ int64_t fde_ioctl(struct fdemu_file *f, struct fdemu_req *r)
       fde_set_cloexec(&r->proc->table, r->fd, r->cmd == FIOCLEX);
     return 0;
   case FIONBIO: return ioctl_flag(f, r, O_NONBLOCK);
+  case FIONREAD:
+    return S_ISREG(f->inode->mode) && f->mode & FDEMU_MODE_SEEK
+               ? fdemu_arg_store(r, 0, &ahead, sizeof ahead)
+               : FDEMU_NEXT;
+  case FIOASYNC: return ioctl_async(f, r);
+  case FIGETBSZ: return fdemu_arg_store(r, 0, &block, sizeof block);
+  case FIFREEZE:
+  case FITHAW: return -EPERM;
   default: return FDEMU_NEXT;
   }
 }

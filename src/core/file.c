@@ -13,6 +13,7 @@ void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
   i->ops = ops;
   i->size = 0;
   i->mode = mode;
+  i->uid = FDEMU_UID;
   i->rdev = 0;
   i->open = NULL;
   i->free = free;
@@ -45,7 +46,7 @@ struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
     .ops = ops,
     .inode = i,
     .id = ++i->kernel->last_file,
-    .flags = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC),
+    .flags = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC),
     .mode = ops->mode,
     .data = data,
     .refs = 1,

@@ -23,11 +23,9 @@ static int64_t total_length(struct fdemu_req *r)
       return -EINVAL;
     total = 0;
     for (int i = 0; i < r->iovcnt; i++) {
-      if (r->iov[i].iov_len > SSIZE_MAX)
+      if (r->iov[i].iov_len > SSIZE_MAX - total)
         return -EINVAL;
       total += r->iov[i].iov_len;
-      if (total > FDE_MAX_RW)
-        total = FDE_MAX_RW;
     }
   }
   r->len = total < FDE_MAX_RW ? (size_t)total : FDE_MAX_RW;
@@ -68,6 +66,8 @@ int64_t fde_io_begin(struct fdemu_req *r)
   if (flags & FDEMU_CALL_WRITE && f->flags & O_APPEND &&
       S_ISREG(f->inode->mode))
     r->offset = f->inode->size;
+  if (r->offset > INT64_MAX - (int64_t)r->len)
+    return -EINVAL;
   draw_length(r);
   return 0;
 }
@@ -177,9 +177,24 @@ void fdemu_rewind(struct fdemu_req *r, size_t done)
       r->iovoff -= r->iov[r->iovpos++].iov_len;
 }
 
+int64_t fdemu_read_zeros(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int error = fdemu_copy_zeros(r, fdemu_left(r));
+
+  (void)f;
+  return error < 0 ? error : (int64_t)r->done;
+}
+
+int64_t fdemu_write_nowhere(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  return (int64_t)r->len;
+}
+
 static bool in_block(const struct fdemu_req *r, size_t offset, size_t n)
 {
-  return offset <= r->buf.iov_len && n <= r->buf.iov_len - offset;
+  return r->buf.iov_base != NULL && offset <= r->buf.iov_len &&
+         n <= r->buf.iov_len - offset;
 }
 
 int fdemu_arg_load(struct fdemu_req *r, size_t offset, void *dst, size_t n)
@@ -204,6 +219,20 @@ int fdemu_arg_store(struct fdemu_req *r, size_t offset, const void *src,
 
 /* ---- positions -------------------------------------------------------- */
 
+/* What Linux checks before it asks the file. */
+int64_t fde_lseek_check(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  return r->cmd > SEEK_HOLE ? -EINVAL : FDEMU_NEXT;
+}
+
+int64_t fdemu_lseek_0(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  (void)r;
+  return 0;
+}
+
 /* lseek(2) of a description whose position the core keeps. */
 int64_t fde_lseek(struct fdemu_file *f, struct fdemu_req *r)
 {
@@ -218,7 +247,7 @@ int64_t fde_lseek(struct fdemu_file *f, struct fdemu_req *r)
   default: return -EINVAL;
   }
   if (r->offset > 0 && base > INT64_MAX - r->offset)
-    return -EOVERFLOW;
+    return -EINVAL;
   if (base + r->offset < 0)
     return -EINVAL;
   f->pos = base + r->offset;
@@ -234,6 +263,7 @@ void fdemu_fill_stat(const struct fdemu_file *f, struct stat *st)
   st->st_ino = i->ino;
   st->st_mode = i->mode;
   st->st_nlink = (nlink_t)i->nlink;
+  st->st_uid = i->uid;
   st->st_rdev = i->rdev;
   st->st_size = i->size;
   st->st_blksize = 4096;

@@ -28,6 +28,8 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   fdemu_list_init(&k->sources);
   k->rng = c->seed;
   k->nofile = c->nofile > 0 ? c->nofile : 1024;
+  if (k->nofile > FDE_NR_OPEN)
+    k->nofile = FDE_NR_OPEN;
   k->short_below = probability(c->short_counts);
   k->random_order = c->random_order;
 }

@@ -65,7 +65,8 @@ struct fdemu_proc {
   struct fdemu_kernel *kernel;
   struct fdemu_list link; /* in kernel->procs */
   struct fdemu_list reqs; /* pending */
-  struct fdemu_list children, zombies, sibling;
+  struct fdemu_list children, sibling; /* in the order of fork() */
+  int nzombies;
   struct fdemu_proc *parent; /* NULL: the kernel's own */
   struct fdemu_waitq exits;  /* who waits for children */
   struct fde_table table;
@@ -87,12 +88,12 @@ void fde_trace(struct fdemu_req *r, enum fdemu_phase phase);
 /* io.c */
 int64_t fde_io_begin(struct fdemu_req *r);
 int64_t fde_io_end(struct fdemu_req *r, int64_t result);
-fdemu_method fde_lseek;
+fdemu_method fde_lseek, fde_lseek_check;
 fdemu_method fde_stat;
 
 /* fd.c, table.c */
 fdemu_method fde_close, fde_close_range, fde_dup, fde_dup2, fde_dup3;
-fdemu_method fde_fcntl, fde_ioctl;
+fdemu_method fde_fcntl, fde_fcntl_other, fde_ioctl;
 int fde_table_reserve(struct fdemu_proc *p, int min);
 void fde_table_free(struct fdemu_kernel *k, struct fde_table *t);
 int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,

@@ -89,6 +89,20 @@ void fde_names_free(struct fdemu_kernel *k)
 
 /* ---- open(2) ---------------------------------------------------------- */
 
+/* What the inode cannot be opened with, in Linux's order. */
+static int check_flags(const struct fdemu_inode *i, unsigned long flags)
+{
+  if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+    return -EEXIST;
+  if (flags & O_DIRECTORY)
+    return -ENOTDIR;
+  if (flags & O_NOATIME && i->uid != FDEMU_UID)
+    return -EPERM;
+  if (flags & O_DIRECT && !(i->ops->mode & FDEMU_MODE_DIRECT))
+    return -EINVAL;
+  return 0;
+}
+
 static int64_t open_inode(struct fdemu_inode *i, struct fdemu_req *r)
 {
   if (i->open != NULL)
@@ -112,6 +126,8 @@ int64_t fde_open(struct fdemu_file *f, struct fdemu_req *r)
 
   (void)f;
   r->fd = -1;
+  if ((r->cmd & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
+    return -EINVAL;
   if (r->path[0] == '\0')
     return -ENOENT;
   error = fdemu_reserve(r->proc, &r->fd, 1);
@@ -121,10 +137,9 @@ int64_t fde_open(struct fdemu_file *f, struct fdemu_req *r)
     n = *find(k, r->path);
   if (n == NULL)
     return -ENOENT;
-  if ((r->cmd & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
-    return -EEXIST;
-  if (r->cmd & O_DIRECTORY)
-    return -ENOTDIR;
+  error = check_flags(n->inode, r->cmd);
+  if (error < 0)
+    return error;
   r->cmd |= LARGEFILE;
   return open_inode(n->inode, r);
 }
@@ -144,4 +159,38 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
   if (r->fd >= 0)
     fdemu_unreserve(r->proc, &r->fd, 1);
   return result;
+}
+
+/* ---- devices ---------------------------------------------------------- */
+
+static void device_free(struct fdemu_inode *i)
+{
+  fdemu_free(i->kernel, i);
+}
+
+struct fdemu_inode *fdemu_device_new(struct fdemu_kernel *k,
+                                     const struct fdemu_ops *ops, mode_t mode,
+                                     dev_t rdev)
+{
+  struct fdemu_inode *i = fdemu_alloc(k, sizeof *i);
+
+  if (i == NULL)
+    return NULL;
+  fdemu_inode_init(i, k, ops, mode, device_free);
+  i->uid = 0;
+  i->rdev = rdev;
+  return i;
+}
+
+int fdemu_device_add(struct fdemu_kernel *k, const char *path,
+                     const struct fdemu_ops *ops, mode_t mode, dev_t rdev)
+{
+  struct fdemu_inode *i = fdemu_device_new(k, ops, mode, rdev);
+  int error;
+
+  if (i == NULL)
+    return -ENOMEM;
+  error = fdemu_name(k, path, i);
+  fdemu_inode_put(i);
+  return error;
 }

@@ -35,7 +35,6 @@ struct fdemu_proc *fdemu_proc_new(struct fdemu_kernel *k)
   p->alive = true;
   fdemu_list_init(&p->reqs);
   fdemu_list_init(&p->children);
-  fdemu_list_init(&p->zombies);
   fdemu_list_init(&p->sibling);
   fdemu_waitq_init(&p->exits);
   fdemu_list_append(&k->procs, &p->link);
@@ -103,14 +102,13 @@ static void reap(struct fdemu_proc *p)
 
 static void orphan(struct fdemu_proc *p)
 {
-  struct fdemu_proc *child;
-
-  while (!fdemu_list_empty(&p->zombies))
-    reap(fdemu_entry(p->zombies.next, struct fdemu_proc, sibling));
   while (!fdemu_list_empty(&p->children)) {
-    child = fdemu_entry(p->children.next, struct fdemu_proc, sibling);
+    struct fdemu_proc *child =
+        fdemu_entry(p->children.next, struct fdemu_proc, sibling);
     fdemu_list_remove(&child->sibling);
     child->parent = NULL;
+    if (!child->alive)
+      reap(child);
   }
 }
 
@@ -130,9 +128,18 @@ void fdemu_exit(struct fdemu_proc *p, int status)
     reap(p);
     return;
   }
-  fdemu_list_remove(&p->sibling);
-  fdemu_list_append(&p->parent->zombies, &p->sibling);
+  p->parent->nzombies++;
   fdemu_wake(&p->parent->exits, POLLIN);
+}
+
+/* In the order of fork(), as Linux does. */
+static struct fdemu_proc *first_zombie(const struct fdemu_proc *p)
+{
+  struct fdemu_list *n = p->children.next;
+
+  while (fdemu_entry(n, struct fdemu_proc, sibling)->alive)
+    n = n->next;
+  return fdemu_entry(n, struct fdemu_proc, sibling);
 }
 
 int64_t fde_wait(struct fdemu_file *f, struct fdemu_req *r)
@@ -141,9 +148,9 @@ int64_t fde_wait(struct fdemu_file *f, struct fdemu_req *r)
   int pid;
 
   (void)f;
-  if (fdemu_list_empty(&p->zombies))
+  if (p->nzombies == 0)
     return fdemu_list_empty(&p->children) ? -ECHILD : -EAGAIN;
-  z = fdemu_entry(p->zombies.next, struct fdemu_proc, sibling);
+  z = first_zombie(p);
   if (r->buf.iov_base != NULL) {
     int status = z->status << 8, error;
     error = fdemu_arg_store(r, 0, &status, sizeof status);
@@ -151,6 +158,7 @@ int64_t fde_wait(struct fdemu_file *f, struct fdemu_req *r)
       return error;
   }
   pid = z->pid;
+  p->nzombies--;
   reap(z);
   return pid;
 }

@@ -2,14 +2,16 @@
  * trace.c - calls in strace(1)'s format
  *
  * struct fdemu_call.args has a letter for each argument; what follows a "|" is
- * known only after the call. f: r->fd; d: r->arg; x: r->cmd in hex; b: bytes in
+ * known only after the call, and what follows a "=" comes after the result. f: r->fd; d: r->arg; c: close_range(2) flags; b: bytes in
  * r->buf; s: their length; v: bytes in r->iov; n: how many; o: r->offset; w:
- * whence; p: path; a: AT_FDCWD; O: open(2) flags; m: mode; F: fcntl command and
+ * whence; p: path; a: AT_FDCWD; O: open(2) flags; G: some of these; m: mode; F: fcntl command and
  * argument; i: ioctl request and argument; S: struct stat; P: struct pollfd[];
- * T: timeout in ms; 2: two descriptors; W: a wait status.
+ * T: timeout in ms; R: what is ready of P; 2: two descriptors; W: a wait status;
+ * 1: -1; 0: 0; N: NULL.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -86,6 +88,12 @@ static const struct name fcntl_commands[] = {
   N(F_SETLK), N(F_SETLKW), N(F_SETOWN), N(F_GETOWN), N(F_OFD_GETLK),
   N(F_OFD_SETLK), N(F_OFD_SETLKW), N(F_DUPFD_CLOEXEC), N(F_SETPIPE_SZ),
   N(F_GETPIPE_SZ), { 0, NULL },
+};
+
+static const struct name close_range_flags[] = {
+  N(CLOSE_RANGE_UNSHARE),
+  N(CLOSE_RANGE_CLOEXEC),
+  { 0, NULL },
 };
 
 static const struct name ioctl_requests[] = {
@@ -216,25 +224,50 @@ static void put_iov(struct out *o, const struct fdemu_req *r)
   put(o, "]");
 }
 
+static struct pollfd pollfd_at(const struct fdemu_req *r, size_t i)
+{
+  struct pollfd p = { .fd = -1 };
+
+  load(r, &p, (const char *)r->buf.iov_base + i * sizeof p, sizeof p);
+  return p;
+}
+
 static void put_pollfds(struct out *o, const struct fdemu_req *r)
 {
   size_t n = r->buf.iov_len / sizeof(struct pollfd);
 
   put(o, "[");
   for (size_t i = 0; i < n; i++) {
-    struct pollfd p = { 0 };
-    load(r, &p, (const char *)r->buf.iov_base + i * sizeof p, sizeof p);
+    struct pollfd p = pollfd_at(r, i);
     put(o, i > 0 ? ", {fd=" : "{fd=");
     put_int(o, p.fd);
     put(o, ", events=");
     put_flags(o, poll_events, (unsigned short)p.events, "0");
-    if (r->result > 0 && p.revents != 0) {
-      put(o, ", revents=");
-      put_flags(o, poll_events, (unsigned short)p.revents, "0");
-    }
     put(o, "}");
   }
   put(o, "]");
+}
+
+static void put_revents(struct out *o, const struct fdemu_req *r)
+{
+  size_t n = r->buf.iov_len / sizeof(struct pollfd);
+  const char *separator = " ([{fd=";
+
+  if (r->result == 0)
+    put(o, " (Timeout)");
+  if (r->result <= 0)
+    return;
+  for (size_t i = 0; i < n; i++) {
+    struct pollfd p = pollfd_at(r, i);
+    if (p.revents == 0)
+      continue;
+    put(o, separator);
+    put_int(o, p.fd);
+    put(o, ", revents=");
+    put_flags(o, poll_events, (unsigned short)p.revents, "0");
+    separator = "}, {fd=";
+  }
+  put(o, "}])");
 }
 
 static void put_fcntl(struct out *o, const struct fdemu_req *r)
@@ -367,7 +400,7 @@ static void put_exit_status(struct out *o, const struct fdemu_req *r)
   }
   put(o, "[{WIFEXITED(s) && WEXITSTATUS(s) == ");
   put_int(o, status >> 8 & 0xff);
-  put(o, "}], 0, NULL");
+  put(o, "}]");
 }
 
 static void put_arg(struct out *o, const struct fdemu_req *r, char what)
@@ -375,7 +408,7 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   switch (what) {
   case 'f': put_int(o, r->fd); break;
   case 'd': put_int(o, r->arg); break;
-  case 'x': put_hex(o, r->cmd); break;
+  case 'c': put_flags(o, close_range_flags, r->cmd, "0"); break;
   case 'b':
     put_bytes(o, r, r->buf.iov_base,
               r->buf.iov_len < shown_bytes(r) ? r->buf.iov_len
@@ -396,6 +429,7 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
     break;
   case 'a': put(o, "AT_FDCWD"); break;
   case 'O': put_open_flags(o, r->cmd & ~0100000ul); break;
+  case 'G': put_flags(o, open_flags, r->cmd, "0"); break;
   case 'm':
     put(o, "0");
     put_uint(o, (uint64_t)r->arg, 8);
@@ -404,12 +438,16 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case 'i': put_ioctl(o, r); break;
   case 'S': put_stat(o, r); break;
   case 'P': put_pollfds(o, r); break;
+  case 'R': put_revents(o, r); break;
   case 'T':
     put_int(o, r->timeout < 0 ? -1 : r->timeout / 1000000);
     break;
   case '2': put_ints(o, r, 2); break;
   case 'W': put_exit_status(o, r); break;
-  default: put_mem(o, &what, 1);
+  case '1': put(o, "-1"); break;
+  case '0': put(o, "0"); break;
+  case 'N': put(o, "NULL"); break;
+  default: break;
   }
 }
 
@@ -441,12 +479,34 @@ static void put_result(struct out *o, int64_t result)
   put(o, ")");
 }
 
+/* The arguments in args up to the end, or to what is not known yet. Returns
+ * where it stopped. */
+static const char *put_args(struct out *o, const struct fdemu_req *r,
+                            const char *args, bool finished)
+{
+  bool first = true;
+
+  for (; *args != '\0' && *args != '='; args++) {
+    if (*args == '|') {
+      if (finished)
+        continue;
+      put(o, first ? "" : ", ");
+      break;
+    }
+    if (omitted(r, *args))
+      continue;
+    put(o, first ? "" : ", ");
+    put_arg(o, r, *args);
+    first = false;
+  }
+  return args;
+}
+
 size_t fdemu_format(const struct fdemu_event *e, char *buf, size_t size)
 {
   struct out o = { buf, size, 0 };
   const struct fdemu_req *r = e->req;
-  const char *args = r->call->args, *after = strchr(args, '|');
-  bool first = true;
+  const char *args = r->call->args;
 
   put(&o, "[pid ");
   if (r->proc->pid < 10)
@@ -455,26 +515,18 @@ size_t fdemu_format(const struct fdemu_event *e, char *buf, size_t size)
   put(&o, e->phase == FDEMU_PHASE_RESUMED ? "] <... " : "] ");
   put(&o, r->call->name);
   put(&o, e->phase == FDEMU_PHASE_RESUMED ? " resumed>" : "(");
-  if (e->phase == FDEMU_PHASE_RESUMED)
-    args = after != NULL ? after + 1 : "";
-  for (; *args != '\0'; args++) {
-    if (*args == '|') {
-      if (e->phase == FDEMU_PHASE_UNFINISHED)
-        break;
-      continue;
-    }
-    if (omitted(r, *args))
-      continue;
-    if (!first)
-      put(&o, ", ");
-    first = false;
-    put_arg(&o, r, *args);
+  if (e->phase == FDEMU_PHASE_RESUMED) {
+    const char *after = strchr(args, '|');
+    args = after != NULL ? after + 1 : args + strcspn(args, "=");
   }
+  args = put_args(&o, r, args, e->phase != FDEMU_PHASE_UNFINISHED);
   if (e->phase == FDEMU_PHASE_UNFINISHED)
-    put(&o, after != NULL && !first ? ",  <unfinished ...>"
-                                    : " <unfinished ...>");
-  else
+    put(&o, " <unfinished ...>");
+  else {
     put_result(&o, r->result);
+    while (*args != '\0')
+      put_arg(&o, r, *args++);
+  }
   if (size > 0)
     buf[o.len] = '\0';
   return o.len;

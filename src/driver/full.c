@@ -1,7 +1,7 @@
 /* full.c - /dev/full: has zeros without end, no room for anything; full(4) */
 #include <errno.h>
+#include <sys/sysmacros.h>
 
-#include "driver/devices.h"
 #include "fdemu_driver.h"
 
 static int64_t full_write(struct fdemu_file *f, struct fdemu_req *r)
@@ -11,10 +11,15 @@ static int64_t full_write(struct fdemu_file *f, struct fdemu_req *r)
   return -ENOSPC;
 }
 
-const struct fdemu_ops fdemu_full_ops = {
+static const struct fdemu_ops full_ops = {
   .name = "full",
   .mode = FDEMU_MODE_PREAD,
-  .read = fdemu_device_zeros,
+  .read = fdemu_read_zeros,
   .write = full_write,
-  .lseek = fdemu_device_lseek,
+  .lseek = fdemu_lseek_0,
 };
+
+int fdemu_full_add(struct fdemu_kernel *k, const char *path)
+{
+  return fdemu_device_add(k, path, &full_ops, S_IFCHR | 0666, makedev(1, 7));
+}

@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include <asm/termbits.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -35,7 +37,7 @@ static int host_ready(const struct host *h, int events)
   struct pollfd p = { .fd = h->fd, .events = (short)events };
 
   if (h->regular)
-    return events;
+    return events & ~POLLPRI;
   return poll(&p, 1, 0) > 0 ? p.revents : 0;
 }
 
@@ -67,18 +69,43 @@ static int64_t host_read(struct fdemu_file *f, struct fdemu_req *r)
     int64_t at = r->offset + (int64_t)r->done;
     ssize_t got;
     int error;
-    if (!host_ready(h, POLLIN))
+    if (n > 0 && !host_ready(h, POLLIN))
       return r->done > 0 ? (int64_t)r->done : -EAGAIN;
     got = positioned(r) ? pread(h->fd, buf, n, at) : read(h->fd, buf, n);
     if (got < 0)
       return -errno;
     error = fdemu_copy_out(r, buf, (size_t)got);
+    if (error < 0 && h->regular && !positioned(r))
+      lseek(h->fd, -got, SEEK_CUR); /* as if it had not been read */
     if (error < 0)
       return error;
     if ((size_t)got < n)
       break;
   } while (fdemu_left(r) > 0);
   return (int64_t)r->done;
+}
+
+/* write(2) or pwrite(2) without a SIGPIPE for this process. */
+static ssize_t write_quietly(const struct host *h, const void *buf, size_t n,
+                             const struct fdemu_req *r, int64_t at)
+{
+  const struct timespec no_time = { 0, 0 };
+  sigset_t pipe_only, before;
+  ssize_t put;
+  int error;
+
+  if (h->regular)
+    return positioned(r) ? pwrite(h->fd, buf, n, at) : write(h->fd, buf, n);
+  sigemptyset(&pipe_only);
+  sigaddset(&pipe_only, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+  put = positioned(r) ? pwrite(h->fd, buf, n, at) : write(h->fd, buf, n);
+  error = errno;
+  if (put < 0 && error == EPIPE && !sigismember(&before, SIGPIPE))
+    sigtimedwait(&pipe_only, NULL, &no_time);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = error;
+  return put;
 }
 
 static int64_t host_write(struct fdemu_file *f, struct fdemu_req *r)
@@ -92,12 +119,12 @@ static int64_t host_write(struct fdemu_file *f, struct fdemu_req *r)
     int64_t at = r->offset + (int64_t)done;
     ssize_t put;
     int error;
-    if (!host_ready(h, POLLOUT))
+    if (n > 0 && !host_ready(h, POLLOUT))
       return -EAGAIN;
     error = fdemu_copy_in(r, buf, n);
     if (error < 0)
       return error;
-    put = positioned(r) ? pwrite(h->fd, buf, n, at) : write(h->fd, buf, n);
+    put = write_quietly(h, buf, n, r, at);
     fdemu_rewind(r, done + (put > 0 ? (size_t)put : 0));
     if (put < 0)
       return -errno;

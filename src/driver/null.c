@@ -1,6 +1,10 @@
 /* null.c - /dev/null: takes everything, has nothing; null(4) */
-#include "driver/devices.h"
+#include <sys/sysmacros.h>
+
 #include "fdemu_driver.h"
+
+#define MODE (S_IFCHR | 0666)
+#define RDEV makedev(1, 3)
 
 static int64_t null_read(struct fdemu_file *f, struct fdemu_req *r)
 {
@@ -9,10 +13,27 @@ static int64_t null_read(struct fdemu_file *f, struct fdemu_req *r)
   return 0;
 }
 
-const struct fdemu_ops fdemu_null_ops = {
+static const struct fdemu_ops null_ops = {
   .name = "null",
   .mode = FDEMU_MODE_PREAD,
   .read = null_read,
-  .write = fdemu_device_sink,
-  .lseek = fdemu_device_lseek,
+  .write = fdemu_write_nowhere,
+  .lseek = fdemu_lseek_0,
 };
+
+int fdemu_null_add(struct fdemu_kernel *k, const char *path)
+{
+  return fdemu_device_add(k, path, &null_ops, MODE, RDEV);
+}
+
+struct fdemu_file *fdemu_null_new(struct fdemu_kernel *k, int flags)
+{
+  struct fdemu_inode *i = fdemu_device_new(k, &null_ops, MODE, RDEV);
+  struct fdemu_file *f;
+
+  if (i == NULL)
+    return NULL;
+  f = fdemu_file_new(i, &null_ops, flags, NULL);
+  fdemu_inode_put(i);
+  return f;
+}

@@ -14,6 +14,8 @@
 
 #include "fdemu_driver.h"
 
+#define O_NOTIFICATION_PIPE O_EXCL
+
 #define PAGE 4096u
 #define DEFAULT_SLOTS 16u
 #define MAX_SIZE (1024u * 1024u) /* /proc/sys/fs/pipe-max-size */
@@ -296,7 +298,7 @@ static void pipe_free(struct fdemu_inode *i)
 
 static const struct fdemu_ops pipe_ops = {
   .name = "pipe",
-  .mode = FDEMU_MODE_EPOLL,
+  .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_ASYNC | FDEMU_MODE_DIRECT,
   .read = pipe_read,
   .write = pipe_write,
   .ioctl = pipe_ioctl,
@@ -351,8 +353,10 @@ static int64_t pipe_make(struct fdemu_file *unused, struct fdemu_req *r)
   int fds[2], error;
 
   (void)unused;
-  if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
+  if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_NOTIFICATION_PIPE))
     return -EINVAL;
+  if (flags & O_NOTIFICATION_PIPE) /* as a Linux built without watch queues */
+    return -ENOPKG;
   error = fdemu_reserve(r->proc, fds, 2);
   if (error < 0)
     return error;
@@ -374,9 +378,15 @@ fail_fds:
   return error;
 }
 
+const struct fdemu_call fdemu_pipe_call = {
+  .name = "pipe",
+  .args = "|2",
+  .run = pipe_make,
+};
+
 const struct fdemu_call fdemu_pipe2_call = {
   .name = "pipe2",
-  .args = "|2O",
+  .args = "|2G",
   .run = pipe_make,
 };
 

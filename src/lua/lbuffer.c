@@ -20,7 +20,7 @@ struct lbuffer *lbuffer_test(lua_State *L, int index)
 
 static struct lbuffer *check(lua_State *L)
 {
-  return luaL_checkudata(L, 1, LFD_BUFFER);
+  return larg_udata(L, 1, LFD_BUFFER);
 }
 
 /* buffer(size | bytes) */
@@ -31,9 +31,9 @@ int lbuffer_make(lua_State *L)
     const char *s = lua_tolstring(L, 1, &n);
     memcpy(lbuffer_new(L, n)->data, s, n);
   } else {
-    lua_Integer size = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, size >= 0, 1, "size must not be negative");
-    luaL_argcheck(L, size <= INT32_MAX, 1, "size is too large");
+    lua_Integer size = larg_integer(L, 1);
+    larg_check(L, size >= 0, 1, "size must not be negative");
+    larg_check(L, size <= INT32_MAX, 1, "size is too large");
     lbuffer_new(L, (size_t)size);
   }
   return 1;
@@ -43,10 +43,10 @@ int lbuffer_make(lua_State *L)
 static size_t check_offset(lua_State *L, const struct lbuffer *b, int index,
                            size_t n)
 {
-  lua_Integer offset = luaL_optinteger(L, index, 0);
+  lua_Integer offset = larg_optinteger(L, index, 0);
 
-  luaL_argcheck(L, offset >= 0, index, "offset must not be negative");
-  luaL_argcheck(L, (size_t)offset <= b->size, index,
+  larg_check(L, offset >= 0, index, "offset must not be negative");
+  larg_check(L, (size_t)offset <= b->size, index,
                 "offset is past the end of the buffer");
   if (n > b->size - (size_t)offset)
     luaL_error(L,
@@ -61,9 +61,9 @@ static int buffer_get(lua_State *L)
 {
   const struct lbuffer *b = check(L);
   size_t offset = check_offset(L, b, 2, 0);
-  lua_Integer n = luaL_optinteger(L, 3, (lua_Integer)(b->size - offset));
+  lua_Integer n = larg_optinteger(L, 3, (lua_Integer)(b->size - offset));
 
-  luaL_argcheck(L, n >= 0, 3, "count must not be negative");
+  larg_check(L, n >= 0, 3, "count must not be negative");
   check_offset(L, b, 2, (size_t)n);
   lua_pushlstring(L, b->data + offset, (size_t)n);
   return 1;
@@ -74,7 +74,7 @@ static int buffer_set(lua_State *L)
 {
   struct lbuffer *b = check(L);
   size_t n;
-  const char *s = luaL_checklstring(L, 2, &n);
+  const char *s = larg_string(L, 2, &n);
   size_t offset = check_offset(L, b, 3, n);
 
   memcpy(b->data + offset, s, n);
@@ -98,8 +98,8 @@ static int buffer_pack(lua_State *L)
   size_t size, offset;
   const char *s;
 
-  luaL_checkstring(L, 2);
-  luaL_checkinteger(L, 3);
+  larg_string(L, 2, NULL);
+  larg_integer(L, 3);
   string_function(L, "pack");
   lua_pushvalue(L, 2);
   for (int i = 4; i <= n; i++)
@@ -118,7 +118,7 @@ static int buffer_unpack(lua_State *L)
   const struct lbuffer *b = check(L);
   size_t offset = check_offset(L, b, 3, 0);
 
-  luaL_checkstring(L, 2);
+  larg_string(L, 2, NULL);
   lua_settop(L, 3);
   string_function(L, "unpack");
   lua_pushvalue(L, 2);
@@ -155,7 +155,8 @@ int lbuffer_open(lua_State *L)
 {
   luaL_newmetatable(L, LFD_BUFFER);
   luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
+  lua_newtable(L);
+  larg_register(L, methods, true);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   return 0;

@@ -259,16 +259,14 @@ static int finish(lua_State *L, struct call *c)
   int n;
 
   fdemu_abandon(&c->req);
-  if (c->failed) {
-    lcall_free(c);
-    return raise(L, c);
-  }
-  n = c->result(L, c);
+  n = c->failed ? 0 : c->result(L, c);
   lcall_free(c);
   if (!fdemu_list_empty(&lk->dying))
     ldriver_drain(L, lk);
   if (!fdemu_list_empty(&lk->events))
     ltrace_deliver(L, lk);
+  if (c->failed)
+    return raise(L, c);
   lcall_raise_orphan(L, lk);
   return n;
 }
@@ -395,7 +393,7 @@ void lcall_set_ioctl(lua_State *L, struct call *c, int index)
   case LUA_TNIL: c->ioarg = IOARG_NONE; break;
   case LUA_TNUMBER:
     c->ioarg = IOARG_INTEGER;
-    c->req.arg = luaL_checkinteger(L, index);
+    c->req.arg = larg_integer(L, index);
     c->word = (int)c->req.arg;
     break;
   case LUA_TSTRING: {
@@ -408,7 +406,7 @@ void lcall_set_ioctl(lua_State *L, struct call *c, int index)
   }
   default:
     c->ioarg = IOARG_BUFFER;
-    b = luaL_checkudata(L, index, LFD_BUFFER);
+    b = larg_udata(L, index, LFD_BUFFER);
   }
   c->req.buf.iov_base = b != NULL ? b->data : (char *)&c->word;
   c->req.buf.iov_len = b != NULL ? b->size : sizeof c->word;

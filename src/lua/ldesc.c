@@ -15,15 +15,15 @@
 
 static struct ldesc *check_any(lua_State *L, int index)
 {
-  return luaL_checkudata(L, index, LFD_DESCRIPTION);
+  return larg_udata(L, index, LFD_DESCRIPTION);
 }
 
 struct ldesc *ldesc_check(lua_State *L, int index)
 {
   struct ldesc *d = check_any(L, index);
 
-  luaL_argcheck(L, d->lk->k != NULL, index, "kernel is closed");
-  luaL_argcheck(L, d->file != NULL, index, "description is closed");
+  larg_check(L, d->lk->k != NULL, index, "kernel is closed");
+  larg_check(L, d->file != NULL, index, "description is closed");
   return d;
 }
 
@@ -101,13 +101,13 @@ static int submit(lua_State *L, struct ldesc *d, struct call *c)
 static int native_read(lua_State *L)
 {
   struct ldesc *d = ldesc_check(L, 1);
-  lua_Integer n = luaL_checkinteger(L, 2);
+  lua_Integer n = larg_integer(L, 2);
   bool at = !lua_isnoneornil(L, 3);
   struct call local, *c;
 
-  luaL_argcheck(L, n >= 0, 2, "count must not be negative");
+  larg_check(L, n >= 0, 2, "count must not be negative");
   c = begin(L, d, &local, at ? FDEMU_PREAD : FDEMU_READ);
-  c->req.offset = luaL_optinteger(L, 3, 0);
+  c->req.offset = larg_optinteger(L, 3, 0);
   lcall_want(c, (size_t)n);
   return submit(L, d, c);
 }
@@ -116,12 +116,12 @@ static int native_write(lua_State *L)
 {
   struct ldesc *d = ldesc_check(L, 1);
   size_t n;
-  const char *s = luaL_checklstring(L, 2, &n);
+  const char *s = larg_string(L, 2, &n);
   bool at = !lua_isnoneornil(L, 3);
   struct call local, *c;
 
   c = begin(L, d, &local, at ? FDEMU_PWRITE : FDEMU_WRITE);
-  c->req.offset = luaL_optinteger(L, 3, 0);
+  c->req.offset = larg_optinteger(L, 3, 0);
   c->req.buf.iov_base = (void *)(uintptr_t)s;
   c->req.buf.iov_len = n;
   return submit(L, d, c);
@@ -130,8 +130,8 @@ static int native_write(lua_State *L)
 static int native_lseek(lua_State *L)
 {
   struct ldesc *d = ldesc_check(L, 1);
-  lua_Integer offset = luaL_checkinteger(L, 2);
-  lua_Integer whence = luaL_checkinteger(L, 3);
+  lua_Integer offset = larg_integer(L, 2);
+  lua_Integer whence = larg_integer(L, 3);
   struct call local, *c = begin(L, d, &local, FDEMU_LSEEK);
 
   c->req.offset = offset;
@@ -142,7 +142,7 @@ static int native_lseek(lua_State *L)
 static int native_ioctl(lua_State *L)
 {
   struct ldesc *d = ldesc_check(L, 1);
-  lua_Integer request = luaL_checkinteger(L, 2);
+  lua_Integer request = larg_integer(L, 2);
   struct call local, *c;
 
   lua_settop(L, 3);
@@ -155,7 +155,7 @@ static int native_ioctl(lua_State *L)
 static int native_fcntl(lua_State *L)
 {
   struct ldesc *d = ldesc_check(L, 1);
-  lua_Integer cmd = luaL_checkinteger(L, 2), arg = luaL_optinteger(L, 3, 0);
+  lua_Integer cmd = larg_integer(L, 2), arg = larg_optinteger(L, 3, 0);
   struct call local, *c = begin(L, d, &local, FDEMU_FCNTL);
 
   c->req.cmd = (unsigned long)cmd;
@@ -168,7 +168,9 @@ static int native_poll(lua_State *L)
   struct ldesc *d = ldesc_check(L, 1);
 
   d->lk->L = L;
-  lua_pushinteger(L, d->native->poll(d->file));
+  lua_pushinteger(L, d->native->poll != NULL
+                         ? d->native->poll(d->file)
+                         : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
   return 1;
 }
 
@@ -229,7 +231,7 @@ static bool push_builtin(lua_State *L, const struct ldesc *d, const char *key)
   else if (strcmp(key, "flags") == 0)
     lua_pushinteger(L, d->file != NULL ? d->file->flags : 0);
   else if (strcmp(key, "refs") == 0)
-    lua_pushinteger(L, d->file != NULL ? d->file->refs : 0);
+    lua_pushinteger(L, d->file != NULL ? d->file->refs - d->floating : 0);
   else
     return false;
   return true;
@@ -290,12 +292,12 @@ static int desc_newindex(lua_State *L)
 /* d:wake(): readiness may have changed */
 static int desc_wake(lua_State *L)
 {
-  struct ldesc *d = check_any(L, 1);
+  struct ldesc *d = ldesc_check(L, 1);
 
-  if (d->file != NULL && d->lk->k != NULL)
-    fdemu_wake(&d->file->inode->wq,
-               POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI |
-                   POLLERR | POLLHUP | POLLRDHUP);
+  d->lk->L = L;
+  fdemu_wake(&d->file->inode->wq,
+             POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI | POLLERR |
+                 POLLHUP | POLLRDHUP);
   return 0;
 }
 
@@ -323,8 +325,10 @@ int ldesc_open(lua_State *L)
 {
   luaL_newmetatable(L, LFD_DESCRIPTION);
   luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  luaL_newlib(L, natives);
+  lua_newtable(L);
+  larg_register(L, methods, true);
+  lua_newtable(L);
+  larg_register(L, natives, true);
   lua_pushcclosure(L, desc_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

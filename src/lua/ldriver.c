@@ -16,6 +16,10 @@
 
 #define MAX_IDLE 64 /* workers kept for later */
 
+/* A scripted kind before its slots are filled in. */
+static const struct fdemu_ops lua_ops = { .name = "lua",
+                                          .mode = FDEMU_MODE_EPOLL };
+
 /* ---- slots ------------------------------------------------------------ */
 
 #define SLOT(name) { #name, offsetof(struct fdemu_ops, name) }
@@ -69,8 +73,11 @@ static void cancel(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct task *t = r->driver;
 
-  (void)f;
   t->serving = NULL;
+  if (f != NULL) {
+    fdemu_file_get(f);
+    t->holds = true;
+  }
 }
 
 static void die_later(struct ldesc *d)
@@ -112,17 +119,19 @@ static int64_t release(struct fdemu_file *f)
   return 0;
 }
 
-static int poll_result(lua_State *L, int index)
+static int poll_result(lua_State *L, int index, const char *driver)
 {
   const char *s;
   int mask = 0;
 
   if (lua_isinteger(L, index))
     return (int)lua_tointeger(L, index);
-  s = lua_tostring(L, index);
+  s = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
   if (s == NULL || s[strspn(s, "rw")] != '\0')
-    luaL_error(L, "poll returned %s: a mask, \"r\", \"w\" or \"rw\" expected",
-               s != NULL ? s : luaL_typename(L, index));
+    luaL_error(L,
+               "driver '%s': poll returned %s, a mask, \"r\", \"w\" or"
+               " \"rw\" was expected",
+               driver, s != NULL ? s : luaL_typename(L, index));
   if (strchr(s, 'r') != NULL)
     mask |= POLLIN | POLLRDNORM;
   if (strchr(s, 'w') != NULL)
@@ -138,7 +147,7 @@ static int poll_protected(lua_State *L)
   lua_getfield(L, -1, "poll");
   lua_insert(L, -2);
   lua_call(L, 1, 1);
-  lua_pushinteger(L, poll_result(L, -1));
+  lua_pushinteger(L, poll_result(L, -1, f->ops->name));
   return 1;
 }
 
@@ -241,7 +250,7 @@ static void start(lua_State *L, struct ldesc *d, const struct lslot *slot,
   t->slot = slot;
   t->job = job;
   t->file = d->file;
-  fdemu_file_get(t->file);
+  t->holds = job != LJOB_CALL;
   t->serving = r;
   if (r != NULL) {
     r->driver = t;
@@ -381,6 +390,8 @@ static int64_t lseek_answer(lua_State *L, struct task *t)
 {
   int64_t n = integer_answer(L, t);
 
+  if (lua_isnoneornil(L, 1))
+    bad(L, t, "nothing, a position was expected");
   if (t->file->mode & FDEMU_MODE_SEEK)
     t->file->pos = n;
   return n;
@@ -418,7 +429,7 @@ static int64_t answer(lua_State *L, struct task *t)
   if (t->job == LJOB_OPEN)
     return open_answer(L, t);
   if (t->serving == NULL)
-    return integer_answer(L, t);
+    return t->job == LJOB_CALL ? 0 : integer_answer(L, t);
   switch (t->slot->offset) {
   case offsetof(struct fdemu_ops, read): return read_answer(L, t);
   case offsetof(struct fdemu_ops, write): return write_answer(L, t);
@@ -440,6 +451,16 @@ static int answer_protected(lua_State *L)
 
 /* ---- the end of a method ---------------------------------------------- */
 
+/* The error on top of the stack goes to the caller, or if there never was one
+ * to whoever made the last descriptor go. Who has given up hears nothing. */
+static void report(lua_State *L, struct task *t)
+{
+  if (t->serving != NULL || t->job != LJOB_CALL)
+    lcall_fail(L, t->lk, t->serving);
+  else
+    lua_pop(L, 1);
+}
+
 static void complete(struct task *t, int64_t n)
 {
   struct fdemu_req *r = t->serving;
@@ -453,34 +474,31 @@ static void complete(struct task *t, int64_t n)
     fdemu_complete(r, n);
 }
 
-static void finish_job(struct task *t, bool failed)
+static void end_job(struct task *t, int64_t n)
 {
   struct fdemu_file *f = t->file;
-  struct ldesc *d = desc_of(f);
 
-  if (t->job == LJOB_RELEASE || (t->job == LJOB_OPEN && failed))
-    d->released = true;
-  if (t->job != LJOB_CALL)
-    fdemu_file_put(f); /* the job's */
+  if (t->job == LJOB_RELEASE || (t->job == LJOB_OPEN && n < 0))
+    desc_of(f)->released = true;
+  if (t->serving != NULL)
+    complete(t, n);
   t->file = NULL;
-  fdemu_file_put(f); /* the worker's */
+  if (t->holds)
+    fdemu_file_put(f);
 }
 
 /* A worker's coroutine was closed under it, and this runs in there. */
 void ldriver_closed(lua_State *L, struct task *t)
 {
   lua_pushstring(L, "the coroutine of a driver's method was closed");
-  lcall_fail(L, t->lk, t->serving);
-  if (t->serving != NULL)
-    complete(t, -EIO);
-  finish_job(t, true);
+  report(L, t);
+  end_job(t, -EIO);
   lsched_end(L, t, TASK_CANCELLED);
 }
 
 /* A worker's function has returned, or raised. */
 void ldriver_ended(lua_State *L, struct task *t, int status)
 {
-  struct lkernel *lk = t->lk;
   int64_t n = -EIO;
   bool dead = status != LUA_OK;
 
@@ -499,10 +517,8 @@ void ldriver_ended(lua_State *L, struct task *t, int status)
     lua_xmove(t->co, L, 1);
   }
   if (status != LUA_OK)
-    lcall_fail(L, lk, t->serving);
-  if (t->serving != NULL)
-    complete(t, n);
-  finish_job(t, n < 0);
+    report(L, t);
+  end_job(t, n);
   if (dead)
     lsched_end(L, t, TASK_CANCELLED);
   else
@@ -604,8 +620,6 @@ static void no_method(lua_State *L, struct ldesc *d, const char *slot,
 static struct ldesc *new_scripted(lua_State *L, struct lkernel *lk,
                                   struct fdemu_inode *i, int flags)
 {
-  static const struct fdemu_ops lua_ops = { .name = "lua",
-                                            .mode = FDEMU_MODE_EPOLL };
   struct fdemu_file *f = fdemu_file_new(i, &lua_ops, flags, NULL);
   struct ldesc *d;
 
@@ -752,7 +766,7 @@ static void check_field(lua_State *L, int index, const char *key, int type)
 
 static void check_ops(lua_State *L, int index)
 {
-  luaL_checktype(L, index, LUA_TTABLE);
+  larg_type(L, index, LUA_TTABLE);
   for (size_t i = 0; i < NSLOTS; i++)
     check_field(L, index, slots[i].name, LUA_TFUNCTION);
   check_field(L, index, "open", LUA_TFUNCTION);
@@ -768,7 +782,7 @@ static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
   if (dev == NULL)
     luaL_error(L, "not enough memory");
   memset(dev, 0, sizeof *dev);
-  fdemu_inode_init(&dev->inode, lk->k, NULL, S_IFCHR | 0666, device_free);
+  fdemu_inode_init(&dev->inode, lk->k, &lua_ops, S_IFCHR | 0666, device_free);
   dev->inode.open = device_open;
   dev->lk = lk;
   lkernel_env(L, lk, ENV_OPS);
@@ -782,11 +796,11 @@ static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
 int ldriver_device(lua_State *L)
 {
   struct lkernel *lk = lkernel_check(L, 1);
-  const char *path = luaL_checkstring(L, 2), *base = strrchr(path, '/');
+  const char *path = larg_string(L, 2, NULL), *base = strrchr(path, '/');
   struct ldevice *dev;
   int error;
 
-  luaL_argcheck(L, path[0] != '\0', 2, "path is empty");
+  larg_check(L, path[0] != '\0', 2, "path is empty");
   check_ops(L, 3);
   dev = device_new(L, lk, 3);
   strncpy(dev->name, base != NULL ? base + 1 : path, sizeof dev->name - 1);
@@ -801,7 +815,7 @@ int ldriver_device(lua_State *L)
 int ldriver_description(lua_State *L)
 {
   struct lkernel *lk = lkernel_check(L, 1);
-  lua_Integer flags = luaL_optinteger(L, 3, O_RDWR);
+  lua_Integer flags = larg_optinteger(L, 3, O_RDWR);
   struct ldevice *dev;
   struct ldesc *d;
 

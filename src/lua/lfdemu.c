@@ -7,14 +7,14 @@
 /* strerror(errno) -> message */
 static int module_strerror(lua_State *L)
 {
-  lua_pushstring(L, strerror((int)luaL_checkinteger(L, 1)));
+  lua_pushstring(L, strerror((int)larg_integer(L, 1)));
   return 1;
 }
 
 /* errname(errno) -> name, or nil */
 static int module_errname(lua_State *L)
 {
-  lua_Integer error = luaL_checkinteger(L, 1);
+  lua_Integer error = larg_integer(L, 1);
 
   lua_pushstring(L, error > 0 && error < 4096 ? fdemu_errname((int)error)
                                               : NULL);
@@ -23,9 +23,9 @@ static int module_errname(lua_State *L)
 
 static lua_Integer check_range(lua_State *L, int index, lua_Integer max)
 {
-  lua_Integer n = luaL_checkinteger(L, index);
+  lua_Integer n = larg_integer(L, index);
 
-  luaL_argcheck(L, n >= 0 && n <= max, index, "out of range");
+  larg_check(L, n >= 0 && n <= max, index, "out of range");
   return n;
 }
 
@@ -36,7 +36,7 @@ static unsigned check_type(lua_State *L)
 
   if (lua_type(L, 1) == LUA_TSTRING) {
     const char *s = lua_tolstring(L, 1, &n);
-    luaL_argcheck(L, n == 1, 1, "one character expected");
+    larg_check(L, n == 1, 1, "one character expected");
     return (unsigned char)*s;
   }
   return (unsigned)check_range(L, 1, _IOC_TYPEMASK);
@@ -76,7 +76,7 @@ static int module_iowr(lua_State *L)
 /* explain(fn): fn(list) composes the text of a deadlock. */
 static int module_explain(lua_State *L)
 {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  larg_type(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, LFD_EXPLAIN);
   return 0;
@@ -105,7 +105,8 @@ int luaopen_fdemu_core(lua_State *L)
   lsched_open(L);
   lproc_open(L);
   ltrace_open(L);
-  luaL_newlib(L, functions);
+  lua_newtable(L);
+  larg_register(L, functions, false);
   lkernel_open(L);
   lua_setfield(L, -2, "kernel");
   lua_pushliteral(L, FDEMU_VERSION);

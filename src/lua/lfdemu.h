@@ -123,11 +123,12 @@ struct task {
 
   /* of a worker */
   struct fdemu_req *serving; /* NULL: nobody waits for the answer */
-  struct fdemu_file *file;   /* a reference; its Description is self */
+  struct fdemu_file *file;   /* its Description is self */
   const struct lslot *slot;
   enum ljob job;
   unsigned wakes; /* of the inode when the method first yielded */
   bool yielded;
+  bool holds; /* the reference to file: its caller has gone */
 };
 
 /* A slot of a driver: one row for each function in struct fdemu_ops. */
@@ -156,6 +157,17 @@ struct lbuffer {
   size_t size;
   char data[];
 };
+
+/* larg.c */
+int larg_error(lua_State *L, int index, const char *msg);
+void larg_check(lua_State *L, bool ok, int index, const char *msg);
+void larg_type(lua_State *L, int index, int type);
+void *larg_udata(lua_State *L, int index, const char *name);
+lua_Integer larg_integer(lua_State *L, int index);
+lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def);
+lua_Number larg_number(lua_State *L, int index);
+const char *larg_string(lua_State *L, int index, size_t *n);
+void larg_register(lua_State *L, const luaL_Reg *l, bool methods);
 
 /* lkernel.c */
 struct lkernel *lkernel_check(lua_State *L, int index);

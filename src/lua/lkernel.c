@@ -11,9 +11,9 @@ static const char kernels;
 
 struct lkernel *lkernel_check(lua_State *L, int index)
 {
-  struct lkernel *lk = luaL_checkudata(L, index, LFD_KERNEL);
+  struct lkernel *lk = larg_udata(L, index, LFD_KERNEL);
 
-  luaL_argcheck(L, lk->k != NULL, index, "kernel is closed");
+  larg_check(L, lk->k != NULL, index, "kernel is closed");
   return lk;
 }
 
@@ -151,7 +151,7 @@ static int kernel_new(lua_State *L)
     lua_newtable(L);
     lua_replace(L, 1);
   }
-  luaL_checktype(L, 1, LUA_TTABLE);
+  larg_type(L, 1, LUA_TTABLE);
   check_options(L);
   lk = lcompat_newuserdata(L, sizeof *lk);
   memset(lk, 0, sizeof *lk);
@@ -221,11 +221,8 @@ static void end_workers(lua_State *L, struct lkernel *lk)
     lcall_free(&t->call);
     t->file = NULL;
     lsched_end(L, t, TASK_CANCELLED);
-    if (f != NULL) {
-      if (t->job != LJOB_CALL)
-        fdemu_file_put(f);
+    if (f != NULL && t->holds)
       fdemu_file_put(f);
-    }
   }
 }
 
@@ -301,7 +298,7 @@ static int shut(lua_State *L, struct lkernel *lk)
 /* k:close(); also __close */
 static int kernel_close(lua_State *L)
 {
-  struct lkernel *lk = luaL_checkudata(L, 1, LFD_KERNEL);
+  struct lkernel *lk = larg_udata(L, 1, LFD_KERNEL);
 
   if (lk->k == NULL)
     return 0;
@@ -312,7 +309,7 @@ static int kernel_close(lua_State *L)
 
 static int kernel_gc(lua_State *L)
 {
-  struct lkernel *lk = luaL_checkudata(L, 1, LFD_KERNEL);
+  struct lkernel *lk = larg_udata(L, 1, LFD_KERNEL);
 
   if (lk->k != NULL)
     shut(L, lk);
@@ -345,10 +342,10 @@ static int sleep_result(lua_State *L, struct call *c)
 static int kernel_sleep(lua_State *L)
 {
   struct lkernel *lk = lkernel_check(L, 1);
-  double seconds = luaL_checknumber(L, 2);
+  double seconds = larg_number(L, 2);
   struct call local, *c;
 
-  luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
+  larg_check(L, seconds >= 0, 2, "seconds must not be negative");
   c = lcall_begin(L, lk, &local, &fdemu_calls[FDEMU_SLEEP]);
   c->req.timeout =
       seconds < 9e9 ? (int64_t)llround(seconds * 1e9) : INT64_MAX;
@@ -358,7 +355,7 @@ static int kernel_sleep(lua_State *L)
 
 static int kernel_tostring(lua_State *L)
 {
-  const struct lkernel *lk = luaL_checkudata(L, 1, LFD_KERNEL);
+  const struct lkernel *lk = larg_udata(L, 1, LFD_KERNEL);
 
   lua_pushfstring(L, "%s: seed %I%s", LFD_KERNEL, (LUAI_UACINT)lk->seed,
                   lk->k == NULL ? " (closed)" : "");
@@ -375,6 +372,11 @@ static const luaL_Reg methods[] = {
   { "now", kernel_now },
   { "trace", ltrace_set },
   { "close", kernel_close },
+  { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "kernel", kernel_new },
   { NULL, NULL },
 };
 
@@ -395,9 +397,13 @@ int lkernel_open(lua_State *L)
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kernels);
   luaL_newmetatable(L, LFD_KERNEL);
   luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
+  lua_newtable(L);
+  larg_register(L, methods, true);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  lua_pushcfunction(L, kernel_new);
+  lua_newtable(L);
+  larg_register(L, functions, false);
+  lua_getfield(L, -1, "kernel");
+  lua_remove(L, -2);
   return 1;
 }

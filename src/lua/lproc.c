@@ -20,9 +20,10 @@
 
 static struct lprocess *check_any(lua_State *L)
 {
-  struct lprocess *lp = luaL_checkudata(L, 1, LFD_PROCESS);
+  struct lprocess *lp = larg_udata(L, 1, LFD_PROCESS);
 
-  luaL_argcheck(L, lp->lk->k != NULL, 1, "kernel is closed");
+  larg_check(L, lp->lk->k != NULL, 1, "kernel is closed");
+  larg_check(L, lp->p != NULL, 1, "process was finalized");
   return lp;
 }
 
@@ -32,7 +33,7 @@ static struct lprocess *check(lua_State *L)
 
   if (!fdemu_alive(lp->p)) {
     lua_pushfstring(L, "process %d has exited", lp->pid);
-    luaL_argerror(L, 1, lua_tostring(L, -1));
+    larg_error(L, 1, lua_tostring(L, -1));
   }
   return lp;
 }
@@ -40,24 +41,24 @@ static struct lprocess *check(lua_State *L)
 /* A descriptor. Integers that are no int are no descriptor either. */
 static int check_fd(lua_State *L, int index)
 {
-  lua_Integer fd = luaL_checkinteger(L, index);
+  lua_Integer fd = larg_integer(L, index);
 
   return fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
 }
 
 static size_t check_count(lua_State *L, int index)
 {
-  lua_Integer n = luaL_checkinteger(L, index);
+  lua_Integer n = larg_integer(L, index);
 
-  luaL_argcheck(L, n >= 0, index, "count must not be negative");
+  larg_check(L, n >= 0, index, "count must not be negative");
   return (size_t)n;
 }
 
 static int check_int(lua_State *L, int index)
 {
-  lua_Integer n = luaL_checkinteger(L, index);
+  lua_Integer n = larg_integer(L, index);
 
-  luaL_argcheck(L, n >= INT_MIN && n <= UINT_MAX, index,
+  larg_check(L, n >= INT_MIN && n <= UINT_MAX, index,
                 "number does not fit into an int");
   return (int)n;
 }
@@ -81,7 +82,7 @@ static int do_read(lua_State *L, const struct fdemu_call *what)
   int fd = check_fd(L, 2);
   size_t count = check_count(L, 3);
   lua_Integer offset =
-      what->flags & FDEMU_CALL_AT ? luaL_checkinteger(L, 4) : 0;
+      what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
   struct call local, *c = begin(L, lp, &local, what);
 
   c->req.fd = fd;
@@ -95,9 +96,9 @@ static int do_write(lua_State *L, const struct fdemu_call *what)
   struct lprocess *lp = check(L);
   int fd = check_fd(L, 2);
   size_t n;
-  const char *s = luaL_checklstring(L, 3, &n);
+  const char *s = larg_string(L, 3, &n);
   lua_Integer offset =
-      what->flags & FDEMU_CALL_AT ? luaL_checkinteger(L, 4) : 0;
+      what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
   struct call local, *c = begin(L, lp, &local, what);
 
   c->req.fd = fd;
@@ -131,9 +132,9 @@ static int proc_pwrite(lua_State *L)
  * keeps; it is pushed. */
 static struct iovec *push_iov(lua_State *L, lua_Integer *n)
 {
-  luaL_checktype(L, 3, LUA_TTABLE);
-  *n = (lua_Integer)lua_rawlen(L, 3);
-  luaL_argcheck(L, *n <= INT_MAX, 3, "list is too long");
+  larg_type(L, 3, LUA_TTABLE);
+  *n = luaL_len(L, 3);
+  larg_check(L, *n >= 0 && *n <= INT_MAX, 3, "list is too long");
   return lcompat_newuserdata(L, (size_t)(*n > 0 ? *n : 1) *
                                     sizeof(struct iovec));
 }
@@ -173,16 +174,16 @@ static int do_readv(lua_State *L, const struct fdemu_call *what)
   for (int i = 0; i < n; i++) {
     lua_Integer size;
     int ok;
-    lua_rawgeti(L, 3, i + 1);
+    lua_geti(L, 3, i + 1);
     size = lua_tointegerx(L, -1, &ok);
-    luaL_argcheck(L, ok && size >= 0, 3,
+    larg_check(L, ok && size >= 0, 3,
                   "a list of counts, none negative, expected");
     lua_pop(L, 1);
     iov[i].iov_base = lp->lk->scratch + total;
     iov[i].iov_len = (size_t)size;
     total = (size_t)size < INT_MAX - total ? total + (size_t)size : INT_MAX;
   }
-  offset = what->flags & FDEMU_CALL_AT ? luaL_checkinteger(L, 4) : 0;
+  offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
   c = begin(L, lp, &local, what);
   c->req.fd = fd;
   c->req.offset = offset;
@@ -204,11 +205,11 @@ static int do_writev(lua_State *L, const struct fdemu_call *what)
 
   lua_settop(L, 4);
   iov = push_iov(L, &n);
-  offset = what->flags & FDEMU_CALL_AT ? luaL_checkinteger(L, 4) : 0;
+  offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
   for (int i = 0; i < n && i <= 1024; i++) {
     luaL_checkstack(L, 2, "list is too long");
-    lua_rawgeti(L, 3, i + 1);
-    luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 3,
+    lua_geti(L, 3, i + 1);
+    larg_check(L, lua_type(L, -1) == LUA_TSTRING, 3,
                   "a list of strings expected");
     iov[i].iov_base = ARG(lua_tolstring(L, -1, &iov[i].iov_len));
   }
@@ -244,7 +245,7 @@ static int proc_lseek(lua_State *L)
 {
   struct lprocess *lp = check(L);
   int fd = check_fd(L, 2);
-  lua_Integer offset = luaL_checkinteger(L, 3);
+  lua_Integer offset = larg_integer(L, 3);
   int whence = opt_int(L, 4);
   struct call local, *c = begin(L, lp, &local, CALL(LSEEK));
 
@@ -274,17 +275,20 @@ static int check_flags(lua_State *L, int index)
     O_RDWR,   O_RDWR | O_CREAT | O_TRUNC,   O_RDWR | O_CREAT | O_APPEND,
   };
 
-  if (lua_type(L, index) == LUA_TSTRING)
-    return flags[luaL_checkoption(L, index, NULL, names)];
-  return opt_int(L, index);
+  if (lua_type(L, index) != LUA_TSTRING)
+    return opt_int(L, index);
+  for (int i = 0; names[i] != NULL; i++)
+    if (strcmp(names[i], lua_tostring(L, index)) == 0)
+      return flags[i];
+  return larg_error(L, index, "invalid mode");
 }
 
 static const char *check_path(lua_State *L, int index)
 {
   size_t n;
-  const char *path = luaL_checklstring(L, index, &n);
+  const char *path = larg_string(L, index, &n);
 
-  luaL_argcheck(L, strlen(path) == n, index, "path contains a zero byte");
+  larg_check(L, strlen(path) == n, index, "path contains a zero byte");
   return path;
 }
 
@@ -328,14 +332,14 @@ static int proc_dup(lua_State *L)
 static int proc_close_range(lua_State *L)
 {
   struct lprocess *lp = check(L);
-  lua_Integer first = luaL_checkinteger(L, 2);
-  lua_Integer last = luaL_checkinteger(L, 3);
+  lua_Integer first = larg_integer(L, 2);
+  lua_Integer last = larg_integer(L, 3);
   int flags = opt_int(L, 4);
   struct call local, *c;
 
-  luaL_argcheck(L, first >= 0 && first <= UINT_MAX, 2,
+  larg_check(L, first >= 0 && first <= UINT_MAX, 2,
                 "number does not fit into an unsigned int");
-  luaL_argcheck(L, last >= -1 && last <= UINT_MAX, 3,
+  larg_check(L, last >= -1 && last <= UINT_MAX, 3,
                 "number does not fit into an unsigned int");
   c = begin(L, lp, &local, CALL(CLOSE_RANGE));
   c->req.fd = (int)(unsigned)first;
@@ -373,7 +377,7 @@ static int proc_fcntl(lua_State *L)
 {
   struct lprocess *lp = check(L);
   int fd = check_fd(L, 2), cmd = check_int(L, 3);
-  lua_Integer arg = luaL_optinteger(L, 4, 0);
+  lua_Integer arg = larg_optinteger(L, 4, 0);
   struct call local, *c = begin(L, lp, &local, CALL(FCNTL));
 
   c->req.fd = fd;
@@ -485,11 +489,10 @@ static int pair_result(lua_State *L, struct call *c)
 }
 
 /* p:pipe(), p:pipe2([flags]) -> read end, write end */
-static int proc_pipe2(lua_State *L)
+static int do_pipe(lua_State *L, const struct fdemu_call *what, int flags)
 {
   struct lprocess *lp = check(L);
-  int flags = opt_int(L, 2);
-  struct call local, *c = begin(L, lp, &local, &fdemu_pipe2_call);
+  struct call local, *c = begin(L, lp, &local, what);
 
   c->req.buf.iov_base = lp->lk->scratch;
   c->req.buf.iov_len = 2 * sizeof(int);
@@ -500,8 +503,13 @@ static int proc_pipe2(lua_State *L)
 
 static int proc_pipe(lua_State *L)
 {
-  lua_settop(L, 1);
-  return proc_pipe2(L);
+  return do_pipe(L, &fdemu_pipe_call, 0);
+}
+
+static int proc_pipe2(lua_State *L)
+{
+  check(L);
+  return do_pipe(L, &fdemu_pipe2_call, opt_int(L, 2));
 }
 
 /* Element i of the list at index 2, as a pollfd. */
@@ -510,7 +518,7 @@ static struct pollfd check_pollfd(lua_State *L, lua_Integer i)
   struct pollfd p = { 0 };
   int ok;
 
-  lua_rawgeti(L, 2, i);
+  lua_geti(L, 2, i);
   if (!lua_istable(L, -1))
     luaL_error(L, "bad argument #1 to 'poll' (entry %d is not a table)",
                (int)i);
@@ -537,7 +545,7 @@ static int set_revents(lua_State *L)
   for (size_t i = 0; i < n; i++) {
     struct pollfd p;
     memcpy(&p, (const char *)c->req.buf.iov_base + i * sizeof p, sizeof p);
-    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    lua_geti(L, 2, (lua_Integer)i + 1);
     if (lua_istable(L, -1)) {
       lua_pushinteger(L, (unsigned short)p.revents);
       lua_setfield(L, -2, "revents");
@@ -568,14 +576,15 @@ static int poll_result(lua_State *L, struct call *c)
 static int proc_poll(lua_State *L)
 {
   struct lprocess *lp = check(L);
-  lua_Number timeout = luaL_optnumber(L, 3, -1);
+  lua_Number timeout = lua_isnoneornil(L, 3) ? -1 : larg_number(L, 3);
   struct call local, *c;
   struct pollfd *fds;
   lua_Integer n;
 
-  luaL_checktype(L, 2, LUA_TTABLE);
-  luaL_argcheck(L, timeout == timeout, 3, "timeout is not a number");
-  n = (lua_Integer)lua_rawlen(L, 2);
+  larg_type(L, 2, LUA_TTABLE);
+  larg_check(L, timeout == timeout, 3, "timeout is not a number");
+  n = luaL_len(L, 2);
+  larg_check(L, n >= 0 && n <= INT_MAX, 2, "list is too long");
   lua_settop(L, 3);
   fds = (size_t)n * sizeof *fds <= SCRATCH_SIZE
             ? (struct pollfd *)(void *)lp->lk->scratch
@@ -694,13 +703,13 @@ static int proc_wait(lua_State *L)
 
 static int proc_getpid(lua_State *L)
 {
-  lua_pushinteger(L, check_any(L)->pid);
+  lua_pushinteger(L, check(L)->pid);
   return 1;
 }
 
 static void check_resource(lua_State *L, int index)
 {
-  luaL_argcheck(L, luaL_checkinteger(L, index) == 7, index,
+  larg_check(L, larg_integer(L, index) == 7, index,
                 "RLIMIT_NOFILE is the only limit there is");
 }
 
@@ -761,7 +770,7 @@ static int proc_install(lua_State *L)
   struct ldesc *d = ldesc_check(L, 2);
   int min = opt_int(L, 3), fd;
 
-  luaL_argcheck(L, d->lk == lp->lk, 2, "description of another kernel");
+  larg_check(L, d->lk == lp->lk, 2, "description of another kernel");
   fd = fdemu_install(lp->p, d->file, min, false);
   if (fd < 0)
     return lcall_error(L, fd, NULL);
@@ -792,7 +801,7 @@ static int check_host(lua_State *L, int index)
 
   if (stream == NULL)
     return check_fd(L, index);
-  luaL_argcheck(L, stream->closef != NULL, index, "file is closed");
+  larg_check(L, stream->closef != NULL, index, "file is closed");
   fflush(stream->f);
   return fileno(stream->f);
 }
@@ -833,13 +842,15 @@ static int std_file(lua_State *L, struct lprocess *lp, int i,
 {
   struct fdemu_kernel *k = lp->lk->k;
   size_t n;
-  const char *s = lua_isnil(L, -1) ? (i == 0 ? "null" : "host")
-                                   : lua_tolstring(L, -1, &n);
+  const char *s = NULL;
   int error;
 
   *f = NULL;
   if (luaL_testudata(L, -1, LFD_DESCRIPTION) != NULL) {
     struct ldesc *d = ldesc_check(L, lua_gettop(L));
+    if (d->lk != lp->lk)
+      return luaL_error(L, "option '%s' is a description of another kernel",
+                        std_names[i]);
     *f = d->file;
     if (d->floating)
       d->floating = false;
@@ -847,7 +858,11 @@ static int std_file(lua_State *L, struct lprocess *lp, int i,
       fdemu_file_get(*f);
     return 0;
   }
-  if (s == NULL)
+  if (lua_isnil(L, -1))
+    s = i == 0 ? "null" : "host";
+  else if (lua_type(L, -1) == LUA_TSTRING)
+    s = lua_tolstring(L, -1, &n);
+  else
     return luaL_error(L, "option '%s' must be a string or a Description",
                       std_names[i]);
   if (strcmp(s, "null") == 0) {
@@ -900,7 +915,7 @@ int lproc_new(lua_State *L)
     lua_newtable(L);
     lua_replace(L, 2);
   }
-  luaL_checktype(L, 2, LUA_TTABLE);
+  larg_type(L, 2, LUA_TTABLE);
   check_options(L);
   lk->L = L;
   lp = push_process(L, lk);
@@ -929,7 +944,7 @@ static int proc_captured(lua_State *L)
   const char *s;
   size_t n;
 
-  luaL_argcheck(L, fd >= 0 && fd < 3 && lp->captured[fd] != NULL, 2,
+  larg_check(L, fd >= 0 && fd < 3 && lp->captured[fd] != NULL, 2,
                 "this descriptor was not made with \"capture\"");
   s = fdemu_capture_data(lp->captured[fd], &n);
   lua_pushlstring(L, s, n);
@@ -938,17 +953,17 @@ static int proc_captured(lua_State *L)
 
 static int proc_tostring(lua_State *L)
 {
-  const struct lprocess *lp = luaL_checkudata(L, 1, LFD_PROCESS);
+  const struct lprocess *lp = larg_udata(L, 1, LFD_PROCESS);
 
   lua_pushfstring(L, "%s: %d%s", LFD_PROCESS, lp->pid,
-                  lp->lk->k == NULL || !fdemu_alive(lp->p) ? " (exited)"
+                  lp->lk->k == NULL || lp->p == NULL || !fdemu_alive(lp->p) ? " (exited)"
                                                            : "");
   return 1;
 }
 
 static int proc_gc(lua_State *L)
 {
-  struct lprocess *lp = luaL_checkudata(L, 1, LFD_PROCESS);
+  struct lprocess *lp = larg_udata(L, 1, LFD_PROCESS);
 
   if (lp->lk->k == NULL)
     return 0;
@@ -967,10 +982,10 @@ static int proc_gc(lua_State *L)
 /* __close: the process exits */
 static int proc_close_scope(lua_State *L)
 {
-  const struct lprocess *lp = luaL_checkudata(L, 1, LFD_PROCESS);
+  const struct lprocess *lp = larg_udata(L, 1, LFD_PROCESS);
 
   lua_settop(L, 1);
-  return lp->lk->k != NULL && fdemu_alive(lp->p) ? proc_exit(L) : 0;
+  return lp->lk->k != NULL && lp->p != NULL && fdemu_alive(lp->p) ? proc_exit(L) : 0;
 }
 
 static const luaL_Reg methods[] = {
@@ -1022,7 +1037,8 @@ int lproc_open(lua_State *L)
 {
   luaL_newmetatable(L, LFD_PROCESS);
   luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
+  lua_newtable(L);
+  larg_register(L, methods, true);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   return 0;

@@ -284,6 +284,8 @@ static void set_request(lua_State *L, struct lkernel *lk,
                         const struct fdemu_req *r)
 {
   set_string(L, "call", r->call->name);
+  lua_pushboolean(L, r->result != FDEMU_PENDING);
+  lua_setfield(L, -2, "answered");
   set_integer(L, "pid", fdemu_getpid(r->proc));
   if (r->on == NULL && r->call->flags & FDEMU_CALL_FD)
     set_integer(L, "fd", r->fd);
@@ -407,8 +409,8 @@ int lsched_run(lua_State *L)
   int64_t limit = INT64_MAX;
 
   if (!lua_isnoneornil(L, 2)) {
-    double seconds = luaL_checknumber(L, 2);
-    luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
+    double seconds = larg_number(L, 2);
+    larg_check(L, seconds >= 0, 2, "seconds must not be negative");
     if (seconds * NANO < 9e18 - (double)fdemu_now(lk->k))
       limit = fdemu_now(lk->k) + (int64_t)llround(seconds * NANO);
   }
@@ -455,17 +457,17 @@ int lsched_spawn(lua_State *L, struct lkernel *lk)
     options = 2;
     check_options(L, 2);
     lua_getfield(L, 2, "name");
-    luaL_argcheck(L, lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING, 2,
+    larg_check(L, lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING, 2,
                   "name must be a string");
     lua_pop(L, 1);
     n = (int)lua_rawlen(L, 2);
     luaL_checkstack(L, n + LUA_MINSTACK, NULL);
     for (int i = 1; i <= n; i++)
       lua_rawgeti(L, 2, i);
-    luaL_argcheck(L, n > 0 && lua_isfunction(L, 3), 2,
+    larg_check(L, n > 0 && lua_isfunction(L, 3), 2,
                   "a function expected at [1]");
   } else {
-    luaL_checktype(L, 2, LUA_TFUNCTION);
+    larg_type(L, 2, LUA_TFUNCTION);
     n = lua_gettop(L) - 1;
   }
   t = lsched_new(L, lk);
@@ -498,7 +500,7 @@ int lsched_spawn(lua_State *L, struct lkernel *lk)
 
 static struct task *check(lua_State *L)
 {
-  return luaL_checkudata(L, 1, LFD_TASK);
+  return larg_udata(L, 1, LFD_TASK);
 }
 
 static bool over(const struct task *t)
@@ -667,7 +669,8 @@ int lsched_open(lua_State *L)
   lua_setfield(L, -2, "__close");
   luaL_newmetatable(L, LFD_TASK);
   luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
+  lua_newtable(L);
+  larg_register(L, methods, true);
   lua_pushcclosure(L, task_index, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 2);

@@ -132,10 +132,10 @@ int ltrace_set(lua_State *L)
   struct lkernel *lk = lkernel_check(L, 1);
   luaL_Stream *stream = luaL_testudata(L, 2, LUA_FILEHANDLE);
 
-  luaL_argcheck(L,
+  larg_check(L,
                 stream != NULL || lua_isfunction(L, 2) || lua_isnil(L, 2), 2,
                 "a file, a function or nil expected");
-  luaL_argcheck(L, stream == NULL || stream->closef != NULL, 2,
+  larg_check(L, stream == NULL || stream->closef != NULL, 2,
                 "file is closed");
   lua_settop(L, 2);
   ltrace_deliver(L, lk);
@@ -151,7 +151,7 @@ int ltrace_set(lua_State *L)
 
 static int event_tostring(lua_State *L)
 {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  larg_type(L, 1, LUA_TTABLE);
   lua_getfield(L, 1, "line");
   return 1;
 }

@@ -1,0 +1,142 @@
+# Makefile - builds the C library and the Lua module; "make help" tells more
+
+BUILD = build
+LUA = lua5.4
+LUAS = lua5.4 lua5.3
+CC = gcc
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+  -Wmissing-prototypes -Wcast-qual -Wcast-align -Wwrite-strings -Werror
+CFLAGS = -O2 -g
+override CFLAGS += -std=c11 -fPIC -fvisibility=hidden -D_GNU_SOURCE -Isrc \
+  $(WARNINGS) $(SANITIZE)
+
+# Used only where the binding is compiled, and only then expanded.
+LUA_CFLAGS = $(or $(shell pkg-config --cflags $(LUA) 2>/dev/null), \
+  -I/usr/include/$(LUA))
+
+LIB = $(wildcard src/core/*.c src/driver/*.c src/linux/*.c)
+BINDING = $(wildcard src/lua/*.c)
+CTESTS = $(wildcard spec/c/*.c)
+
+LIB_O = $(LIB:src/%.c=$(BUILD)/obj/%.o)
+BINDING_O = $(BINDING:src/%.c=$(BUILD)/$(LUA)/obj/%.o)
+CORE_SO = $(BUILD)/$(LUA)/fdemu/core.so
+CTEST_BIN = $(CTESTS:spec/c/%.c=$(BUILD)/spec/%)
+C_FILES = $(wildcard src/*.h src/*/*.h src/*/*.c spec/c/*.h spec/c/*.c)
+
+# What each target needs of Debian.
+NEED_DEMO = gcc libc6-dev lua5.4 liblua5.4-dev
+NEED_TEST = $(NEED_DEMO) lua5.3 liblua5.3-dev lua-busted luarocks
+NEED_LINT = $(NEED_TEST) clang-format lua-check cppcheck
+
+# cppcheck takes a pointer to a function type for an integer.
+CPPCHECK_SUPPRESS = --suppress=CastIntegerToAddressAtReturn:src/core/req.c
+
+# The demo's parameters, taken literally: a file name may have a $ in it.
+FILE = README.md
+SEED = 0
+override FILE := $(value FILE)
+override SEED := $(value SEED)
+export FILE SEED TRACE
+
+MAKEFLAGS += --no-print-directory
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
+
+.PHONY: all all-tests ctests demo test sanitize lint format package deps \
+  clean help
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/libfdemu.a $(CORE_SO) ; @:
+
+$(BUILD)/libfdemu.a: $(LIB_O)
+	$(call SAY,AR)rm -f $@ && $(AR) rcs $@ $^
+
+# Exports only luaopen_fdemu_core: what comes from the library stays inside.
+$(CORE_SO): $(BINDING_O) $(BUILD)/libfdemu.a
+	@mkdir -p $(@D)
+	$(call SAY,LD)$(CC) -shared -Wl,--exclude-libs,ALL $(SANITIZE) $(LDFLAGS) \
+	  -o $@ $^
+
+$(BUILD)/obj/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/$(LUA)/obj/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(CFLAGS) $(LUA_CFLAGS) -MMD -MP -c -o $@ $<
+
+# A C test is one file and the library, without Lua.
+$(BUILD)/spec/%: spec/c/%.c $(BUILD)/libfdemu.a Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libfdemu.a
+
+-include $(LIB_O:.o=.d) $(BINDING_O:.o=.d) $(CTEST_BIN:=.d)
+
+# Everything that the tests run, for every Lua.
+all-tests:
+	@$(MAKE) $(JOBS) ctests
+	@$(foreach lua,$(LUAS),$(MAKE) $(JOBS) LUA=$(lua) all &&) :
+
+ctests: $(CTEST_BIN) ; @:
+
+demo:
+	@tools/need.sh $(NEED_DEMO)
+	@$(MAKE) $(JOBS) all
+	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" \
+	  $(LUA) examples/digest.lua "$$FILE" "$$SEED"
+
+test:
+	@tools/need.sh $(NEED_TEST)
+	@$(MAKE) all-tests
+	@tools/test.sh $(BUILD) $(LUAS)
+
+# The same tests on a build that stops at a memory error, undefined behaviour
+# or a leak. Left out are specs of the plain build itself, tagged "plain".
+# nodelete: a leak is reported when the module would be unloaded already.
+sanitize:
+	@tools/need.sh $(NEED_TEST)
+	@$(MAKE) all-tests BUILD=build/asan LDFLAGS=-Wl,-z,nodelete \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
+	@PRELOAD=$$($(CC) -print-file-name=libasan.so) \
+	  ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
+	  UBSAN_OPTIONS=print_stacktrace=1 BUSTED="--exclude-tags=plain" \
+	  tools/test.sh build/asan $(LUAS)
+
+lint:
+	@tools/need.sh $(NEED_LINT)
+	clang-format --dry-run -Werror $(C_FILES)
+	luacheck -q lua spec examples tools rockspec/*.rockspec .busted
+	cppcheck -q --std=c11 --enable=warning,performance,portability \
+	  --library=lua,posix,gnu $(CPPCHECK_SUPPRESS) --inline-suppr \
+	  --error-exitcode=1 -Isrc -D_GNU_SOURCE src
+	@$(MAKE) $(JOBS) all
+	lua5.4 tools/busted.lua spec/layers_spec.lua
+
+format:
+	clang-format -i $(C_FILES)
+
+package:
+	@tools/need.sh $(NEED_TEST)
+	@tools/package.sh
+
+deps:
+	@tools/need.sh $(NEED_LINT)
+
+clean:
+	rm -rf build
+
+help:
+	@echo "make           build/libfdemu.a and build/$(LUA)/fdemu/core.so"
+	@echo "make LUA=lua5.3  the same for another Lua"
+	@echo "make demo      examples/digest.lua; FILE=path SEED=n TRACE=1"
+	@echo "make test      C tests and specs under $(LUAS)"
+	@echo "make sanitize  the same with ASan, UBSan and LeakSanitizer"
+	@echo "make lint      clang-format, luacheck, cppcheck, layers"
+	@echo "make package   LuaRocks: lint, install, test; the README's script"
+	@echo "make format    clang-format in place"
+	@echo "make deps      installs what all of these need (Debian)"
+	@echo "make clean     removes build/"
+	@echo "V=1            shows the compiler's command lines"

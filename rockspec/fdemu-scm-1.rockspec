@@ -1,0 +1,68 @@
+rockspec_format = "3.0"
+package = "fdemu"
+version = "scm-1"
+
+-- "luarocks make" builds the clone that it is run in and fetches nothing.
+source = { url = "git+file://." }
+
+description = {
+  summary = "An emulated POSIX file-descriptor kernel, scriptable in Lua",
+  detailed = [[
+    Processes, descriptor tables, open file descriptions and the system calls
+    on them, with Linux's results and errors. Devices and other kinds of file
+    can be written in Lua. Time is virtual, chance is seeded.
+  ]],
+  license = "MIT",
+}
+
+supported_platforms = { "linux" }
+dependencies = { "lua >= 5.3, < 5.5" }
+
+build = {
+  type = "builtin",
+  modules = {
+    ["fdemu.explain"] = "lua/fdemu/explain.lua",
+    ["fdemu"] = "lua/fdemu/init.lua",
+    ["fdemu.core"] = {
+      sources = {
+        "src/core/calls.c",
+        "src/core/errno.c",
+        "src/core/fd.c",
+        "src/core/file.c",
+        "src/core/io.c",
+        "src/core/kernel.c",
+        "src/core/name.c",
+        "src/core/poll.c",
+        "src/core/proc.c",
+        "src/core/req.c",
+        "src/core/table.c",
+        "src/core/timer.c",
+        "src/core/trace.c",
+        "src/core/wait.c",
+        "src/driver/capture.c",
+        "src/driver/devices.c",
+        "src/driver/full.c",
+        "src/driver/hostfd.c",
+        "src/driver/null.c",
+        "src/driver/pipe.c",
+        "src/driver/zero.c",
+        "src/lua/larg.c",
+        "src/lua/lbuffer.c",
+        "src/lua/lcall.c",
+        "src/lua/lconst.c",
+        "src/lua/ldesc.c",
+        "src/lua/ldriver.c",
+        "src/lua/lfdemu.c",
+        "src/lua/lkernel.c",
+        "src/lua/lproc.c",
+        "src/lua/lsched.c",
+        "src/lua/ltrace.c",
+      },
+      incdirs = { "src" },
+      defines = { "_GNU_SOURCE" },
+    },
+  },
+}
+
+-- Builds with make, then runs busted in the Lua that luarocks uses.
+test = { type = "command", script = "tools/busted.lua" }

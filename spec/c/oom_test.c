@@ -1,0 +1,337 @@
+/*
+ * oom_test.c - a workload of every constructor and call, again and again, with
+ * the first, the second, the third ... allocation failing
+ *
+ * Whatever fails says ENOMEM and leaves things as they were: it succeeds when
+ * it is tried once more.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "fdemu_driver.h"
+#include "test.h"
+
+#define FDS 200
+
+static struct fdemu_kernel *k;
+static struct fdemu_proc *p;
+static int refused; /* calls that had no memory */
+
+/* ---- things as they were ---------------------------------------------- */
+
+struct state {
+  uint64_t id[FDS];
+  int cloexec[FDS], queued[FDS];
+  int nprocs, nreqs;
+  int64_t live, now;
+};
+
+static struct state before;
+
+static void look(struct state *s)
+{
+  struct fdemu_proc *q;
+  struct fdemu_req *r = NULL;
+
+  memset(s, 0, sizeof *s);
+  for (int fd = 0; p != NULL && fd < FDS; fd++) {
+    struct fdemu_file *f = fdemu_file_at(p, fd);
+    if (f == NULL)
+      continue;
+    s->id[fd] = f->id;
+    s->cloexec[fd] = fdemu_fcntl(p, fd, F_GETFD, 0);
+    fdemu_ioctl(p, fd, FIONREAD, &s->queued[fd]);
+  }
+  for (q = fdemu_next_proc(k, 0); q != NULL;
+       q = fdemu_next_proc(k, fdemu_getpid(q) + 1))
+    s->nprocs++;
+  while (p != NULL && (r = fdemu_next_req(p, r)) != NULL)
+    s->nreqs++;
+  s->live = test_heap.live;
+  s->now = fdemu_now(k);
+}
+
+/* True if the call is to be made again. Room in a table or a pipe may be there
+ * already; what leaks is seen in the end. */
+static bool again(bool failed, const char *what, int line, bool may_keep)
+{
+  struct state after;
+
+  if (!failed)
+    return false;
+  refused++;
+  look(&after);
+  if (may_keep)
+    after.live = before.live;
+  test_check(memcmp(&before, &after, sizeof after) == 0, __FILE__, line,
+             what);
+  return true;
+}
+
+/* n = call, which fails for want of memory at most once. */
+#define TRY(n, call)                                       \
+  do {                                                     \
+    look(&before);                                         \
+    n = (call);                                            \
+    if (again(n == -ENOMEM, #call, __LINE__, true))        \
+      n = (call);                                          \
+  } while (0)
+
+#define TRY_WRITE(n, call)                                                  \
+  do {                                                                      \
+    look(&before);                                                          \
+    n = (call);                                                             \
+    if (again(n == -ENOMEM || n == -ENOSPC, #call, __LINE__, true))         \
+      n = (call);                                                           \
+  } while (0)
+
+#define TRY_NEW(x, call)                              \
+  do {                                                \
+    look(&before);                                    \
+    x = (call);                                       \
+    if (again(x == NULL, #call, __LINE__, false))     \
+      x = (call);                                     \
+    CHECK(x != NULL);                                 \
+  } while (0)
+
+/* ---- a device --------------------------------------------------------- */
+
+struct device {
+  struct fdemu_inode inode;
+};
+
+static int64_t device_open(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  return fdemu_opened(r, fdemu_file_new(i, i->ops, (int)r->cmd, NULL));
+}
+
+static void device_free(struct fdemu_inode *i)
+{
+  fdemu_free(i->kernel, fdemu_entry(i, struct device, inode));
+}
+
+static const struct fdemu_ops device_ops = { .name = "device" };
+
+static struct device *device_new(void)
+{
+  struct device *d = fdemu_alloc(k, sizeof *d);
+
+  if (d == NULL)
+    return NULL;
+  fdemu_inode_init(&d->inode, k, &device_ops, S_IFCHR | 0600, device_free);
+  d->inode.open = device_open;
+  return d;
+}
+
+/* ---- the workload ----------------------------------------------------- */
+
+static void named_devices(void)
+{
+  struct device *d;
+  int n;
+  char path[32];
+
+  TRY_NEW(d, device_new());
+  for (int i = 0; i < 40; i++) { /* the hash table grows */
+    snprintf(path, sizeof path, "/dev/d%d", i % 35);
+    TRY(n, fdemu_name(k, path, &d->inode));
+    CHECK_EQ(n, 0);
+  }
+  fdemu_inode_put(&d->inode);
+  TRY(n, fdemu_open(p, "/dev/d7", O_RDWR, 0));
+  CHECK(n >= 0);
+  CHECK_EQ(fdemu_close(p, n), 0);
+  TRY(n, fdemu_open(p, "/dev/null", O_RDWR, 0));
+  CHECK(n >= 0);
+  CHECK_EQ(fdemu_close(p, n), 0);
+}
+
+static void captures(void)
+{
+  struct fdemu_file *f;
+  int fd;
+  int64_t n;
+  size_t size = 0;
+
+  TRY_NEW(f, fdemu_capture_new(k, "abc", 3));
+  TRY(fd, fdemu_install(p, f, 5, true));
+  CHECK_EQ(fd, 5);
+  CHECK_EQ(fdemu_lseek(p, fd, 0, SEEK_END), 3);
+  for (int i = 0; i < 5; i++) {
+    static char block[300];
+    TRY_WRITE(n, fdemu_write(p, fd, block, sizeof block));
+    CHECK_EQ(n, sizeof block);
+  }
+  CHECK(fdemu_capture_data(fdemu_file_at(p, fd)->inode, &size) != NULL);
+  CHECK_EQ(size, 1503);
+  TRY_NEW(f, fdemu_null_new(k, O_RDONLY));
+  fdemu_file_put(f);
+}
+
+static void write_all(int fd, size_t size)
+{
+  static char data[100000];
+  int64_t n;
+
+  for (size_t done = 0; done < size; done += (size_t)n) {
+    TRY_WRITE(n, fdemu_write(p, fd, data, size - done));
+    if (!CHECK(n > 0))
+      break;
+  }
+}
+
+static void pipes(void)
+{
+  static char data[100000];
+  int fds[2] = { -1, -1 }, n;
+  int64_t m;
+
+  TRY(n, fdemu_pipe2(p, fds, O_CLOEXEC));
+  CHECK_EQ(n, 0);
+  write_all(fds[1], 30000);
+  TRY(n, fdemu_fcntl(p, fds[0], F_SETPIPE_SZ, 131072));
+  CHECK_EQ(n, 131072);
+  write_all(fds[1], 60000);
+  TRY(m, fdemu_read(p, fds[0], data, sizeof data));
+  CHECK_EQ(m, 90000);
+}
+
+static void waiting(void)
+{
+  int fds[2] = { -1, -1 }, n;
+  char c;
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
+                         .buf = { &c, 1 } };
+  struct fdemu_req q = { .call = &fdemu_calls[FDEMU_POLL],
+                         .timeout = -1 };
+  struct pollfd set[3] = { { .events = POLLIN }, { .events = POLLPRI },
+                           { .events = POLLIN } };
+
+  TRY(n, fdemu_pipe2(p, fds, 0));
+  CHECK_EQ(n, 0);
+  r.fd = set[0].fd = set[2].fd = fds[0];
+  set[1].fd = fds[1];
+  q.buf = (struct iovec){ set, sizeof set };
+  TRY(n, fdemu_poll(p, set, 3, 5));
+  CHECK_EQ(n, 0);
+  CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING); /* a read needs none */
+  look(&before);
+  fdemu_submit(p, &q);
+  if (again(q.result == -ENOMEM, "poll", __LINE__, false))
+    fdemu_submit(p, &q);
+  CHECK_EQ(q.result, FDEMU_PENDING);
+  write_all(fds[1], 2);
+  CHECK_EQ(fdemu_run(k), 0);
+  CHECK_EQ(r.result, 1);
+  CHECK_EQ(q.result, 2);
+}
+
+static void descriptors(void)
+{
+  int n, fds[3];
+
+  TRY(n, fdemu_dup(p, 0));
+  CHECK(n > 0);
+  TRY(n, fdemu_dup2(p, 0, 70)); /* the table grows */
+  CHECK_EQ(n, 70);
+  TRY(n, fdemu_dup3(p, 0, 130, O_CLOEXEC));
+  CHECK_EQ(n, 130);
+  TRY(n, fdemu_fcntl(p, 0, F_DUPFD, 300));
+  CHECK_EQ(n, 300);
+  for (int i = 0; i < 150; i++) {
+    TRY(n, fdemu_dup(p, 0));
+    CHECK(n > 0);
+  }
+  TRY(n, fdemu_reserve(p, fds, 3));
+  CHECK_EQ(n, 0);
+  fdemu_unreserve(p, fds, 3);
+}
+
+static void processes(void)
+{
+  struct fdemu_proc *child = NULL;
+  int n;
+
+  TRY(n, fdemu_fork(p, &child));
+  CHECK(n > 1);
+  if (child == NULL)
+    return;
+  TRY(n, fdemu_exec(child));
+  CHECK_EQ(n, 0);
+  fdemu_exit(child, 9);
+  fdemu_proc_put(child);
+  CHECK(fdemu_wait(p, &n) > 1);
+  CHECK_EQ(n, 9);
+}
+
+static int host_new(int fd, struct fdemu_file **f)
+{
+  return fdemu_host_new(k, fd, true, f);
+}
+
+static void hosts(void)
+{
+  struct fdemu_file *f = NULL;
+  int host[2], n;
+
+  CHECK_EQ(pipe(host), 0);
+  for (int i = 0; i < 2; i++) {
+    TRY(n, host_new(host[i], &f));
+    CHECK_EQ(n, 0);
+    TRY(n, fdemu_install(p, f, 0, false));
+    CHECK(n >= 0);
+  }
+}
+
+/* Until nothing is refused any more. */
+static bool workload(int64_t fail_at)
+{
+  struct fdemu_config c = { .alloc = test_alloc, .alloc_ud = &test_heap };
+  int n;
+
+  test_heap = (struct test_heap){ .fail_at = fail_at };
+  refused = 0;
+  p = NULL;
+  k = fdemu_kernel_new(&c);
+  if (k == NULL) {
+    CHECK_EQ(test_heap.live, 0);
+    return true;
+  }
+  TRY_NEW(p, fdemu_proc_new(k));
+  n = fdemu_std_devices(k);
+  if (n < 0) { /* those that it has made stay */
+    CHECK_EQ(n, -ENOMEM);
+    CHECK_EQ(fdemu_std_devices(k), 0);
+    refused++;
+  }
+  named_devices();
+  captures();
+  pipes();
+  waiting();
+  descriptors();
+  processes();
+  hosts();
+  fdemu_proc_put(p);
+  TEST_KERNEL_FREE(k);
+  return refused > 0;
+}
+
+int main(void)
+{
+  int64_t n = 1, kept = 0;
+
+  /* An allocation that fails without consequence (a page that can wait) is
+   * no end: only a run that makes all of them is. */
+  do {
+    kept = workload(n);
+    if (!kept && test_heap.count >= n)
+      kept = 1;
+    n++;
+  } while (kept && n < 1000);
+  CHECK(n > 60);
+  printf("%d allocations\n", (int)n - 2);
+  return test_summary();
+}

@@ -1,0 +1,106 @@
+/*
+ * larg.c - checking arguments
+ *
+ * As luaL_check*(), but an error names the function and counts its arguments
+ * without self however it was called: the functions that larg_register()
+ * makes have their name as their first upvalue, ":name" if they are methods.
+ */
+#include "lua/lfdemu.h"
+
+/* Raises: argument index (on the stack) is wrong in the way that msg says. */
+int larg_error(lua_State *L, int index, const char *msg)
+{
+  const char *name = NULL;
+
+  if (lua_type(L, lua_upvalueindex(1)) == LUA_TSTRING)
+    name = lua_tostring(L, lua_upvalueindex(1));
+  if (name == NULL)
+    return luaL_argerror(L, index, msg);
+  if (*name != ':')
+    return luaL_error(L, "bad argument #%d to '%s' (%s)", index, name, msg);
+  if (index == 1)
+    return luaL_error(L, "calling '%s' on bad self (%s)", name + 1, msg);
+  return luaL_error(L, "bad argument #%d to '%s' (%s)", index - 1, name + 1,
+                    msg);
+}
+
+void larg_check(lua_State *L, bool ok, int index, const char *msg)
+{
+  if (!ok)
+    larg_error(L, index, msg);
+}
+
+static const char *type_name(lua_State *L, int index)
+{
+  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING)
+    return lua_tostring(L, -1);
+  return luaL_typename(L, index);
+}
+
+static int type_error(lua_State *L, int index, const char *expected)
+{
+  return larg_error(L, index,
+                    lua_pushfstring(L, "%s expected, got %s", expected,
+                                    type_name(L, index)));
+}
+
+void larg_type(lua_State *L, int index, int type)
+{
+  if (lua_type(L, index) != type)
+    type_error(L, index, lua_typename(L, type));
+}
+
+void *larg_udata(lua_State *L, int index, const char *name)
+{
+  void *u = luaL_testudata(L, index, name);
+
+  if (u == NULL)
+    type_error(L, index, name);
+  return u;
+}
+
+lua_Integer larg_integer(lua_State *L, int index)
+{
+  int ok;
+  lua_Integer n = lua_tointegerx(L, index, &ok);
+
+  if (!ok && lua_isnumber(L, index))
+    larg_error(L, index, "number has no integer representation");
+  if (!ok)
+    type_error(L, index, "number");
+  return n;
+}
+
+lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def)
+{
+  return lua_isnoneornil(L, index) ? def : larg_integer(L, index);
+}
+
+lua_Number larg_number(lua_State *L, int index)
+{
+  int ok;
+  lua_Number n = lua_tonumberx(L, index, &ok);
+
+  if (!ok)
+    type_error(L, index, "number");
+  return n;
+}
+
+const char *larg_string(lua_State *L, int index, size_t *n)
+{
+  const char *s = lua_tolstring(L, index, n);
+
+  if (s == NULL)
+    type_error(L, index, "string");
+  return s;
+}
+
+/* Set functions in the table on top of the stack. */
+void larg_register(lua_State *L, const luaL_Reg *l, bool methods)
+{
+  for (; l->name != NULL; l++) {
+    lua_pushfstring(L, methods ? ":%s" : "%s", l->name);
+    lua_pushcclosure(L, l->func, 1);
+    lua_setfield(L, -2, l->name);
+  }
+}
