@@ -254,6 +254,7 @@ struct fdemu_req {
   /* private */
   unsigned char state;
   bool chained;
+  int interrupt; /* an errno: cancelled while a method had it */
   int iovpos;               /* cursor into iov at done: element, offset */
   size_t iovoff;
   struct fdemu_waiter waiter;

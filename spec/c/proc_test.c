@@ -131,8 +131,8 @@ static void wait_waits(void)
   teardown();
 }
 
-/* Zombies in the order in which they died. */
-static void first_dead_first_waited_for(void)
+/* Zombies in the order in which they were born, as Linux looks for them. */
+static void first_born_first_waited_for(void)
 {
   struct fdemu_proc *c[5];
   static const int dies[] = { 3, 0, 4, 1, 2 };
@@ -141,12 +141,12 @@ static void first_dead_first_waited_for(void)
   for (int i = 0; i < 5; i++)
     c[i] = fork_of(p);
   for (int i = 0; i < 5; i++)
-    fdemu_exit(c[dies[i]], i);
+    fdemu_exit(c[dies[i]], dies[i] * 10);
   for (int i = 0; i < 5; i++) {
     int status = -1;
-    CHECK_EQ(fdemu_wait(p, &status), dies[i] + 2);
-    CHECK_EQ(status, i);
-    fdemu_proc_put(c[dies[i]]);
+    CHECK_EQ(fdemu_wait(p, &status), i + 2);
+    CHECK_EQ(status, i * 10);
+    fdemu_proc_put(c[i]);
   }
   teardown();
 }
@@ -310,7 +310,7 @@ int main(void)
   exec_closes_what_is_marked();
   exit_leaves_a_zombie();
   wait_waits();
-  first_dead_first_waited_for();
+  first_born_first_waited_for();
   orphans_are_nobodys();
   a_request_keeps_its_process();
   walking();

@@ -15,6 +15,8 @@
 
 enum how { NOW, KEEP, KEEP_ON_RETRY };
 
+enum { BOX_WAIT = 0xb001, BOX_COUNT, BOX_GET_LIMIT, BOX_SET_LIMIT };
+
 struct box {
   struct fdemu_inode inode;
   enum how how;
@@ -124,12 +126,12 @@ static int64_t box_ioctl(struct fdemu_file *f, struct fdemu_req *r)
   if (box_enter(b, r))
     return FDEMU_PENDING;
   switch (r->cmd) {
-  case 1: return -EAGAIN;
-  case 2: return (int64_t)b->n;
-  case 3:
+  case BOX_WAIT: return -EAGAIN;
+  case BOX_COUNT: return (int64_t)b->n;
+  case BOX_GET_LIMIT:
     n = (int)b->limit;
     return fdemu_arg_store(r, 0, &n, sizeof n);
-  case 4:
+  case BOX_SET_LIMIT:
     error = fdemu_arg_load(r, 0, &n, sizeof n);
     if (error == 0)
       b->limit = (size_t)n;
@@ -413,7 +415,7 @@ static void non_blocking_fails_instead(void)
   CHECK_EQ(fdemu_read(p, fd, buf, 5), -EAGAIN);
   CHECK_EQ(fdemu_write(p, fd, buf, 100), 64); /* what could be done counts */
   CHECK_EQ(fdemu_write(p, fd, buf, 1), -EAGAIN);
-  CHECK_EQ(fdemu_ioctl(p, fd, 1, NULL), -EAGAIN);
+  CHECK_EQ(fdemu_ioctl(p, fd, BOX_WAIT, NULL), -EAGAIN);
   CHECK_EQ(fdemu_fcntl(p, fd, F_SETFL, 0), 0);
   CHECK_EQ(fdemu_write(p, fd, buf, 1), -EDEADLK); /* it would wait for ever */
   teardown();
@@ -442,9 +444,9 @@ static void an_ioctl_waits_for_pri(void)
 
   setup();
   r = request(FDEMU_IOCTL, NULL, 0);
-  r.cmd = 1;
+  r.cmd = BOX_WAIT;
   CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING);
-  r.cmd = 2;
+  r.cmd = BOX_COUNT;
   box.n = 9;
   fdemu_wake(&box.inode.wq, POLLPRI);
   fdemu_run(k);
@@ -1019,7 +1021,7 @@ static void a_request_with_other_methods(void)
   r.ops = &ops;
   CHECK_EQ(fdemu_submit(p, &r), -ESPIPE); /* a slot of theirs that is NULL */
   r = request(FDEMU_IOCTL, NULL, 0);
-  r.cmd = 2;
+  r.cmd = BOX_COUNT;
   r.ops = &ops;
   CHECK_EQ(fdemu_submit(p, &r), -ENOTTY);
   r = request(FDEMU_WRITE, buf, 8);
@@ -1126,12 +1128,12 @@ static void the_argument_block_has_an_end(void)
 
   setup();
   r = request(FDEMU_IOCTL, &n, sizeof n);
-  r.cmd = 3;
+  r.cmd = BOX_GET_LIMIT;
   CHECK_EQ(fdemu_submit(p, &r), 0);
   CHECK_EQ(n, 64);
   r.buf.iov_len = 3;
   CHECK_EQ(fdemu_submit(p, &r), -EFAULT);
-  r.cmd = 4;
+  r.cmd = BOX_SET_LIMIT;
   CHECK_EQ(fdemu_submit(p, &r), -EFAULT);
   r.buf.iov_len = 4;
   r.mem = &w.mem;

@@ -76,6 +76,8 @@ void fde_drop(struct fdemu_proc *p, int fd)
 /* The descriptor goes first, and whatever flush says, it is gone. */
 int64_t fde_close(struct fdemu_file *f, struct fdemu_req *r)
 {
+  if (r->on != NULL)
+    return -EBADF; /* there is no descriptor to close */
   if (!r->retry) {
     fde_table_remove(&r->proc->table, r->fd);
     fdemu_file_put(f); /* the request has a reference of its own */
@@ -200,8 +202,13 @@ int64_t fde_fcntl(struct fdemu_file *f, struct fdemu_req *r)
   switch (r->cmd) {
   case F_DUPFD: return dup_from(f, r->proc, (int)r->arg, false);
   case F_DUPFD_CLOEXEC: return dup_from(f, r->proc, (int)r->arg, true);
-  case F_GETFD: return fde_get_cloexec(t, r->fd) ? FD_CLOEXEC : 0;
+  case F_GETFD:
+    if (r->on != NULL)
+      return -EBADF;
+    return fde_get_cloexec(t, r->fd) ? FD_CLOEXEC : 0;
   case F_SETFD:
+    if (r->on != NULL)
+      return -EBADF;
     fde_set_cloexec(t, r->fd, (r->arg & FD_CLOEXEC) != 0);
     return 0;
   case F_GETFL: return f->flags;

@@ -113,6 +113,7 @@ static void set_pending(struct fdemu_req *r, enum fde_state state)
 {
   if (r->result != FDEMU_PENDING) {
     r->result = FDEMU_PENDING;
+    r->proc->refs++; /* until the answer is handed back */
     r->proc->kernel->pending++;
     fdemu_list_append(&r->proc->reqs, &r->mine);
     fde_trace(r, FDEMU_PHASE_UNFINISHED);
@@ -145,13 +146,15 @@ static int park(struct fdemu_req *r)
 /* Leave every queue that r waits in. */
 void fde_unpark(struct fdemu_req *r)
 {
-  if (r->state == FDE_PARKED || r->state == FDE_QUEUED) {
-    fdemu_list_remove(&r->link);
-    fde_unwatch(&r->waiter);
-    if (r->call->unpark != NULL)
-      r->call->unpark(r);
-  }
-  r->state = FDE_RUNNING;
+  bool parked = r->state == FDE_PARKED || r->state == FDE_QUEUED;
+
+  r->state = FDE_RUNNING; /* what is released below cannot wake it again */
+  if (!parked)
+    return;
+  fdemu_list_remove(&r->link);
+  fde_unwatch(&r->waiter);
+  if (r->call->unpark != NULL)
+    r->call->unpark(r);
 }
 
 /* ---- answers ---------------------------------------------------------- */
@@ -192,9 +195,26 @@ void fde_finish_later(struct fdemu_req *r, int64_t result)
   fdemu_list_append(&k->finished, &r->link);
 }
 
+/* The request was cancelled, or its process exited, while a method had it: it
+ * does not wait any more. */
+static int64_t interrupted(struct fdemu_req *r, int64_t n)
+{
+  if (n == FDEMU_PENDING) {
+    fdemu_list_remove(&r->link);
+    if (r->cancel == NULL && r->file != NULL)
+      r->cancel = r->file->ops->cancel;
+    if (r->cancel != NULL)
+      r->cancel(r->file, r);
+  } else if (n != -EAGAIN || !may_wait(r))
+    return n;
+  return r->interrupt != 0 ? -r->interrupt : -EINTR;
+}
+
 /* What a method, or a driver later, had to say. */
 static int64_t settle(struct fdemu_req *r, int64_t n)
 {
+  if (r->interrupt != 0 || !r->proc->alive)
+    n = interrupted(r, n);
   if (n == FDEMU_PENDING) {
     if (r->cancel == NULL && r->file != NULL)
       r->cancel = r->file->ops->cancel;
@@ -261,6 +281,7 @@ static void req_init(struct fdemu_req *r, struct fdemu_proc *p)
   r->iovoff = 0;
   r->out = NULL;
   r->cancel = NULL;
+  r->interrupt = 0;
   r->timer.prev = NULL;
   r->timer.child = NULL;
   fdemu_list_init(&r->link);
@@ -328,6 +349,11 @@ void fdemu_cancel(struct fdemu_req *r, int error)
 {
   if (r->result != FDEMU_PENDING)
     return;
+  if (r->state == FDE_RUNNING) { /* from inside a method: see settle() */
+    r->interrupt = error;
+    fdemu_list_remove(&r->mine);
+    return;
+  }
   if (r->state == FDE_KEPT) {
     fdemu_list_remove(&r->link);
     if (r->cancel != NULL)
@@ -344,6 +370,7 @@ void fdemu_abandon(struct fdemu_req *r)
     fdemu_list_remove(&r->link);
     r->state = FDE_IDLE;
     r->proc->kernel->pending--;
+    fdemu_proc_put(r->proc);
   }
 }
 
