@@ -190,7 +190,7 @@ struct fdemu_call {
   fdemu_method *other; /* if the slot is NULL; default: missing */
   int64_t missing;     /* the result if there is none of these */
   int64_t (*finish)(struct fdemu_req *r, int64_t result); /* the last word */
-  int (*park)(struct fdemu_req *r); /* wait elsewhere: 0 or -errno ... */
+  int (*park)(struct fdemu_req *r);    /* wait elsewhere: 0 or -errno ... */
   void (*unpark)(struct fdemu_req *r); /* ... and no longer */
   int events;                          /* POLL*: worth waiting for */
   unsigned flags;
@@ -207,7 +207,7 @@ struct fdemu_waiter {
 };
 
 /* Calls of kinds of files. */
-FDEMU_API extern const struct fdemu_call fdemu_pipe_call; /* buf: two ints */
+FDEMU_API extern const struct fdemu_call fdemu_pipe_call;  /* buf: two ints */
 FDEMU_API extern const struct fdemu_call fdemu_pipe2_call; /* cmd = flags */
 
 /*
@@ -226,14 +226,14 @@ struct fdemu_req {
   const char *path;
   unsigned long cmd; /* fcntl command, ioctl request, whence, flags */
   int64_t arg;
-  int64_t offset;  /* pread and the like; lseek */
-  int64_t timeout; /* ns from now; < 0: for ever. Only for calls that have
+  int64_t offset;        /* pread and the like; lseek */
+  int64_t timeout;       /* ns from now; < 0: for ever. Only for calls that have
                       one: poll, sleep */
-  struct fdemu_file *on;       /* a description instead of fd; borrowed */
+  struct fdemu_file *on; /* a description instead of fd; borrowed */
   const struct fdemu_ops *ops; /* whose methods, if not the description's */
   void (*complete)(struct fdemu_req *r); /* after a pending answer; may be
                                             NULL */
-  void *user;     /* the caller's */
+  void *user;                            /* the caller's */
   bool dontwait;  /* -EAGAIN rather than wait, whatever O_NONBLOCK says */
   bool quiet;     /* not a program's call: not traced, no chance */
   int64_t result; /* >= 0, -errno, or FDEMU_PENDING */
@@ -255,7 +255,7 @@ struct fdemu_req {
   unsigned char state;
   bool chained;
   int interrupt; /* an errno: cancelled while a method had it */
-  int iovpos;               /* cursor into iov at done: element, offset */
+  int iovpos;    /* cursor into iov at done: element, offset */
   size_t iovoff;
   struct fdemu_waiter waiter;
   struct fdemu_timer timer;

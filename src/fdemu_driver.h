@@ -263,8 +263,7 @@ struct fdemu_source {
   bool (*wait)(struct fdemu_list *sources, bool block);
 };
 
-FDEMU_API void fdemu_source_add(struct fdemu_kernel *k,
-                                struct fdemu_source *s);
+FDEMU_API void fdemu_source_add(struct fdemu_kernel *k, struct fdemu_source *s);
 FDEMU_API void fdemu_source_remove(struct fdemu_source *s);
 
 #endif

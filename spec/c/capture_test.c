@@ -163,7 +163,9 @@ static void step(void)
     if (test_below(&rng, 8) == 0)
       whence = 77;
     got = native(lseek(host, at, whence));
-    agree(whence == 0 ? "SEEK_SET" : whence == 1 ? "SEEK_CUR" : "SEEK_END",
+    agree(whence == 0   ? "SEEK_SET"
+          : whence == 1 ? "SEEK_CUR"
+                        : "SEEK_END",
           at, got, fdemu_lseek(p, emu, at, whence));
     if (got > 20000) { /* what comes next is short */
       lseek(host, 0, SEEK_SET);

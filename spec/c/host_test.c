@@ -169,8 +169,7 @@ static void act_write(void)
 static void waits_for_the_host(void)
 {
   char buf[8] = "";
-  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
-                         .buf = { buf, 8 } };
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ], .buf = { buf, 8 } };
   pid_t pid;
 
   setup();

@@ -20,9 +20,9 @@
 
 #include "test.h"
 
-#define LIMIT 40
+#define LIMIT  40
 #define MAX_IO 70000
-#define MIB 1048576u
+#define MIB    1048576u
 
 static uint64_t rng;
 static struct fdemu_proc *p;
@@ -57,7 +57,8 @@ static bool agree(int64_t n, int64_t emu)
   if (n > -200)
     outcomes[n < 0 ? -n : n == 0]++;
   if (n != emu) {
-    fprintf(stderr, "%s: Linux %lld, fdemu %lld\n", what, (long long)n, (long long)emu);
+    fprintf(stderr, "%s: Linux %lld, fdemu %lld\n", what, (long long)n,
+            (long long)emu);
     same = false;
   }
   return n == emu;
@@ -77,9 +78,9 @@ static int pick_fd(void)
 
 static size_t pick_size(void)
 {
-  static const size_t sizes[] = { 0, 1, 2, 10, 100, 808, 4095, 4096, 4097,
-                                  8192, 8193, 9000, 12288, 65535, 65536,
-                                  65537 };
+  static const size_t sizes[] = { 0,     1,     2,     10,   100,  808,
+                                  4095,  4096,  4097,  8192, 8193, 9000,
+                                  12288, 65535, 65536, 65537 };
   switch (pick(4)) {
   case 0: return (size_t)pick(300);
   case 1: return (size_t)pick(9001);
@@ -150,9 +151,9 @@ static void do_vector(void)
   }
   count = split(in_native, a);
   for (int i = 0; i < count; i++)
-    b[i] = (struct iovec){
-      in_emu + ((unsigned char *)a[i].iov_base - in_native), a[i].iov_len
-    };
+    b[i] =
+        (struct iovec){ in_emu + ((unsigned char *)a[i].iov_base - in_native),
+                        a[i].iov_len };
   say("readv(%d, %d)", fd, count);
   n = native(readv(fd, a, count));
   if (agree(n, fdemu_readv(p, fd, b, count)))
@@ -230,9 +231,10 @@ static void do_open(void)
 {
   static const char *const paths[] = { "/dev/null", "/dev/zero", "/dev/full",
                                        "/dev/no such thing", "" };
-  static const int extra[] = { 0, O_CLOEXEC, O_APPEND, O_NONBLOCK,
-                               O_CREAT | O_EXCL, O_DIRECTORY, O_TRUNC,
-                               O_NOCTTY, O_DIRECT, O_CREAT | O_DIRECTORY };
+  static const int extra[] = {
+    0,           O_CLOEXEC, O_APPEND, O_NONBLOCK, O_CREAT | O_EXCL,
+    O_DIRECTORY, O_TRUNC,   O_NOCTTY, O_DIRECT,   O_CREAT | O_DIRECTORY
+  };
   int which = pick(5);
   const char *path = paths[which];
   int flags = pick(4) | extra[pick(10)];
@@ -290,10 +292,12 @@ static void do_dup(void)
 
 static void do_fcntl(void)
 {
-  static const int commands[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL, 999,
-                                  F_GETFD, F_GETFL };
-  static const int flags[] = { O_APPEND, O_DIRECT, O_RDWR, O_CREAT | O_TRUNC,
-                               O_APPEND | O_DIRECT, O_CLOEXEC, 0 };
+  static const int commands[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL,
+                                  999,     F_GETFD, F_GETFL };
+  static const int flags[] = {
+    O_APPEND,  O_DIRECT, O_RDWR, O_CREAT | O_TRUNC, O_APPEND | O_DIRECT,
+    O_CLOEXEC, 0
+  };
   int fd = pick_fd(), cmd = commands[pick(7)], arg = 0;
 
   if (cmd == F_SETFD)
@@ -306,8 +310,8 @@ static void do_fcntl(void)
 
 static void do_pipe_size(void)
 {
-  static const unsigned sizes[] = { 0, 1, 4096, 4097, 8192, 16384, 40000,
-                                    65536, 100000, 131072, MIB };
+  static const unsigned sizes[] = { 0,     1,     4096,   4097,   8192, 16384,
+                                    40000, 65536, 100000, 131072, MIB };
   int fd = pick_fd(), cmd = pick(2) ? F_GETPIPE_SZ : F_SETPIPE_SZ;
   unsigned size = sizes[pick(11)];
 
@@ -318,8 +322,8 @@ static void do_pipe_size(void)
 
 static void do_ioctl(void)
 {
-  static const unsigned long requests[] = { FIONREAD, FIOCLEX, FIONCLEX,
-                                            TCGETS, 0x1234, FIONREAD,
+  static const unsigned long requests[] = { FIONREAD, FIOCLEX,   FIONCLEX,
+                                            TCGETS,   0x1234,    FIONREAD,
                                             FIONREAD, TIOCGWINSZ };
   unsigned long request = requests[pick(8)];
   int fd = pick_fd();
@@ -352,8 +356,8 @@ static void do_poll(void)
 
   for (int i = 0; i < n; i++) {
     a[i] = (struct pollfd){ .fd = pick_fd(), .revents = -1 };
-    a[i].events = (short)(pick(2) ? POLLIN | POLLOUT
-                                  : (int)(test_random(&rng) & 0x23ff));
+    a[i].events =
+        (short)(pick(2) ? POLLIN | POLLOUT : (int)(test_random(&rng) & 0x23ff));
     b[i] = a[i];
   }
   say("poll(%d entries)", n);
@@ -385,11 +389,11 @@ static void do_stat(void)
 static void step(void)
 {
   static void (*const calls[])(void) = {
-    do_read,   do_read,      do_read,      do_read,     do_write, do_write,
-    do_write,  do_write,     do_vector,    do_vector,   do_at,    do_lseek,
-    do_pipe,   do_open,      do_close,     do_close,    do_dup,   do_fcntl,
-    do_fcntl,  do_pipe_size, do_ioctl,     do_nonblock, do_poll,  do_poll,
-    do_stat,   do_bad_vector,
+    do_read,  do_read,       do_read,   do_read,     do_write, do_write,
+    do_write, do_write,      do_vector, do_vector,   do_at,    do_lseek,
+    do_pipe,  do_open,       do_close,  do_close,    do_dup,   do_fcntl,
+    do_fcntl, do_pipe_size,  do_ioctl,  do_nonblock, do_poll,  do_poll,
+    do_stat,  do_bad_vector,
   };
 
   calls[pick((int)(sizeof calls / sizeof *calls))]();
@@ -432,9 +436,9 @@ static bool sequence(uint64_t seed, int steps)
 
 int main(int argc, char **argv)
 {
-  static const int expected[] = { EAGAIN, EBADF, EBUSY, EEXIST, EINVAL,
-                                  EMFILE, ENOENT, ENOSPC, ENOTDIR, ENOTTY,
-                                  EPIPE, ESPIPE };
+  static const int expected[] = { EAGAIN,  EBADF,  EBUSY,  EEXIST,
+                                  EINVAL,  EMFILE, ENOENT, ENOSPC,
+                                  ENOTDIR, ENOTTY, EPIPE,  ESPIPE };
   int steps = argc > 1 ? atoi(argv[1]) : 5000;
   struct rlimit limit = { LIMIT, LIMIT };
 

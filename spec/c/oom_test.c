@@ -66,35 +66,34 @@ static bool again(bool failed, const char *what, int line, bool may_keep)
   look(&after);
   if (may_keep)
     after.live = before.live;
-  test_check(memcmp(&before, &after, sizeof after) == 0, __FILE__, line,
-             what);
+  test_check(memcmp(&before, &after, sizeof after) == 0, __FILE__, line, what);
   return true;
 }
 
 /* n = call, which fails for want of memory at most once. */
-#define TRY(n, call)                                       \
-  do {                                                     \
-    look(&before);                                         \
-    n = (call);                                            \
-    if (again(n == -ENOMEM, #call, __LINE__, true))        \
-      n = (call);                                          \
+#define TRY(n, call) \
+  do { \
+    look(&before); \
+    n = (call); \
+    if (again(n == -ENOMEM, #call, __LINE__, true)) \
+      n = (call); \
   } while (0)
 
-#define TRY_WRITE(n, call)                                                  \
-  do {                                                                      \
-    look(&before);                                                          \
-    n = (call);                                                             \
-    if (again(n == -ENOMEM || n == -ENOSPC, #call, __LINE__, true))         \
-      n = (call);                                                           \
+#define TRY_WRITE(n, call) \
+  do { \
+    look(&before); \
+    n = (call); \
+    if (again(n == -ENOMEM || n == -ENOSPC, #call, __LINE__, true)) \
+      n = (call); \
   } while (0)
 
-#define TRY_NEW(x, call)                              \
-  do {                                                \
-    look(&before);                                    \
-    x = (call);                                       \
-    if (again(x == NULL, #call, __LINE__, false))     \
-      x = (call);                                     \
-    CHECK(x != NULL);                                 \
+#define TRY_NEW(x, call) \
+  do { \
+    look(&before); \
+    x = (call); \
+    if (again(x == NULL, #call, __LINE__, false)) \
+      x = (call); \
+    CHECK(x != NULL); \
   } while (0)
 
 /* ---- a device --------------------------------------------------------- */
@@ -203,11 +202,10 @@ static void waiting(void)
 {
   int fds[2] = { -1, -1 }, n;
   char c;
-  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
-                         .buf = { &c, 1 } };
-  struct fdemu_req q = { .call = &fdemu_calls[FDEMU_POLL],
-                         .timeout = -1 };
-  struct pollfd set[3] = { { .events = POLLIN }, { .events = POLLPRI },
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ], .buf = { &c, 1 } };
+  struct fdemu_req q = { .call = &fdemu_calls[FDEMU_POLL], .timeout = -1 };
+  struct pollfd set[3] = { { .events = POLLIN },
+                           { .events = POLLPRI },
                            { .events = POLLIN } };
 
   TRY(n, fdemu_pipe2(p, fds, 0));

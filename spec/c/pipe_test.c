@@ -318,8 +318,8 @@ static int limited_load(const struct fdemu_mem *m, void *dst, const void *addr,
   return limited(dst, addr, n);
 }
 
-static int limited_store(const struct fdemu_mem *m, void *addr,
-                         const void *src, size_t n)
+static int limited_store(const struct fdemu_mem *m, void *addr, const void *src,
+                         size_t n)
 {
   (void)m;
   return limited(addr, src, n);
@@ -397,8 +397,7 @@ static void random_traffic(uint64_t seed)
       fdemu_submit(p, &r);
     }
     if (test_below(&rng, 3) == 0)
-      fdemu_fcntl(p, fds[0], F_SETPIPE_SZ,
-                  (int64_t)test_below(&rng, 200000));
+      fdemu_fcntl(p, fds[0], F_SETPIPE_SZ, (int64_t)test_below(&rng, 200000));
     fdemu_run(k);
     if (r.result == FDEMU_PENDING)
       continue;

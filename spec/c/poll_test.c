@@ -6,7 +6,7 @@
 #include "fdemu_driver.h"
 #include "test.h"
 
-#define MS INT64_C(1000000)
+#define MS   INT64_C(1000000)
 #define FULL 65536
 
 static struct fdemu_kernel *k;
@@ -187,8 +187,10 @@ static void too_many_entries(void)
 static void descriptors_closed_meanwhile(void)
 {
   for (int how = 0; how < 5; how++) {
-    struct pollfd fds[4] = { { .events = POLLIN }, { .events = POLLIN },
-                             { .events = POLLPRI }, { .events = POLLPRI } };
+    struct pollfd fds[4] = { { .events = POLLIN },
+                             { .events = POLLIN },
+                             { .events = POLLPRI },
+                             { .events = POLLPRI } };
     struct fdemu_req r;
     setup();
     fds[0].fd = fds[2].fd = a[0];
@@ -283,9 +285,7 @@ static void step(uint64_t *rng)
   switch (test_below(rng, 6)) {
   case 0: fdemu_write(p, pipes[i][1], big, test_below(rng, FULL)); break;
   case 1: fdemu_read(p, pipes[i][0], big, test_below(rng, FULL)); break;
-  case 2:
-    fdemu_close(p, pipes[i][test_below(rng, 2)]);
-    break;
+  case 2: fdemu_close(p, pipes[i][test_below(rng, 2)]); break;
   case 3:
     fdemu_close(p, pipes[i][0]);
     fdemu_close(p, pipes[i][1]);

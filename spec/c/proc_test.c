@@ -86,7 +86,7 @@ static void exit_leaves_a_zombie(void)
   fdemu_exit(child, 0x1ff);
   fdemu_exit(child, 5); /* the first one counts */
   CHECK(!fdemu_alive(child));
-  CHECK_EQ(fdemu_getpid(child), 2); /* the struct is still there */
+  CHECK_EQ(fdemu_getpid(child), 2);           /* the struct is still there */
   CHECK_EQ(fdemu_read(p, fds[0], buf, 8), 0); /* its descriptors are not */
   CHECK(fdemu_file_at(child, fds[0]) == NULL);
   CHECK_EQ(fdemu_next_fd(child, 0), -1);
@@ -176,8 +176,7 @@ static void a_request_keeps_its_process(void)
 {
   struct fdemu_proc *child;
   char buf[4];
-  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
-                         .buf = { buf, 4 } };
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ], .buf = { buf, 4 } };
 
   setup();
   child = fork_of(p);
@@ -208,7 +207,7 @@ static void walking(void)
   setup();
   for (int i = 0; i < 4; i++)
     c[i] = fork_of(p);
-  fdemu_exit(c[1], 0); /* a zombie has no descriptors to look at */
+  fdemu_exit(c[1], 0);       /* a zombie has no descriptors to look at */
   q = fdemu_next_proc(k, 0); /* the kernel's own comes first */
   CHECK(q == fdemu_kernel_self(k));
   CHECK_EQ(fdemu_getpid(q), 0);

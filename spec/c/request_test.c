@@ -20,15 +20,15 @@ enum { BOX_WAIT = 0xb001, BOX_COUNT, BOX_GET_LIMIT, BOX_SET_LIMIT };
 struct box {
   struct fdemu_inode inode;
   enum how how;
-  bool one;               /* wakes one at a time */
-  bool eof;               /* empty means end of file */
-  size_t n, limit;        /* bytes in it; room; they count up from first */
+  bool one;        /* wakes one at a time */
+  bool eof;        /* empty means end of file */
+  size_t n, limit; /* bytes in it; room; they count up from first */
   unsigned char first;
   struct fdemu_list kept; /* requests, by their link */
   int calls, cancels, flushes, quiet_flushes, releases;
   int64_t offset;
-  struct fdemu_req victim; /* what a method submits itself */
-  struct fdemu_proc *kill; /* a process that a method ends */
+  struct fdemu_req victim;              /* what a method submits itself */
+  struct fdemu_proc *kill;              /* a process that a method ends */
   struct fdemu_req *forget, *interrupt; /* requests that a method ends */
 };
 
@@ -1194,8 +1194,9 @@ static void vectors(void)
 static void rewinding(void)
 {
   char buf[12] = "abcdefghijk", got[16] = "";
-  struct iovec v[5] = { { buf, 0 }, { buf, 3 }, { buf + 3, 0 },
-                        { buf + 3, 4 }, { buf + 7, 4 } };
+  struct iovec v[5] = {
+    { buf, 0 }, { buf, 3 }, { buf + 3, 0 }, { buf + 3, 4 }, { buf + 7, 4 }
+  };
   struct fdemu_req r;
 
   setup();
@@ -1457,9 +1458,8 @@ static void open_may_wait(void)
     CHECK_EQ(fdemu_dup2(p, fd, 1), -EBUSY);
     switch (how) {
     case 0:
-      fdemu_complete(
-          &r, fdemu_opened(&r, fdemu_file_new(&box.inode, &box_ops, O_RDWR,
-                                              NULL)));
+      fdemu_complete(&r, fdemu_opened(&r, fdemu_file_new(&box.inode, &box_ops,
+                                                         O_RDWR, NULL)));
       break;
     case 1: fdemu_complete(&r, -ENXIO); break;
     case 2: fdemu_cancel(&r, EINTR); break;

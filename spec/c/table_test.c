@@ -8,7 +8,7 @@
 #include "test.h"
 
 #define PROCS 4
-#define MAX 700
+#define MAX   700
 
 static struct fdemu_kernel *k;
 static uint64_t rng;
@@ -160,21 +160,18 @@ static void step_dup(struct model *m, struct fdemu_proc *p)
 
   switch (pick(4)) {
   case 0: {
-    int want = is_open(m, fd) && m->limit == 0 ? -EMFILE
-                                               : model_dup(m, fd, 0, false);
+    int want =
+        is_open(m, fd) && m->limit == 0 ? -EMFILE : model_dup(m, fd, 0, false);
     CHECK_EQ(fdemu_dup(p, fd), want);
     break;
   }
-  case 1:
-    CHECK_EQ(fdemu_dup2(p, fd, to), model_dup2(m, fd, to));
-    break;
+  case 1: CHECK_EQ(fdemu_dup2(p, fd, to), model_dup2(m, fd, to)); break;
   case 2:
     CHECK_EQ(fdemu_dup3(p, fd, to, flags), model_dup3(m, fd, to, flags));
     break;
   default:
-    CHECK_EQ(
-        fdemu_fcntl(p, fd, flags ? F_DUPFD_CLOEXEC : F_DUPFD, to),
-        model_dup(m, fd, to, flags != 0));
+    CHECK_EQ(fdemu_fcntl(p, fd, flags ? F_DUPFD_CLOEXEC : F_DUPFD, to),
+             model_dup(m, fd, to, flags != 0));
   }
 }
 

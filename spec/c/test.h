@@ -43,7 +43,7 @@ static inline bool test_same(const char *got, const char *want,
   return test_check(strcmp(got, want) == 0, file, line, s);
 }
 
-#define CHECK(e)           test_check((e) ? true : false, __FILE__, __LINE__, #e)
+#define CHECK(e) test_check((e) ? true : false, __FILE__, __LINE__, #e)
 #define CHECK_EQ(got, want) \
   test_equal((int64_t)(got), (int64_t)(want), __FILE__, __LINE__, #got)
 #define CHECK_STR(got, want) test_same(got, want, __FILE__, __LINE__)
@@ -118,11 +118,11 @@ static inline struct fdemu_kernel *test_kernel(void)
 }
 
 /* Ends a test: nothing is in flight and nothing leaks. */
-#define TEST_KERNEL_FREE(k)               \
-  do {                                    \
-    CHECK_EQ(fdemu_run(k), 0);            \
-    fdemu_kernel_free(k);                 \
-    CHECK_EQ(test_heap.live, 0);          \
+#define TEST_KERNEL_FREE(k) \
+  do { \
+    CHECK_EQ(fdemu_run(k), 0); \
+    fdemu_kernel_free(k); \
+    CHECK_EQ(test_heap.live, 0); \
   } while (0)
 
 #endif

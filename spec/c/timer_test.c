@@ -34,13 +34,12 @@ static void fire(struct fdemu_timer *t)
   struct alarm *a = fdemu_entry(t, struct alarm, timer);
 
   fired++;
-  mistakes += !a->set || t->when != a->when ||
-              fdemu_now(k) < a->when;
+  mistakes += !a->set || t->when != a->when || fdemu_now(k) < a->when;
   for (int i = 0; i < TIMERS; i++) {
     const struct alarm *b = &alarms[i];
-    mistakes += b->set && b != a &&
-                (b->when < a->when ||
-                 (b->when == a->when && b->order < a->order));
+    mistakes +=
+        b->set && b != a &&
+        (b->when < a->when || (b->when == a->when && b->order < a->order));
   }
   a->set = false;
   a->fired++;

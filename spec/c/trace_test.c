@@ -24,8 +24,8 @@ static void on_event(void *ud, const struct fdemu_event *e)
     memset(small, 'x', sizeof small);
     fdemu_format(e, small, size);
     if (small[size] != 'x' ||
-        (size > 0 && (strlen(small) != size - 1 ||
-                      memcmp(small, line, size - 1) != 0))) {
+        (size > 0 &&
+         (strlen(small) != size - 1 || memcmp(small, line, size - 1) != 0))) {
       CHECK(!"a line in a small buffer is its beginning");
       break;
     }
@@ -57,12 +57,12 @@ static void teardown(void)
   TEST_KERNEL_FREE(k);
 }
 
-#define LINE(call, want)           \
-  do {                             \
-    nlines = 0;                    \
-    call;                          \
-    CHECK_EQ(nlines, 1);           \
-    CHECK_STR(last(), want);       \
+#define LINE(call, want) \
+  do { \
+    nlines = 0; \
+    call; \
+    CHECK_EQ(nlines, 1); \
+    CHECK_STR(last(), want); \
   } while (0)
 
 static void calls(void)
@@ -79,10 +79,12 @@ static void calls(void)
        "[pid  1] openat(AT_FDCWD, \"/no\\t\\\"\", "
        "O_RDONLY|O_CREAT|O_CLOEXEC, 0640) = -1 ENOENT "
        "(No such file or directory)");
-  LINE(fdemu_pipe2(p, fds, O_CLOEXEC),
-       "[pid  1] pipe2([1, 2], O_CLOEXEC) = 0");
+  LINE(fdemu_pipe2(p, fds, O_CLOEXEC), "[pid  1] pipe2([1, 2], O_CLOEXEC) = 0");
   fdemu_fcntl(p, 2, F_SETFL, O_NONBLOCK);
-  LINE(fdemu_write(p, 2, "a\0" "1\n\377z", 6),
+  LINE(fdemu_write(p, 2,
+                   "a\0"
+                   "1\n\377z",
+                   6),
        "[pid  1] write(2, \"a\\0001\\n\\377z\", 6) = 6");
   LINE(fdemu_read(p, 1, buf, 64),
        "[pid  1] read(1, \"a\\0001\\n\\377z\", 64) = 6");
@@ -111,13 +113,11 @@ static void calls(void)
        "[pid  1] fcntl(1, F_SETPIPE_SZ, 8192) = 8192");
   LINE(fdemu_dup(p, 1), "[pid  1] dup(1) = 3");
   LINE(fdemu_dup2(p, 1, 7), "[pid  1] dup2(1, 7) = 7");
-  LINE(fdemu_dup3(p, 1, 8, O_CLOEXEC),
-       "[pid  1] dup3(1, 8, O_CLOEXEC) = 8");
+  LINE(fdemu_dup3(p, 1, 8, O_CLOEXEC), "[pid  1] dup3(1, 8, O_CLOEXEC) = 8");
   LINE(fdemu_fstat(p, 1, &st),
        "[pid  1] fstat(1, {st_mode=S_IFIFO|0600, st_size=0, ...}) = 0");
   LINE(fdemu_close(p, 3), "[pid  1] close(3) = 0");
-  LINE(fdemu_close(p, 3),
-       "[pid  1] close(3) = -1 EBADF (Bad file descriptor)");
+  LINE(fdemu_close(p, 3), "[pid  1] close(3) = -1 EBADF (Bad file descriptor)");
   LINE(fdemu_close_range(p, 3, ~0u, 0),
        "[pid  1] close_range(3, 4294967295, 0) = 0");
   teardown();
@@ -127,8 +127,7 @@ static void a_call_that_waits(void)
 {
   int fds[2];
   char buf[16];
-  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
-                         .buf = { buf, 16 } };
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ], .buf = { buf, 16 } };
 
   setup();
   fdemu_pipe2(p, fds, 0);
@@ -147,9 +146,8 @@ static void a_call_that_waits(void)
   fdemu_cancel(&r, EINTR);
   fdemu_run(k);
   CHECK_EQ(nlines, 3);
-  CHECK_STR(lines[2],
-            "[pid  1] <... read resumed>\"\", 16) = -1 EINTR "
-            "(Interrupted system call)");
+  CHECK_STR(lines[2], "[pid  1] <... read resumed>\"\", 16) = -1 EINTR "
+                      "(Interrupted system call)");
   r.call = &fdemu_calls[FDEMU_WAIT];
   teardown();
 }
@@ -186,8 +184,7 @@ static void processes(void)
   LINE(fdemu_wait(p, NULL),
        "[pid  1] wait4(-1, NULL, 0, NULL) = -1 ECHILD (No child processes)");
   LINE(fdemu_fork(p, &child), "[pid  1] fork() = 2");
-  LINE(fdemu_dup(child, 5),
-       "[pid  2] dup(5) = -1 EBADF (Bad file descriptor)");
+  LINE(fdemu_dup(child, 5), "[pid  2] dup(5) = -1 EBADF (Bad file descriptor)");
   fdemu_exit(child, 3);
   fdemu_proc_put(child);
   LINE(fdemu_wait(p, &status),
@@ -196,8 +193,7 @@ static void processes(void)
   for (int i = 3; i < 10; i++)
     fdemu_proc_put(fdemu_proc_new(k));
   child = fdemu_proc_new(k);
-  LINE(fdemu_dup(child, 5),
-       "[pid 10] dup(5) = -1 EBADF (Bad file descriptor)");
+  LINE(fdemu_dup(child, 5), "[pid 10] dup(5) = -1 EBADF (Bad file descriptor)");
   fdemu_proc_put(child);
   teardown();
 }

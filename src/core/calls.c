@@ -1,6 +1,6 @@
 /* calls.c - the calls as C functions: fill in a request and wait for it */
-#include <asm/termbits.h>
 #include <asm/ioctls.h>
+#include <asm/termbits.h>
 
 #include "core/kernel.h"
 
@@ -24,8 +24,7 @@ int64_t fdemu_write(struct fdemu_proc *p, int fd, const void *buf, size_t n)
 int64_t fdemu_pread(struct fdemu_proc *p, int fd, void *buf, size_t n,
                     int64_t offset)
 {
-  struct fdemu_req r = { CALL(PREAD), .fd = fd, BUF(buf, n),
-                         .offset = offset };
+  struct fdemu_req r = { CALL(PREAD), .fd = fd, BUF(buf, n), .offset = offset };
 
   return fdemu_call(p, &r);
 }
@@ -50,8 +49,7 @@ int64_t fdemu_readv(struct fdemu_proc *p, int fd, const struct iovec *iov,
 int64_t fdemu_writev(struct fdemu_proc *p, int fd, const struct iovec *iov,
                      int iovcnt)
 {
-  struct fdemu_req r = { CALL(WRITEV), .fd = fd, .iov = iov,
-                         .iovcnt = iovcnt };
+  struct fdemu_req r = { CALL(WRITEV), .fd = fd, .iov = iov, .iovcnt = iovcnt };
 
   return fdemu_call(p, &r);
 }
@@ -68,8 +66,8 @@ int64_t fdemu_preadv(struct fdemu_proc *p, int fd, const struct iovec *iov,
 int64_t fdemu_pwritev(struct fdemu_proc *p, int fd, const struct iovec *iov,
                       int iovcnt, int64_t offset)
 {
-  struct fdemu_req r = { CALL(PWRITEV), .fd = fd, .iov = iov,
-                         .iovcnt = iovcnt, .offset = offset };
+  struct fdemu_req r = { CALL(PWRITEV), .fd = fd, .iov = iov, .iovcnt = iovcnt,
+                         .offset = offset };
 
   return fdemu_call(p, &r);
 }
@@ -84,8 +82,8 @@ int64_t fdemu_lseek(struct fdemu_proc *p, int fd, int64_t offset, int whence)
 
 int fdemu_open(struct fdemu_proc *p, const char *path, int flags, mode_t mode)
 {
-  struct fdemu_req r = { CALL(OPEN), .path = path,
-                         .cmd = (unsigned long)flags, .arg = (int64_t)mode };
+  struct fdemu_req r = { CALL(OPEN), .path = path, .cmd = (unsigned long)flags,
+                         .arg = (int64_t)mode };
 
   return (int)fdemu_call(p, &r);
 }

@@ -75,7 +75,6 @@ void fdemu_file_put(struct fdemu_file *f)
 
 int fdemu_ready(struct fdemu_file *f)
 {
-  return f->ops->poll != NULL
-             ? f->ops->poll(f)
-             : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  return f->ops->poll != NULL ? f->ops->poll(f)
+                              : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 }

@@ -54,7 +54,8 @@ int64_t fde_io_begin(struct fdemu_req *r)
   int mode = f->flags & O_ACCMODE;
   int64_t error;
 
-  if (flags & FDEMU_CALL_AT && !(f->mode & (FDEMU_MODE_SEEK | FDEMU_MODE_PREAD)))
+  if (flags & FDEMU_CALL_AT &&
+      !(f->mode & (FDEMU_MODE_SEEK | FDEMU_MODE_PREAD)))
     return -ESPIPE;
   if (mode == unwanted || mode == O_ACCMODE)
     return -EBADF;
@@ -137,11 +138,11 @@ static int copy(struct fdemu_req *r, void *dst, const void *src, size_t n)
   while (done < n) {
     size_t m = n - done;
     char *addr = piece(r, &pos, &off, &m);
-    int error = dst != NULL ? mem_load(r, (char *)dst + done, addr, m)
-                            : mem_store(r, addr,
-                                        src != NULL ? (const char *)src + done
-                                                    : NULL,
-                                        m);
+    int error =
+        dst != NULL
+            ? mem_load(r, (char *)dst + done, addr, m)
+            : mem_store(r, addr, src != NULL ? (const char *)src + done : NULL,
+                        m);
     if (error < 0)
       return error;
     done += m;

@@ -4,7 +4,7 @@
 
 #include "fdemu_driver.h"
 
-#define FDE_MAX_RW 0x7ffff000u /* Linux's MAX_RW_COUNT */
+#define FDE_MAX_RW  0x7ffff000u /* Linux's MAX_RW_COUNT */
 #define FDE_IOV_MAX 1024
 #define FDE_NR_OPEN 1048576 /* Linux's sysctl fs.nr_open: highest limit */
 
@@ -27,7 +27,7 @@ struct fde_name {
 struct fdemu_kernel {
   void *(*alloc)(void *ud, void *ptr, size_t size);
   void *alloc_ud;
-  struct fdemu_list procs;    /* by pid */
+  struct fdemu_list procs; /* by pid */
   struct fdemu_proc *self;
   struct fdemu_list runq;     /* requests worth another attempt */
   struct fdemu_list finished; /* requests to hand back */
@@ -63,8 +63,8 @@ struct fde_table {
 
 struct fdemu_proc {
   struct fdemu_kernel *kernel;
-  struct fdemu_list link; /* in kernel->procs */
-  struct fdemu_list reqs; /* pending */
+  struct fdemu_list link;              /* in kernel->procs */
+  struct fdemu_list reqs;              /* pending */
   struct fdemu_list children, sibling; /* in the order of fork() */
   int nzombies;
   struct fdemu_proc *parent; /* NULL: the kernel's own */

@@ -68,26 +68,44 @@ struct name {
   const char *name;
 };
 
-#define N(x) { (unsigned long)(x), #x }
+#define N(x) \
+  { \
+    (unsigned long)(x), #x \
+  }
 
 static const struct name open_flags[] = {
-  N(O_CREAT), N(O_EXCL), N(O_NOCTTY), N(O_TRUNC), N(O_APPEND), N(O_NONBLOCK),
-  N(O_SYNC), N(O_DSYNC), N(O_ASYNC), N(O_DIRECT), { 0100000, "O_LARGEFILE" },
-  N(O_TMPFILE), N(O_DIRECTORY), N(O_NOFOLLOW), N(O_NOATIME), N(O_CLOEXEC),
-  N(O_PATH), { 0, NULL },
+  N(O_CREAT),
+  N(O_EXCL),
+  N(O_NOCTTY),
+  N(O_TRUNC),
+  N(O_APPEND),
+  N(O_NONBLOCK),
+  N(O_SYNC),
+  N(O_DSYNC),
+  N(O_ASYNC),
+  N(O_DIRECT),
+  { 0100000, "O_LARGEFILE" },
+  N(O_TMPFILE),
+  N(O_DIRECTORY),
+  N(O_NOFOLLOW),
+  N(O_NOATIME),
+  N(O_CLOEXEC),
+  N(O_PATH),
+  { 0, NULL },
 };
 
 static const struct name poll_events[] = {
-  N(POLLIN), N(POLLPRI), N(POLLOUT), N(POLLERR), N(POLLHUP), N(POLLNVAL),
-  N(POLLRDNORM), N(POLLRDBAND), N(POLLWRNORM), N(POLLWRBAND), N(POLLMSG),
-  N(POLLRDHUP), { 0, NULL },
+  N(POLLIN),   N(POLLPRI),    N(POLLOUT),    N(POLLERR),    N(POLLHUP),
+  N(POLLNVAL), N(POLLRDNORM), N(POLLRDBAND), N(POLLWRNORM), N(POLLWRBAND),
+  N(POLLMSG),  N(POLLRDHUP),  { 0, NULL },
 };
 
 static const struct name fcntl_commands[] = {
-  N(F_DUPFD), N(F_GETFD), N(F_SETFD), N(F_GETFL), N(F_SETFL), N(F_GETLK),
-  N(F_SETLK), N(F_SETLKW), N(F_SETOWN), N(F_GETOWN), N(F_OFD_GETLK),
-  N(F_OFD_SETLK), N(F_OFD_SETLKW), N(F_DUPFD_CLOEXEC), N(F_SETPIPE_SZ),
-  N(F_GETPIPE_SZ), { 0, NULL },
+  N(F_DUPFD),      N(F_GETFD),         N(F_SETFD),      N(F_GETFL),
+  N(F_SETFL),      N(F_GETLK),         N(F_SETLK),      N(F_SETLKW),
+  N(F_SETOWN),     N(F_GETOWN),        N(F_OFD_GETLK),  N(F_OFD_SETLK),
+  N(F_OFD_SETLKW), N(F_DUPFD_CLOEXEC), N(F_SETPIPE_SZ), N(F_GETPIPE_SZ),
+  { 0, NULL },
 };
 
 static const struct name close_range_flags[] = {
@@ -97,8 +115,8 @@ static const struct name close_range_flags[] = {
 };
 
 static const struct name ioctl_requests[] = {
-  N(FIONREAD), N(FIONBIO), N(FIOASYNC), N(FIOCLEX), N(FIONCLEX), N(TCGETS),
-  { 0, NULL },
+  N(FIONREAD), N(FIONBIO), N(FIOASYNC), N(FIOCLEX),
+  N(FIONCLEX), N(TCGETS),  { 0, NULL },
 };
 
 static const char *lookup(const struct name *names, unsigned long value)
@@ -336,8 +354,8 @@ static void put_ioctl(struct out *o, const struct fdemu_req *r)
 
 static void put_stat(struct out *o, const struct fdemu_req *r)
 {
-  static const struct name types[] = { N(S_IFIFO), N(S_IFCHR), N(S_IFDIR),
-                                       N(S_IFBLK), N(S_IFREG), N(S_IFLNK),
+  static const struct name types[] = { N(S_IFIFO),  N(S_IFCHR), N(S_IFDIR),
+                                       N(S_IFBLK),  N(S_IFREG), N(S_IFLNK),
                                        N(S_IFSOCK), { 0, NULL } };
   struct stat st;
   const char *type;
@@ -363,8 +381,7 @@ static void put_ints(struct out *o, const struct fdemu_req *r, int n)
 {
   int v[2];
 
-  if (r->result < 0 ||
-      load(r, v, r->buf.iov_base, sizeof *v * (size_t)n) < 0) {
+  if (r->result < 0 || load(r, v, r->buf.iov_base, sizeof *v * (size_t)n) < 0) {
     put(o, "?");
     return;
   }
@@ -378,9 +395,10 @@ static void put_ints(struct out *o, const struct fdemu_req *r, int n)
 
 static void put_whence(struct out *o, unsigned long whence)
 {
-  static const struct name names[] = { N(SEEK_SET), N(SEEK_CUR), N(SEEK_END),
-                                       N(SEEK_DATA), N(SEEK_HOLE),
-                                       { 0, NULL } };
+  static const struct name names[] = {
+    N(SEEK_SET),  N(SEEK_CUR),  N(SEEK_END),
+    N(SEEK_DATA), N(SEEK_HOLE), { 0, NULL }
+  };
   const char *name = lookup(names, whence);
 
   if (name != NULL)
@@ -439,9 +457,7 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case 'S': put_stat(o, r); break;
   case 'P': put_pollfds(o, r); break;
   case 'R': put_revents(o, r); break;
-  case 'T':
-    put_int(o, r->timeout < 0 ? -1 : r->timeout / 1000000);
-    break;
+  case 'T': put_int(o, r->timeout < 0 ? -1 : r->timeout / 1000000); break;
   case '2': put_ints(o, r, 2); break;
   case 'W': put_exit_status(o, r); break;
   case '1': put(o, "-1"); break;

@@ -5,15 +5,15 @@
  * to block: what is not ready is -EAGAIN, and the kernel waits for the host
  * when nothing else can run (struct fdemu_source).
  */
+#include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
-#include <asm/termbits.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fdemu_driver.h"

@@ -16,9 +16,9 @@
 
 #define O_NOTIFICATION_PIPE O_EXCL
 
-#define PAGE 4096u
+#define PAGE          4096u
 #define DEFAULT_SLOTS 16u
-#define MAX_SIZE (1024u * 1024u) /* /proc/sys/fs/pipe-max-size */
+#define MAX_SIZE      (1024u * 1024u) /* /proc/sys/fs/pipe-max-size */
 
 /* A page of data, or in the list of spare ones. */
 union page {

@@ -39,9 +39,9 @@ static const char *type_name(lua_State *L, int index)
 
 static int type_error(lua_State *L, int index, const char *expected)
 {
-  return larg_error(L, index,
-                    lua_pushfstring(L, "%s expected, got %s", expected,
-                                    type_name(L, index)));
+  return larg_error(
+      L, index,
+      lua_pushfstring(L, "%s expected, got %s", expected, type_name(L, index)));
 }
 
 void larg_type(lua_State *L, int index, int type)

@@ -47,7 +47,7 @@ static size_t check_offset(lua_State *L, const struct lbuffer *b, int index,
 
   larg_check(L, offset >= 0, index, "offset must not be negative");
   larg_check(L, (size_t)offset <= b->size, index,
-                "offset is past the end of the buffer");
+             "offset is past the end of the buffer");
   if (n > b->size - (size_t)offset)
     luaL_error(L,
                "%d bytes at offset %d are past the end of the buffer"

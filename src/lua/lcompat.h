@@ -17,7 +17,7 @@
 #define lua_setiuservalue(L, i, n)   lua_setuservalue(L, i)
 #define luaL_pushfail(L)             lua_pushnil(L)
 /* Lua 5.3 cannot close a coroutine: it is left to the collector. */
-#define lcompat_resetthread(co) ((void)(co), LUA_OK)
+#define lcompat_resetthread(co)      ((void)(co), LUA_OK)
 
 #endif
 

@@ -60,6 +60,8 @@ struct ldesc *ldesc_new(lua_State *L, struct lkernel *lk, struct fdemu_file *f,
   fdemu_list_init(&d->link);
   luaL_setmetatable(L, LFD_DESCRIPTION);
   lua_newtable(L);
+  lkernel_push(L, lk); /* whoever holds a Description holds its kernel */
+  lua_rawsetp(L, -2, lk);
   lua_setiuservalue(L, -2, 1);
   lkernel_env(L, lk, ENV_DESCS);
   lua_pushvalue(L, -2);
@@ -213,9 +215,8 @@ static const luaL_Reg natives[] = {
 /* Whether the kind has a method of its own in a slot. */
 static bool has_native(const struct ldesc *d, const struct lslot *slot)
 {
-  void (*const *method)(void) =
-      (void (*const *)(void))(const void *)((const char *)d->native +
-                                            slot->offset);
+  void (*const *method)(void) = (void (*const *)(void))(
+      const void *)((const char *)d->native + slot->offset);
 
   return !d->scripted && *method != NULL;
 }
@@ -295,9 +296,8 @@ static int desc_wake(lua_State *L)
   struct ldesc *d = ldesc_check(L, 1);
 
   d->lk->L = L;
-  fdemu_wake(&d->file->inode->wq,
-             POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI | POLLERR |
-                 POLLHUP | POLLRDHUP);
+  fdemu_wake(&d->file->inode->wq, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM |
+                                      POLLPRI | POLLERR | POLLHUP | POLLRDHUP);
   return 0;
 }
 

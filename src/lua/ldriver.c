@@ -22,12 +22,15 @@ static const struct fdemu_ops lua_ops = { .name = "lua",
 
 /* ---- slots ------------------------------------------------------------ */
 
-#define SLOT(name) { #name, offsetof(struct fdemu_ops, name) }
+#define SLOT(name) \
+  { \
+#name, offsetof(struct fdemu_ops, name) \
+  }
 
 static const struct lslot slots[] = {
-  SLOT(read),  SLOT(write), SLOT(lseek),    SLOT(ioctl), SLOT(poll),
-  SLOT(flock), SLOT(fcntl), SLOT(stat),     SLOT(truncate),
-  SLOT(sync),  SLOT(flush), SLOT(release),
+  SLOT(read),     SLOT(write), SLOT(lseek), SLOT(ioctl),
+  SLOT(poll),     SLOT(flock), SLOT(fcntl), SLOT(stat),
+  SLOT(truncate), SLOT(sync),  SLOT(flush), SLOT(release),
 };
 
 static const struct lslot open_slot = { "open", 0 };
@@ -273,8 +276,7 @@ static int bad(lua_State *L, const struct task *t, const char *what)
 
 static const char *value_name(lua_State *L, int index)
 {
-  return lua_type(L, index) == LUA_TNUMBER ||
-                 lua_type(L, index) == LUA_TBOOLEAN
+  return lua_type(L, index) == LUA_TNUMBER || lua_type(L, index) == LUA_TBOOLEAN
              ? luaL_tolstring(L, index, NULL)
          : lua_isnoneornil(L, index)
              ? "nothing"
@@ -296,9 +298,9 @@ static int64_t failure(lua_State *L, const struct task *t)
     error = fdemu_errno(lua_tostring(L, 2));
   if (error <= 0 || fdemu_errname((int)error) == NULL || error > 4095)
     bad(L, t,
-        lua_pushfstring(L, "nil and %s, which is no errno",
-                        luaL_tolstring(L, lua_isnoneornil(L, 3) ? 2 : 3,
-                                       NULL)));
+        lua_pushfstring(
+            L, "nil and %s, which is no errno",
+            luaL_tolstring(L, lua_isnoneornil(L, 3) ? 2 : 3, NULL)));
   return -error;
 }
 
@@ -328,8 +330,7 @@ static int64_t write_answer(lua_State *L, struct task *t)
   lua_Integer n = lua_tointegerx(L, 1, &is_int);
 
   if (lua_type(L, 1) != LUA_TNUMBER || !is_int)
-    bad(L, t,
-        lua_pushfstring(L, "%s, a count was expected", value_name(L, 1)));
+    bad(L, t, lua_pushfstring(L, "%s, a count was expected", value_name(L, 1)));
   if (n < 0 || (size_t)n > fdemu_left(r))
     bad(L, t,
         lua_pushfstring(L, "a count of %I, the data had %d bytes",
@@ -345,15 +346,14 @@ static int64_t stat_answer(lua_State *L, struct task *t)
   struct stat st;
 
   if (!lua_istable(L, 1))
-    bad(L, t,
-        lua_pushfstring(L, "%s, a table was expected", value_name(L, 1)));
+    bad(L, t, lua_pushfstring(L, "%s, a table was expected", value_name(L, 1)));
   fdemu_fill_stat(r->file, &st);
-#define FIELD(name, type)                                         \
-  if (lua_getfield(L, 1, #name) != LUA_TNIL) {                    \
-    if (!lua_isinteger(L, -1))                                    \
-      bad(L, t, "a table whose " #name " is not an integer");     \
-    st.name = (type)lua_tointeger(L, -1);                         \
-  }                                                               \
+#define FIELD(name, type) \
+  if (lua_getfield(L, 1, #name) != LUA_TNIL) { \
+    if (!lua_isinteger(L, -1)) \
+      bad(L, t, "a table whose " #name " is not an integer"); \
+    st.name = (type)lua_tointeger(L, -1); \
+  } \
   lua_pop(L, 1)
   FIELD(st_dev, dev_t);
   FIELD(st_ino, ino_t);

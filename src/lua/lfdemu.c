@@ -16,8 +16,8 @@ static int module_errname(lua_State *L)
 {
   lua_Integer error = larg_integer(L, 1);
 
-  lua_pushstring(L, error > 0 && error < 4096 ? fdemu_errname((int)error)
-                                              : NULL);
+  lua_pushstring(L,
+                 error > 0 && error < 4096 ? fdemu_errname((int)error) : NULL);
   return 1;
 }
 
@@ -83,16 +83,11 @@ static int module_explain(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-  { "buffer", lbuffer_make },
-  { "strerror", module_strerror },
-  { "errname", module_errname },
-  { "_IO", module_io },
-  { "_IOR", module_ior },
-  { "_IOW", module_iow },
-  { "_IOWR", module_iowr },
-  { "explain", module_explain },
-  { "waiting", lsched_waiting },
-  { NULL, NULL },
+  { "buffer", lbuffer_make },    { "strerror", module_strerror },
+  { "errname", module_errname }, { "_IO", module_io },
+  { "_IOR", module_ior },        { "_IOW", module_iow },
+  { "_IOWR", module_iowr },      { "explain", module_explain },
+  { "waiting", lsched_waiting }, { NULL, NULL },
 };
 
 FDEMU_API int luaopen_fdemu_core(lua_State *L);

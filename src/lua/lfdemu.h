@@ -30,8 +30,15 @@
 #define SCRATCH_SIZE 65536
 
 /* Tables in env. */
-enum { ENV_TASKS = 1, ENV_DESCS, ENV_OPS, ENV_ERRORS, ENV_ARGS,
-       ENV_TRACE, ENV_ORPHAN };
+enum {
+  ENV_TASKS = 1,
+  ENV_DESCS,
+  ENV_OPS,
+  ENV_ERRORS,
+  ENV_ARGS,
+  ENV_TRACE,
+  ENV_ORPHAN
+};
 
 struct task;
 
@@ -52,7 +59,7 @@ struct lkernel {
   bool closing, random_order, strict, host, orphan;
   lua_Integer seed, last_task;
   luaL_Stream *tracefile; /* anchored in env */
-  char *scratch;   /* SCRATCH_SIZE; where reads that need not wait go */
+  char *scratch;          /* SCRATCH_SIZE; where reads that need not wait go */
 };
 
 struct lprocess {
@@ -146,10 +153,10 @@ struct ldesc {
   struct fdemu_ops ops;           /* in force; file->ops points here */
   const struct fdemu_ops *native; /* the kind's own */
   int flushes;                    /* to be run, each with a reference */
-  bool scripted;  /* no native kind below */
-  bool floating;  /* holds the reference that k:description() made */
-  bool release;   /* a release method in Lua is to be run ... */
-  bool released;  /* ... or was */
+  bool scripted;                  /* no native kind below */
+  bool floating; /* holds the reference that k:description() made */
+  bool release;  /* a release method in Lua is to be run ... */
+  bool released; /* ... or was */
   char kind[32];
 };
 
@@ -172,6 +179,7 @@ void larg_register(lua_State *L, const luaL_Reg *l, bool methods);
 /* lkernel.c */
 struct lkernel *lkernel_check(lua_State *L, int index);
 void lkernel_env(lua_State *L, struct lkernel *lk, int table);
+void lkernel_push(lua_State *L, struct lkernel *lk);
 int lkernel_open(lua_State *L);
 
 /* lcall.c */

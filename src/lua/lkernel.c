@@ -29,6 +29,14 @@ void lkernel_env(lua_State *L, struct lkernel *lk, int table)
   }
 }
 
+/* Push the Kernel. */
+void lkernel_push(lua_State *L, struct lkernel *lk)
+{
+  lkernel_env(L, lk, 0);
+  lua_getfield(L, -1, "kernel");
+  lua_remove(L, -2);
+}
+
 /* Make env findable under lk. */
 static void register_env(lua_State *L, struct lkernel *lk, int kernel)
 {
@@ -172,8 +180,7 @@ static int kernel_new(lua_State *L)
   lk->L = L;
   lk->scratch = malloc(SCRATCH_SIZE);
   lk->k = fdemu_kernel_new(&config);
-  if (lk->scratch == NULL || lk->k == NULL ||
-      fdemu_std_devices(lk->k) < 0)
+  if (lk->scratch == NULL || lk->k == NULL || fdemu_std_devices(lk->k) < 0)
     return luaL_error(L, "not enough memory");
   return 1;
 }
@@ -347,8 +354,7 @@ static int kernel_sleep(lua_State *L)
 
   larg_check(L, seconds >= 0, 2, "seconds must not be negative");
   c = lcall_begin(L, lk, &local, &fdemu_calls[FDEMU_SLEEP]);
-  c->req.timeout =
-      seconds < 9e9 ? (int64_t)llround(seconds * 1e9) : INT64_MAX;
+  c->req.timeout = seconds < 9e9 ? (int64_t)llround(seconds * 1e9) : INT64_MAX;
   c->result = sleep_result;
   return lcall_submit(L, fdemu_kernel_self(lk->k), c);
 }

@@ -59,7 +59,7 @@ static int check_int(lua_State *L, int index)
   lua_Integer n = larg_integer(L, index);
 
   larg_check(L, n >= INT_MIN && n <= UINT_MAX, index,
-                "number does not fit into an int");
+             "number does not fit into an int");
   return (int)n;
 }
 
@@ -68,8 +68,8 @@ static int opt_int(lua_State *L, int index)
   return lua_isnoneornil(L, index) ? 0 : check_int(L, index);
 }
 
-static struct call *begin(lua_State *L, struct lprocess *lp,
-                          struct call *local, const struct fdemu_call *what)
+static struct call *begin(lua_State *L, struct lprocess *lp, struct call *local,
+                          const struct fdemu_call *what)
 {
   return lcall_begin(L, lp->lk, local, what);
 }
@@ -81,8 +81,7 @@ static int do_read(lua_State *L, const struct fdemu_call *what)
   struct lprocess *lp = check(L);
   int fd = check_fd(L, 2);
   size_t count = check_count(L, 3);
-  lua_Integer offset =
-      what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
+  lua_Integer offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
   struct call local, *c = begin(L, lp, &local, what);
 
   c->req.fd = fd;
@@ -97,8 +96,7 @@ static int do_write(lua_State *L, const struct fdemu_call *what)
   int fd = check_fd(L, 2);
   size_t n;
   const char *s = larg_string(L, 3, &n);
-  lua_Integer offset =
-      what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
+  lua_Integer offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
   struct call local, *c = begin(L, lp, &local, what);
 
   c->req.fd = fd;
@@ -135,8 +133,8 @@ static struct iovec *push_iov(lua_State *L, lua_Integer *n)
   larg_type(L, 3, LUA_TTABLE);
   *n = luaL_len(L, 3);
   larg_check(L, *n >= 0 && *n <= INT_MAX, 3, "list is too long");
-  return lcompat_newuserdata(L, (size_t)(*n > 0 ? *n : 1) *
-                                    sizeof(struct iovec));
+  return lcompat_newuserdata(L,
+                             (size_t)(*n > 0 ? *n : 1) * sizeof(struct iovec));
 }
 
 /* The bytes that were read, one string for each size asked for; the total. */
@@ -177,7 +175,7 @@ static int do_readv(lua_State *L, const struct fdemu_call *what)
     lua_geti(L, 3, i + 1);
     size = lua_tointegerx(L, -1, &ok);
     larg_check(L, ok && size >= 0, 3,
-                  "a list of counts, none negative, expected");
+               "a list of counts, none negative, expected");
     lua_pop(L, 1);
     iov[i].iov_base = lp->lk->scratch + total;
     iov[i].iov_len = (size_t)size;
@@ -210,7 +208,7 @@ static int do_writev(lua_State *L, const struct fdemu_call *what)
     luaL_checkstack(L, 2, "list is too long");
     lua_geti(L, 3, i + 1);
     larg_check(L, lua_type(L, -1) == LUA_TSTRING, 3,
-                  "a list of strings expected");
+               "a list of strings expected");
     iov[i].iov_base = ARG(lua_tolstring(L, -1, &iov[i].iov_len));
   }
   c = begin(L, lp, &local, what);
@@ -268,8 +266,7 @@ static int path_result(lua_State *L, struct call *c)
 /* fopen(3)'s modes */
 static int check_flags(lua_State *L, int index)
 {
-  static const char *const names[] = { "r",  "w",  "a",  "r+",
-                                       "w+", "a+", NULL };
+  static const char *const names[] = { "r", "w", "a", "r+", "w+", "a+", NULL };
   static const int flags[] = {
     O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND,
     O_RDWR,   O_RDWR | O_CREAT | O_TRUNC,   O_RDWR | O_CREAT | O_APPEND,
@@ -338,9 +335,9 @@ static int proc_close_range(lua_State *L)
   struct call local, *c;
 
   larg_check(L, first >= 0 && first <= UINT_MAX, 2,
-                "number does not fit into an unsigned int");
+             "number does not fit into an unsigned int");
   larg_check(L, last >= -1 && last <= UINT_MAX, 3,
-                "number does not fit into an unsigned int");
+             "number does not fit into an unsigned int");
   c = begin(L, lp, &local, CALL(CLOSE_RANGE));
   c->req.fd = (int)(unsigned)first;
   c->req.arg = (int64_t)(unsigned)last;
@@ -429,8 +426,8 @@ static int proc_isatty(lua_State *L)
 void lproc_push_stat(lua_State *L, const struct stat *st)
 {
   lua_createtable(L, 0, 13);
-#define FIELD(name)                                \
-  lua_pushinteger(L, (lua_Integer)st->st_##name);  \
+#define FIELD(name) \
+  lua_pushinteger(L, (lua_Integer)st->st_##name); \
   lua_setfield(L, -2, "st_" #name)
   FIELD(dev);
   FIELD(ino);
@@ -594,7 +591,7 @@ static int proc_poll(lua_State *L)
   c = begin(L, lp, &local, CALL(POLL));
   c->req.buf.iov_base = fds;
   c->req.buf.iov_len = (size_t)n * sizeof *fds;
-  c->req.timeout = timeout < 0     ? -1
+  c->req.timeout = timeout < 0      ? -1
                    : timeout < 9e12 ? (int64_t)(timeout * 1e6)
                                     : INT64_MAX;
   c->keep = lcall_keep_copy;
@@ -612,10 +609,8 @@ static struct lprocess *push_process(lua_State *L, struct lkernel *lk)
   memset(lp, 0, sizeof *lp);
   lp->lk = lk;
   luaL_setmetatable(L, LFD_PROCESS);
-  lkernel_env(L, lk, 0);
-  lua_getfield(L, -1, "kernel");
-  lua_setiuservalue(L, -3, 1); /* keeps the kernel alive */
-  lua_pop(L, 1);
+  lkernel_push(L, lk); /* whoever holds a Process holds its kernel */
+  lua_setiuservalue(L, -2, 1);
   return lp;
 }
 
@@ -710,7 +705,7 @@ static int proc_getpid(lua_State *L)
 static void check_resource(lua_State *L, int index)
 {
   larg_check(L, larg_integer(L, index) == 7, index,
-                "RLIMIT_NOFILE is the only limit there is");
+             "RLIMIT_NOFILE is the only limit there is");
 }
 
 /* p:getrlimit(RLIMIT_NOFILE) -> soft, hard */
@@ -945,7 +940,7 @@ static int proc_captured(lua_State *L)
   size_t n;
 
   larg_check(L, fd >= 0 && fd < 3 && lp->captured[fd] != NULL, 2,
-                "this descriptor was not made with \"capture\"");
+             "this descriptor was not made with \"capture\"");
   s = fdemu_capture_data(lp->captured[fd], &n);
   lua_pushlstring(L, s, n);
   return 1;
@@ -956,8 +951,9 @@ static int proc_tostring(lua_State *L)
   const struct lprocess *lp = larg_udata(L, 1, LFD_PROCESS);
 
   lua_pushfstring(L, "%s: %d%s", LFD_PROCESS, lp->pid,
-                  lp->lk->k == NULL || lp->p == NULL || !fdemu_alive(lp->p) ? " (exited)"
-                                                           : "");
+                  lp->lk->k == NULL || lp->p == NULL || !fdemu_alive(lp->p)
+                      ? " (exited)"
+                      : "");
   return 1;
 }
 
@@ -985,7 +981,8 @@ static int proc_close_scope(lua_State *L)
   const struct lprocess *lp = larg_udata(L, 1, LFD_PROCESS);
 
   lua_settop(L, 1);
-  return lp->lk->k != NULL && lp->p != NULL && fdemu_alive(lp->p) ? proc_exit(L) : 0;
+  return lp->lk->k != NULL && lp->p != NULL && fdemu_alive(lp->p) ? proc_exit(L)
+                                                                  : 0;
 }
 
 static const luaL_Reg methods[] = {

@@ -37,9 +37,11 @@ struct task *lsched_new(lua_State *L, struct lkernel *lk)
   fdemu_list_init(&t->all);
   fdemu_list_init(&t->joiners);
   luaL_setmetatable(L, LFD_TASK);
-  lua_createtable(L, 1, 0);
+  lua_createtable(L, 2, 1);
   t->co = lua_newthread(L);
   lua_rawseti(L, -2, 1);
+  lkernel_push(L, lk); /* whoever holds a Task holds its kernel */
+  lua_rawseti(L, -2, 2);
   lua_setiuservalue(L, -2, 1);
   lkernel_env(L, lk, ENV_TASKS);
   lua_pushvalue(L, -2);
@@ -310,8 +312,7 @@ static void set_task_name(lua_State *L, struct task *t)
 /* What a method's request is for: "read of thermo". */
 static void set_worker(lua_State *L, const struct task *t)
 {
-  lua_pushfstring(L, "%s of driver '%s'", t->slot->name,
-                  t->file->ops->name);
+  lua_pushfstring(L, "%s of driver '%s'", t->slot->name, t->file->ops->name);
   lua_setfield(L, -2, "method");
 }
 
@@ -392,9 +393,7 @@ void lsched_deadlock(lua_State *L, struct lkernel *lk)
   raise_failed(L, lk);
   lua_getfield(L, LUA_REGISTRYINDEX, LFD_EXPLAIN);
   lua_pushcfunction(L, lsched_waiting);
-  lkernel_env(L, lk, 0);
-  lua_getfield(L, -1, "kernel");
-  lua_remove(L, -2);
+  lkernel_push(L, lk);
   lua_call(L, 1, 1);
   lua_call(L, 1, 1);
   lua_error(L);
@@ -458,14 +457,14 @@ int lsched_spawn(lua_State *L, struct lkernel *lk)
     check_options(L, 2);
     lua_getfield(L, 2, "name");
     larg_check(L, lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING, 2,
-                  "name must be a string");
+               "name must be a string");
     lua_pop(L, 1);
     n = (int)lua_rawlen(L, 2);
     luaL_checkstack(L, n + LUA_MINSTACK, NULL);
     for (int i = 1; i <= n; i++)
       lua_rawgeti(L, 2, i);
     larg_check(L, n > 0 && lua_isfunction(L, 3), 2,
-                  "a function expected at [1]");
+               "a function expected at [1]");
   } else {
     larg_type(L, 2, LUA_TFUNCTION);
     n = lua_gettop(L) - 1;

@@ -37,11 +37,15 @@ static void queue(struct lkernel *lk, const struct fdemu_event *e,
 
   if (v == NULL)
     return;
-  *v = (struct event){ .phase = e->phase, .call = r->call->name,
-                       .pid = fdemu_getpid(r->proc), .fd = r->fd,
+  *v = (struct event){ .phase = e->phase,
+                       .call = r->call->name,
+                       .pid = fdemu_getpid(r->proc),
+                       .fd = r->fd,
                        .has_fd = (r->call->flags & FDEMU_CALL_FD) != 0,
-                       .result = r->result, .now = fdemu_now(lk->k),
-                       .asked = asked(r), .len = n };
+                       .result = r->result,
+                       .now = fdemu_now(lk->k),
+                       .asked = asked(r),
+                       .len = n };
   memcpy(v->line, line, n);
   fdemu_list_append(&lk->events, &v->link);
 }
@@ -132,11 +136,9 @@ int ltrace_set(lua_State *L)
   struct lkernel *lk = lkernel_check(L, 1);
   luaL_Stream *stream = luaL_testudata(L, 2, LUA_FILEHANDLE);
 
-  larg_check(L,
-                stream != NULL || lua_isfunction(L, 2) || lua_isnil(L, 2), 2,
-                "a file, a function or nil expected");
-  larg_check(L, stream == NULL || stream->closef != NULL, 2,
-                "file is closed");
+  larg_check(L, stream != NULL || lua_isfunction(L, 2) || lua_isnil(L, 2), 2,
+             "a file, a function or nil expected");
+  larg_check(L, stream == NULL || stream->closef != NULL, 2, "file is closed");
   lua_settop(L, 2);
   ltrace_deliver(L, lk);
   ltrace_stop(lk);
