@@ -233,12 +233,21 @@ static void broken_pipe(void)
 }
 
 /* More of them than one poll(2) asks about. */
+enum { N = 150 };
+
+static int ends[N][2];
+
+static void act_many(void)
+{
+  if (write(ends[N - 2][1], "y", 1) != 1)
+    _exit(1);
+}
+
 static void many(void)
 {
-  enum { N = 150 };
-  static int ends[N][2];
   static struct fdemu_req r[N];
   char buf[N];
+  pid_t pid;
 
   k = test_kernel();
   p = fdemu_proc_new(k);
@@ -255,6 +264,13 @@ static void many(void)
     fdemu_run(k);
     CHECK_EQ(r[i].result, 1);
   }
+  pid = later(act_many); /* it is not among those asked about first */
+  for (int i = 0; i < 100 && r[N - 2].result == FDEMU_PENDING; i++) {
+    CHECK(fdemu_tick(k, INT64_MAX));
+    fdemu_run(k);
+  }
+  CHECK_EQ(r[N - 2].result, 1);
+  waitpid(pid, NULL, 0);
   for (int i = 0; i < N; i++) {
     fdemu_abandon(&r[i]);
     close(ends[i][1]);

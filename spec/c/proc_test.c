@@ -177,8 +177,10 @@ static void a_request_keeps_its_process(void)
   struct fdemu_proc *child;
   char buf[4];
   struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ], .buf = { buf, 4 } };
+  int64_t live;
 
   setup();
+  live = test_heap.live;
   child = fork_of(p);
   fdemu_proc_put(child);
   r.fd = fds[0];
@@ -196,6 +198,7 @@ static void a_request_keeps_its_process(void)
   CHECK_EQ(fdemu_wait(p, NULL), 3);
   fdemu_abandon(&r);
   CHECK_EQ(fdemu_run(k), 0);
+  CHECK_EQ(test_heap.live, live); /* but no longer than that */
   teardown();
 }
 

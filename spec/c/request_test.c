@@ -380,6 +380,29 @@ static void parks_and_tries_again_after_a_wake(void)
   teardown();
 }
 
+/* Hang-ups and errors concern everyone, whatever they wait for. */
+static void hang_ups_wake_everyone(void)
+{
+  static const int events[] = { POLLHUP, POLLERR };
+  char buf[8], data[100] = "";
+
+  for (int i = 0; i < 2; i++) {
+    struct fdemu_req r, w;
+    setup();
+    r = request(FDEMU_READ, buf, 8);
+    w = request(FDEMU_WRITE, data, 100);
+    box.limit = 0;
+    fdemu_submit(p, &r);
+    fdemu_submit(p, &w);
+    fdemu_wake(&box.inode.wq, events[i]);
+    CHECK_EQ(fdemu_run(k), 2);
+    CHECK_EQ(box.calls, 4);
+    fdemu_abandon(&r);
+    fdemu_abandon(&w);
+    teardown();
+  }
+}
+
 static void goes_on_where_it_was(void)
 {
   unsigned char data[200];
@@ -1501,6 +1524,7 @@ int main(void)
   defaults_of_empty_slots();
   checks_the_access_mode_first();
   parks_and_tries_again_after_a_wake();
+  hang_ups_wake_everyone();
   goes_on_where_it_was();
   non_blocking_fails_instead();
   setting_non_blocking_wakes_nobody();

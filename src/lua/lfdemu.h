@@ -50,12 +50,13 @@ struct lkernel {
   struct fdemu_list ready, tasks, failed, idle; /* of tasks */
   struct fdemu_list jobs;                       /* of requests */
   struct fdemu_list dying;                      /* of descriptions */
-  struct fdemu_list events;                     /* of trace events */
-  int live;           /* tasks that k:run() waits for */
-  int nidle;          /* workers in idle */
-  int polling;        /* depth of poll methods: nobody may wait */
-  int depth;          /* of the scheduler */
-  unsigned completed; /* counts answers */
+  struct fdemu_list processes;
+  struct fdemu_list events; /* of trace events */
+  int live;                 /* tasks that k:run() waits for */
+  int nidle;                /* workers in idle */
+  int polling;              /* depth of poll methods: nobody may wait */
+  int depth;                /* of the scheduler */
+  unsigned completed;       /* counts answers */
   bool closing, random_order, strict, host, orphan;
   lua_Integer seed, last_task;
   luaL_Stream *tracefile; /* anchored in env */
@@ -63,7 +64,8 @@ struct lkernel {
 };
 
 struct lprocess {
-  struct fdemu_proc *p; /* a reference */
+  struct fdemu_list link; /* in lk->processes */
+  struct fdemu_proc *p;   /* a reference */
   struct lkernel *lk;
   int pid;
   struct fdemu_inode *captured[3]; /* references, or NULL */
@@ -234,6 +236,7 @@ int ldesc_open(lua_State *L);
 
 /* lproc.c */
 int lproc_new(lua_State *L);
+void lproc_forget(struct lprocess *lp);
 void lproc_push_stat(lua_State *L, const struct stat *st);
 int lproc_open(lua_State *L);
 

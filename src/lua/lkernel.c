@@ -144,6 +144,7 @@ static void init_lists(struct lkernel *lk)
   fdemu_list_init(&lk->idle);
   fdemu_list_init(&lk->jobs);
   fdemu_list_init(&lk->dying);
+  fdemu_list_init(&lk->processes);
   fdemu_list_init(&lk->events);
 }
 
@@ -271,6 +272,8 @@ static void free_kernel(struct lkernel *lk)
   struct fdemu_kernel *k = lk->k;
 
   ltrace_stop(lk);
+  while (!fdemu_list_empty(&lk->processes))
+    lproc_forget(fdemu_entry(lk->processes.next, struct lprocess, link));
   if (k != NULL)
     fdemu_kernel_free(k);
   lk->k = NULL;

@@ -608,6 +608,7 @@ static struct lprocess *push_process(lua_State *L, struct lkernel *lk)
 
   memset(lp, 0, sizeof *lp);
   lp->lk = lk;
+  fdemu_list_append(&lk->processes, &lp->link);
   luaL_setmetatable(L, LFD_PROCESS);
   lkernel_push(L, lk); /* whoever holds a Process holds its kernel */
   lua_setiuservalue(L, -2, 1);
@@ -957,21 +958,26 @@ static int proc_tostring(lua_State *L)
   return 1;
 }
 
+/* Give back the references: the userdata or the kernel goes away. */
+void lproc_forget(struct lprocess *lp)
+{
+  fdemu_list_remove(&lp->link);
+  for (int i = 0; i < 3; i++)
+    if (lp->captured[i] != NULL)
+      fdemu_inode_put(lp->captured[i]);
+  memset(lp->captured, 0, sizeof lp->captured);
+  if (lp->p != NULL)
+    fdemu_proc_put(lp->p);
+  lp->p = NULL;
+}
+
 static int proc_gc(lua_State *L)
 {
   struct lprocess *lp = larg_udata(L, 1, LFD_PROCESS);
 
-  if (lp->lk->k == NULL)
-    return 0;
   lp->lk->L = L;
-  for (int i = 0; i < 3; i++)
-    if (lp->captured[i] != NULL) {
-      fdemu_inode_put(lp->captured[i]);
-      lp->captured[i] = NULL;
-    }
-  if (lp->p != NULL)
-    fdemu_proc_put(lp->p);
-  lp->p = NULL;
+  if (lp->lk->k != NULL)
+    lproc_forget(lp);
   return 0;
 }
 
