@@ -327,6 +327,22 @@ describe("deadlock", function()
     end)
   end)
 
+  it("shows the lines that made the other ends, with origins", function()
+    local other = fdemu.kernel { origins = true }
+    local q = other:process()
+    local made = debug.getinfo(1, "l").currentline + 1
+    local read = q:pipe()
+    q:dup(4)
+    q:fork()
+    other:spawn(function() q:read(read, 1) end)
+    local text = failure(other.run, other)
+    local here = debug.getinfo(1, "S").short_src .. ":"
+    contains(text, "descriptor 4 (made at " .. here .. made .. ")")
+    contains(text, "descriptor 5 (made at " .. here .. made + 1 .. ")")
+    contains(text, "process 2 holds the write end as descriptor 4 (made at ")
+    other:close()
+  end)
+
   it("names no address", function()
     k:spawn(function() p:read(r, 1) end)
     assert.is_nil(failure(k.run, k):find("0x%x%x%x%x"))

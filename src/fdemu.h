@@ -43,6 +43,7 @@ struct fdemu_config {
   double short_counts; /* 0 to 1: how probable a short count is where the
                           kind of file allows it */
   bool random_order;   /* runnable requests go in random order, not FIFO */
+  bool origins;        /* remember who made each descriptor: fdemu_origin() */
 
   /* As realloc(); size 0 frees. NULL: the C library's. */
   void *(*alloc)(void *ud, void *ptr, size_t size);
@@ -133,6 +134,12 @@ FDEMU_API int fdemu_wait(struct fdemu_proc *p, int *status);
 
 /* The first process with a pid >= pid, or NULL: to walk over all. */
 FDEMU_API struct fdemu_proc *fdemu_next_proc(struct fdemu_kernel *k, int pid);
+
+/* The req.origin of the call that made an open descriptor; 0: unknown. */
+FDEMU_API uint32_t fdemu_origin(const struct fdemu_proc *p, int fd);
+
+/* The origin of descriptors that are made without a request. */
+FDEMU_API void fdemu_set_origin(struct fdemu_kernel *k, uint32_t origin);
 
 /* The first descriptor >= fd that is open, or -1: to walk over a table. */
 FDEMU_API int fdemu_next_fd(const struct fdemu_proc *p, int fd);
@@ -233,10 +240,11 @@ struct fdemu_req {
   const struct fdemu_ops *ops; /* whose methods, if not the description's */
   void (*complete)(struct fdemu_req *r); /* after a pending answer; may be
                                             NULL */
-  void *user;                            /* the caller's */
-  bool dontwait;  /* -EAGAIN rather than wait, whatever O_NONBLOCK says */
-  bool quiet;     /* not a program's call: not traced, no chance */
-  int64_t result; /* >= 0, -errno, or FDEMU_PENDING */
+  uint32_t origin; /* the caller's: who makes the descriptors it makes */
+  void *user;      /* the caller's */
+  bool dontwait;   /* -EAGAIN rather than wait, whatever O_NONBLOCK says */
+  bool quiet;      /* not a program's call: not traced, no chance */
+  int64_t result;  /* >= 0, -errno, or FDEMU_PENDING */
 
   /* what drivers work with; see fdemu_driver.h */
   struct fdemu_proc *proc;

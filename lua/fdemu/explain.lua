@@ -24,8 +24,9 @@ local function ends(waiting, other, name)
   local held = {}
   for _, holder in ipairs(waiting.holders) do
     if other(holder) then
-      held[#held + 1] = ("process %d holds the %s end as descriptor %d")
-        :format(holder.pid, name, holder.fd)
+      held[#held + 1] = ("process %d holds the %s end as descriptor %d%s")
+        :format(holder.pid, name, holder.fd,
+          holder.origin and " (made at " .. holder.origin .. ")" or "")
     end
   end
   if #held == 0 then

@@ -3,7 +3,7 @@
  *
  * Both sides begin with 0, 1 and 2 open and the same limit, and so agree on
  * every number. All descriptions are non-blocking when data moves, or Linux
- * would wait.
+ * would wait. (Not under valgrind, which answers some of the calls itself.)
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1496,6 +1496,25 @@ static void open_may_wait(void)
   }
 }
 
+static int64_t fatal_open(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  fdemu_exit(p, 0);
+  return fdemu_opened(r, fdemu_file_new(i, i->ops, O_RDWR, NULL));
+}
+
+/* There is no table any more for what it has opened. */
+static void open_may_end_the_process(void)
+{
+  setup();
+  box.inode.open = fatal_open;
+  CHECK_EQ(fdemu_name(k, "/dev/box", &box.inode), 0);
+  CHECK_EQ(fdemu_open(p, "/dev/box", O_RDWR, 0), -EINTR);
+  CHECK(!fdemu_alive(p));
+  CHECK_EQ(box.releases, 2);
+  CHECK_EQ(fdemu_next_fd(p, 0), -1);
+  teardown();
+}
+
 static void opening_by_name(void)
 {
   char buf[4];
@@ -1564,6 +1583,7 @@ int main(void)
   complete_may_free_the_request();
   a_call_runs_the_others_while_it_waits();
   open_may_wait();
+  open_may_end_the_process();
   opening_by_name();
   return test_summary();
 }

@@ -40,6 +40,20 @@ void fdemu_fill(struct fdemu_proc *p, int fd, struct fdemu_file *f,
 {
   p->table.file[fd] = f;
   fde_set_cloexec(&p->table, fd, cloexec);
+  if (p->table.origin != NULL)
+    p->table.origin[fd] = p->kernel->origin;
+}
+
+void fdemu_set_origin(struct fdemu_kernel *k, uint32_t origin)
+{
+  k->origin = origin;
+}
+
+uint32_t fdemu_origin(const struct fdemu_proc *p, int fd)
+{
+  return p->table.origin != NULL && fdemu_file_at(p, fd) != NULL
+             ? p->table.origin[fd]
+             : 0;
 }
 
 void fdemu_unreserve(struct fdemu_proc *p, const int *fds, int n)

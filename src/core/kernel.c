@@ -32,6 +32,7 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
     k->nofile = FDE_NR_OPEN;
   k->short_below = probability(c->short_counts);
   k->random_order = c->random_order;
+  k->origins = c->origins;
 }
 
 struct fdemu_kernel *fdemu_kernel_new(const struct fdemu_config *config)

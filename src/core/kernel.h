@@ -42,7 +42,8 @@ struct fdemu_kernel {
   uint64_t short_below; /* draw below this of 2^32: a short count */
   int last_pid;
   int nofile;
-  bool random_order;
+  bool random_order, origins;
+  uint32_t origin; /* of the request that is being tried */
   void (*trace)(void *ud, const struct fdemu_event *e);
   void *trace_ud;
   struct fdemu_req *unfinished; /* waits, and the trace does not say so yet */
@@ -58,7 +59,8 @@ struct fde_table {
   struct fdemu_file **file;
   uint64_t *used[FDE_LEVELS];
   uint64_t *cloexec;
-  int cap; /* 0 or a power of two >= 64 */
+  uint32_t *origin; /* NULL: not kept */
+  int cap;          /* 0 or a power of two >= 64 */
 };
 
 struct fdemu_proc {

@@ -222,6 +222,7 @@ static int64_t finish(struct fdemu_req *r, int64_t result)
   bool pending = r->result == FDEMU_PENDING;
   struct fdemu_file *f = r->file;
 
+  r->proc->kernel->origin = r->origin;
   if (r->call->finish != NULL)
     result = r->call->finish(r, result);
   if (r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
@@ -304,6 +305,7 @@ static int64_t attempt(struct fdemu_req *r)
   const struct fdemu_call *c = r->call;
   int64_t n = FDEMU_NEXT;
 
+  r->proc->kernel->origin = r->origin;
   if (c->run != NULL)
     n = c->run(r->file, r);
   if (n == FDEMU_NEXT) {

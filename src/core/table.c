@@ -73,19 +73,22 @@ static void build_levels(struct fde_table *t)
   }
 }
 
-/* An empty table with room for cap descriptors; file[] is one block with all
- * bitmaps. */
+/* An empty table with room for cap descriptors; file[] is one block with
+ * everything else. */
 static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
 {
-  size_t nbits = (size_t)words(cap, 0);
+  size_t nbits = (size_t)words(cap, 0), size;
   uint64_t *bits;
 
   for (int level = 0; level < FDE_LEVELS; level++)
     nbits += (size_t)words(cap, level);
-  t->file = fdemu_alloc(k, (size_t)cap * sizeof *t->file + nbits * 8);
+  size = (size_t)cap * sizeof *t->file + nbits * sizeof *bits;
+  if (k->origins)
+    size += (size_t)cap * sizeof *t->origin;
+  t->file = fdemu_alloc(k, size);
   if (t->file == NULL)
     return -ENOMEM;
-  memset(t->file, 0, (size_t)cap * sizeof *t->file + nbits * 8);
+  memset(t->file, 0, size);
   t->cap = cap;
   bits = (uint64_t *)(void *)(t->file + cap);
   t->cloexec = bits;
@@ -94,6 +97,7 @@ static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
     t->used[level] = bits;
     bits += words(cap, level);
   }
+  t->origin = k->origins ? (uint32_t *)(void *)bits : NULL;
   return 0;
 }
 
@@ -105,6 +109,8 @@ static void table_move(struct fde_table *to, const struct fde_table *from)
     memcpy(to->file, from->file, (size_t)from->cap * sizeof *to->file);
     memcpy(to->cloexec, from->cloexec, nbits);
     memcpy(to->used[0], from->used[0], nbits);
+    if (from->origin != NULL)
+      memcpy(to->origin, from->origin, (size_t)from->cap * sizeof *to->origin);
   }
   build_levels(to);
 }

@@ -230,6 +230,51 @@ bool lcall_is(const struct fdemu_req *r)
   return r->complete == completed;
 }
 
+/* A number for the line that calls, from which the text can be had again:
+ * both ways in env. */
+static uint32_t origin_of(lua_State *L, struct lkernel *lk)
+{
+  uint32_t id;
+
+  if (!lk->origins)
+    return 0;
+  luaL_where(L, 1);
+  lkernel_env(L, lk, ENV_ORIGINS);
+  lua_pushvalue(L, -2);
+  if (lua_rawget(L, -2) == LUA_TNUMBER)
+    id = (uint32_t)lua_tointeger(L, -1);
+  else {
+    id = (uint32_t)lua_rawlen(L, -2) + 1;
+    lua_pushvalue(L, -3);
+    lua_rawseti(L, -3, id);
+    lua_pushvalue(L, -3);
+    lua_pushinteger(L, id);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 3);
+  return id;
+}
+
+/* For descriptors that are made without a call. */
+void lcall_set_origin(lua_State *L, struct lkernel *lk)
+{
+  fdemu_set_origin(lk->k, origin_of(L, lk));
+}
+
+/* "file:line", or nil: pushed. */
+void lcall_push_origin(lua_State *L, struct lkernel *lk, uint32_t id)
+{
+  lkernel_env(L, lk, ENV_ORIGINS);
+  lua_rawgeti(L, -1, id);
+  lua_remove(L, -2);
+  if (lua_type(L, -1) == LUA_TSTRING) { /* luaL_where() ends with ": " */
+    size_t n;
+    const char *s = lua_tolstring(L, -1, &n);
+    lua_pushlstring(L, s, n > 2 ? n - 2 : n);
+    lua_remove(L, -2);
+  }
+}
+
 /* A call to fill in: its task's, or local, which is the caller's C frame. */
 struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
                          const struct fdemu_call *what)
@@ -250,6 +295,7 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   c->req.call = what;
   c->req.complete = completed;
   c->req.user = c;
+  c->req.origin = origin_of(L, lk);
   return c;
 }
 

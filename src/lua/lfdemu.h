@@ -36,6 +36,7 @@ enum {
   ENV_OPS,
   ENV_ERRORS,
   ENV_ARGS,
+  ENV_ORIGINS,
   ENV_TRACE,
   ENV_ORPHAN
 };
@@ -57,7 +58,7 @@ struct lkernel {
   int polling;              /* depth of poll methods: nobody may wait */
   int depth;                /* of the scheduler */
   unsigned completed;       /* counts answers */
-  bool closing, random_order, strict, host, orphan;
+  bool closing, random_order, strict, host, origins, orphan;
   lua_Integer seed, last_task;
   luaL_Stream *tracefile; /* anchored in env */
   char *scratch;          /* SCRATCH_SIZE; where reads that need not wait go */
@@ -196,6 +197,8 @@ void lcall_fail(lua_State *L, struct lkernel *lk, struct fdemu_req *r);
 void lcall_orphan(lua_State *L, struct lkernel *lk);
 void lcall_raise_orphan(lua_State *L, struct lkernel *lk);
 void lcall_free(struct call *c);
+void lcall_set_origin(lua_State *L, struct lkernel *lk);
+void lcall_push_origin(lua_State *L, struct lkernel *lk, uint32_t id);
 int lcall_keep_copy(struct call *c);
 void lcall_push_ioarg(lua_State *L, struct call *c);
 void lcall_set_ioctl(lua_State *L, struct call *c, int index);

@@ -50,7 +50,7 @@ static void register_env(lua_State *L, struct lkernel *lk, int kernel)
 static void new_env(lua_State *L, int kernel)
 {
   lua_newtable(L);
-  for (int i = ENV_TASKS; i <= ENV_ARGS; i++) {
+  for (int i = ENV_TASKS; i <= ENV_ORIGINS; i++) {
     lua_newtable(L);
     lua_rawseti(L, -2, i);
   }
@@ -118,8 +118,8 @@ static bool option_order(lua_State *L)
 
 static void check_options(lua_State *L)
 {
-  static const char *const known[] = { "seed",   "nofile", "short", "order",
-                                       "strict", "host",   NULL };
+  static const char *const known[] = { "seed",   "nofile", "short",   "order",
+                                       "strict", "host",   "origins", NULL };
 
   lua_pushnil(L);
   while (lua_next(L, 1)) {
@@ -176,6 +176,7 @@ static int kernel_new(lua_State *L)
   config.random_order = lk->random_order = option_order(L);
   lk->strict = option_boolean(L, "strict");
   lk->host = option_boolean(L, "host");
+  config.origins = lk->origins = option_boolean(L, "origins");
   new_env(L, 2);
   register_env(L, lk, 2);
   lk->L = L;

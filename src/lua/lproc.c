@@ -767,6 +767,7 @@ static int proc_install(lua_State *L)
   int min = opt_int(L, 3), fd;
 
   larg_check(L, d->lk == lp->lk, 2, "description of another kernel");
+  lcall_set_origin(L, lp->lk);
   fd = fdemu_install(lp->p, d->file, min, false);
   if (fd < 0)
     return lcall_error(L, fd, NULL);
@@ -819,6 +820,7 @@ static int proc_host(lua_State *L)
     close(hostfd);
     return lcall_error(L, error, NULL);
   }
+  lcall_set_origin(L, lp->lk);
   fd = fdemu_install(lp->p, f, 0, false);
   if (fd < 0) {
     fdemu_file_put(f);
@@ -919,6 +921,7 @@ int lproc_new(lua_State *L)
   if (p == NULL)
     return luaL_error(L, "not enough memory");
   set_process(lp, p);
+  lcall_set_origin(L, lk);
   for (int i = 0; i < 3; i++) {
     lua_getfield(L, 2, std_names[i]);
     if (std_file(L, lp, i, &f) < 0)

@@ -258,6 +258,8 @@ static void push_holders(lua_State *L, struct lkernel *lk,
       set_integer(L, "fd", fd);
       set_integer(L, "id", (lua_Integer)f->id);
       set_integer(L, "flags", f->flags);
+      lcall_push_origin(L, lk, fdemu_origin(p, fd));
+      lua_setfield(L, -2, "origin");
       lua_rawseti(L, -2, ++n);
     }
 }
