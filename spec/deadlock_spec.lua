@@ -336,9 +336,9 @@ describe("deadlock", function()
     q:fork()
     other:spawn(function() q:read(read, 1) end)
     local text = failure(other.run, other)
-    local here = debug.getinfo(1, "S").short_src .. ":"
-    contains(text, "descriptor 4 (made at " .. here .. made .. ")")
-    contains(text, "descriptor 5 (made at " .. here .. made + 1 .. ")")
+    local file = debug.getinfo(1, "S").short_src .. ":"
+    contains(text, "descriptor 4 (made at " .. file .. made .. ")")
+    contains(text, "descriptor 5 (made at " .. file .. made + 1 .. ")")
     contains(text, "process 2 holds the write end as descriptor 4 (made at ")
     other:close()
   end)

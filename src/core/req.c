@@ -342,7 +342,7 @@ static void req_init(struct fdemu_req *r, struct fdemu_proc *p)
   r->cancel = NULL;
   r->interrupt = 0;
   r->timer.prev = NULL;
-  r->timer.child = NULL;
+  r->timer.child = r->timer.next = NULL;
   fdemu_list_init(&r->link);
   fdemu_list_init(&r->waiter.link);
   fdemu_list_init(&r->mine);

@@ -3,7 +3,8 @@
  *
  * As luaL_check*(), but an error names the function and counts its arguments
  * without self however it was called: the functions that larg_register()
- * makes have their name as their first upvalue, ":name" if they are methods.
+ * makes have their name as their first upvalue, ":name" if they are methods,
+ * and the metatable of their self as their second.
  */
 #include "lua/lfdemu.h"
 
@@ -50,9 +51,22 @@ void larg_type(lua_State *L, int index, int type)
     type_error(L, index, lua_typename(L, type));
 }
 
+/* self of a method is found by comparing metatables, without their names. */
+static bool is_self(lua_State *L, int index)
+{
+  bool same;
+
+  if (index != 1 || !lua_getmetatable(L, 1))
+    return false;
+  same = lua_rawequal(L, -1, lua_upvalueindex(2));
+  lua_pop(L, 1);
+  return same;
+}
+
 void *larg_udata(lua_State *L, int index, const char *name)
 {
-  void *u = luaL_testudata(L, index, name);
+  void *u = is_self(L, index) ? lua_touserdata(L, index)
+                              : luaL_testudata(L, index, name);
 
   if (u == NULL)
     type_error(L, index, name);
@@ -95,12 +109,17 @@ const char *larg_string(lua_State *L, int index, size_t *n)
   return s;
 }
 
-/* Set functions in the table on top of the stack. */
-void larg_register(lua_State *L, const luaL_Reg *l, bool methods)
+/* Set functions in the table on top of the stack; meta: the metatable of their
+ * self if they are methods, else 0. */
+void larg_register(lua_State *L, const luaL_Reg *l, int meta)
 {
+  if (meta != 0)
+    meta = lua_absindex(L, meta);
   for (; l->name != NULL; l++) {
-    lua_pushfstring(L, methods ? ":%s" : "%s", l->name);
-    lua_pushcclosure(L, l->func, 1);
+    lua_pushfstring(L, meta != 0 ? ":%s" : "%s", l->name);
+    if (meta != 0)
+      lua_pushvalue(L, meta);
+    lua_pushcclosure(L, l->func, meta != 0 ? 2 : 1);
     lua_setfield(L, -2, l->name);
   }
 }

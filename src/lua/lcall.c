@@ -287,11 +287,16 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
     c = &t->call;
   else
     t = NULL;
-  memset(c, 0, sizeof *c);
+  memset(&c->req, 0, offsetof(struct fdemu_req, proc)); /* the rest is core's */
   c->lk = lk;
   c->task = t;
   c->L = L;
+  c->keep = NULL;
   c->result = lcall_integer;
+  c->store = NULL;
+  c->cap = 0;
+  c->ioarg = IOARG_NONE;
+  c->below = c->failed = false;
   c->req.call = what;
   c->req.complete = completed;
   c->req.user = c;

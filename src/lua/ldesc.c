@@ -326,9 +326,9 @@ int ldesc_open(lua_State *L)
   luaL_newmetatable(L, LFD_DESCRIPTION);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
-  larg_register(L, methods, true);
+  larg_register(L, methods, -2);
   lua_newtable(L);
-  larg_register(L, natives, true);
+  larg_register(L, natives, -3);
   lua_pushcclosure(L, desc_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

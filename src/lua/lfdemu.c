@@ -101,7 +101,7 @@ int luaopen_fdemu_core(lua_State *L)
   lproc_open(L);
   ltrace_open(L);
   lua_newtable(L);
-  larg_register(L, functions, false);
+  larg_register(L, functions, 0);
   lkernel_open(L);
   lua_setfield(L, -2, "kernel");
   lua_pushliteral(L, FDEMU_VERSION);

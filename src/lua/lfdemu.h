@@ -177,7 +177,7 @@ lua_Integer larg_integer(lua_State *L, int index);
 lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def);
 lua_Number larg_number(lua_State *L, int index);
 const char *larg_string(lua_State *L, int index, size_t *n);
-void larg_register(lua_State *L, const luaL_Reg *l, bool methods);
+void larg_register(lua_State *L, const luaL_Reg *l, int meta);
 
 /* lkernel.c */
 struct lkernel *lkernel_check(lua_State *L, int index);

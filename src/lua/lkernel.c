@@ -408,11 +408,11 @@ int lkernel_open(lua_State *L)
   luaL_newmetatable(L, LFD_KERNEL);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
-  larg_register(L, methods, true);
+  larg_register(L, methods, -2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   lua_newtable(L);
-  larg_register(L, functions, false);
+  larg_register(L, functions, 0);
   lua_getfield(L, -1, "kernel");
   lua_remove(L, -2);
   return 1;

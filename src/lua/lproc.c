@@ -1044,7 +1044,7 @@ int lproc_open(lua_State *L)
   luaL_newmetatable(L, LFD_PROCESS);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
-  larg_register(L, methods, true);
+  larg_register(L, methods, -2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   return 0;

@@ -671,7 +671,7 @@ int lsched_open(lua_State *L)
   luaL_newmetatable(L, LFD_TASK);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
-  larg_register(L, methods, true);
+  larg_register(L, methods, -2);
   lua_pushcclosure(L, task_index, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 2);
