@@ -150,6 +150,8 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
   struct fdemu_file *f = r->out;
 
   r->out = NULL;
+  if (!r->proc->alive && result >= 0)
+    result = -EINTR; /* whatever opened it has ended the process */
   if (result >= 0 && f != NULL) {
     fdemu_fill(r->proc, r->fd, f, (r->cmd & O_CLOEXEC) != 0);
     return r->fd;
