@@ -283,9 +283,11 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   struct call *c = local;
 
   lk->L = L;
-  if (t != NULL && t->co == L && lua_isyieldable(L))
+  if (t != NULL && t->co == L && lua_isyieldable(L)) {
     c = &t->call;
-  else
+    if (c->req.result == FDEMU_PENDING)
+      fdemu_abandon(&c->req); /* an error kept it from being waited for */
+  } else
     t = NULL;
   memset(&c->req, 0, offsetof(struct fdemu_req, proc)); /* the rest is core's */
   c->lk = lk;

@@ -211,6 +211,7 @@ static int do_writev(lua_State *L, const struct fdemu_call *what)
                "a list of strings expected");
     iov[i].iov_base = ARG(lua_tolstring(L, -1, &iov[i].iov_len));
   }
+  luaL_checkstack(L, LUA_MINSTACK, "list is too long");
   c = begin(L, lp, &local, what);
   c->req.fd = fd;
   c->req.offset = offset;

@@ -79,12 +79,19 @@ static void unanchor(lua_State *L, struct task *t)
   }
 }
 
+static void abandon(struct task *t)
+{
+  fdemu_abandon(&t->call.req);
+  lcall_free(&t->call);
+}
+
 /* t is over: tell who joined. A failed task stays anchored until somebody has
  * heard of its error. */
 void lsched_end(lua_State *L, struct task *t, enum task_status status)
 {
   struct lkernel *lk = t->lk;
 
+  abandon(t);
   fdemu_list_remove(&t->link);
   fdemu_list_remove(&t->all);
   t->status = status;
@@ -96,12 +103,6 @@ void lsched_end(lua_State *L, struct task *t, enum task_status status)
     fdemu_list_append(&lk->failed, &t->link);
   else
     unanchor(L, t);
-}
-
-static void abandon(struct task *t)
-{
-  fdemu_abandon(&t->call.req);
-  lcall_free(&t->call);
 }
 
 /* coroutine.close() on a waiting task's coroutine closes its guard: the
