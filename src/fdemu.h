@@ -57,6 +57,7 @@ fdemu_kernel_new(const struct fdemu_config *config);
 /*
  * Ends every process, completes what was in flight (with -EINTR) and frees
  * everything that belongs to the kernel, processes and descriptions included.
+ * References that others hold to descriptions and inodes are put before.
  */
 FDEMU_API void fdemu_kernel_free(struct fdemu_kernel *k);
 
@@ -288,7 +289,8 @@ FDEMU_API void fdemu_cancel(struct fdemu_req *r, int error);
 
 /*
  * The request's memory goes away, or its owner has seen the result: forget it
- * and call nobody. Harmless on a request that was answered or never made.
+ * and call nobody. Harmless on a request that was answered or never made (and
+ * is zero); not to be called from inside the method that has it.
  */
 FDEMU_API void fdemu_abandon(struct fdemu_req *r);
 
@@ -403,7 +405,7 @@ fdemu_set_trace(struct fdemu_kernel *k,
                 void (*fn)(void *ud, const struct fdemu_event *e), void *ud);
 
 /* Print an event as strace(1) does, without a newline, into buf[size]; always
- * terminated. Returns the length. */
+ * terminated. Returns the length of what is there. */
 FDEMU_API size_t fdemu_format(const struct fdemu_event *e, char *buf,
                               size_t size);
 

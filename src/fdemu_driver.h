@@ -18,7 +18,8 @@
  *                  description is non-blocking: a driver never looks at
  *                  O_NONBLOCK;
  *   FDEMU_PENDING  the driver keeps the request, and will call
- *                  fdemu_complete() on it once. It must have a cancel method.
+ *                  fdemu_complete() on it once, after it has returned. It must
+ *                  have a cancel method.
  *
  * In a method that changes the object: change, then fdemu_wake(), then return.
  * The type is in fdemu.h:

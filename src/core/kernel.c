@@ -63,16 +63,12 @@ struct fdemu_proc *fdemu_kernel_self(struct fdemu_kernel *k)
   return k->self;
 }
 
+/* The processes that live are at the head of the list. */
 static struct fdemu_proc *first_alive(const struct fdemu_kernel *k)
 {
-  struct fdemu_list *n;
+  struct fdemu_proc *p = fdemu_entry(k->procs.next, struct fdemu_proc, link);
 
-  for (n = k->procs.next; n != &k->procs; n = n->next) {
-    struct fdemu_proc *p = fdemu_entry(n, struct fdemu_proc, link);
-    if (p->alive)
-      return p;
-  }
-  return NULL;
+  return !fdemu_list_empty(&k->procs) && p->alive ? p : NULL;
 }
 
 void fdemu_kernel_free(struct fdemu_kernel *k)

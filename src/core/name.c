@@ -128,6 +128,8 @@ int64_t fde_open(struct fdemu_file *f, struct fdemu_req *r)
   r->fd = -1;
   if ((r->cmd & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
     return -EINVAL;
+  if (r->path == NULL)
+    return -EFAULT;
   if (r->path[0] == '\0')
     return -ENOENT;
   error = fdemu_reserve(r->proc, &r->fd, 1);

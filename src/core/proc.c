@@ -117,6 +117,8 @@ void fdemu_exit(struct fdemu_proc *p, int status)
   if (!p->alive)
     return;
   p->alive = false;
+  fdemu_list_remove(&p->link); /* the living come first */
+  fdemu_list_append(&p->kernel->procs, &p->link);
   p->status = status & 0xff;
   while (!fdemu_list_empty(&p->reqs))
     fdemu_cancel(fdemu_entry(p->reqs.next, struct fdemu_req, mine), EINTR);

@@ -253,14 +253,25 @@ void fde_finish_later(struct fdemu_req *r, int64_t result)
   fdemu_list_append(&k->finished, &r->link);
 }
 
+static const struct fdemu_ops *ops_of(const struct fdemu_req *r)
+{
+  return r->ops != NULL ? r->ops : r->file->ops;
+}
+
+/* Whom to tell if the caller of a kept request gives up. */
+static void set_cancel(struct fdemu_req *r)
+{
+  if (r->cancel == NULL && r->file != NULL)
+    r->cancel = ops_of(r)->cancel;
+}
+
 /* The request was cancelled, or its process exited, while a method had it: it
  * does not wait any more. */
 static int64_t interrupted(struct fdemu_req *r, int64_t n)
 {
   if (n == FDEMU_PENDING) {
     fdemu_list_remove(&r->link);
-    if (r->cancel == NULL && r->file != NULL)
-      r->cancel = r->file->ops->cancel;
+    set_cancel(r);
     if (r->cancel != NULL)
       r->cancel(r->file, r);
   } else if (n != -EAGAIN || !may_wait(r))
@@ -274,8 +285,7 @@ static int64_t settle(struct fdemu_req *r, int64_t n)
   if (r->interrupt != 0 || !r->proc->alive)
     n = interrupted(r, n);
   if (n == FDEMU_PENDING) {
-    if (r->cancel == NULL && r->file != NULL)
-      r->cancel = r->file->ops->cancel;
+    set_cancel(r);
     set_pending(r, FDE_KEPT);
     return n;
   }
@@ -294,8 +304,7 @@ static int64_t settle(struct fdemu_req *r, int64_t n)
 
 static fdemu_method *method_of(const struct fdemu_req *r)
 {
-  const struct fdemu_ops *ops = r->ops != NULL ? r->ops : r->file->ops;
-  const char *slot = (const char *)ops + r->call->slot;
+  const char *slot = (const char *)ops_of(r) + r->call->slot;
 
   return *(fdemu_method *const *)(const void *)slot;
 }

@@ -43,7 +43,7 @@ static int grow(struct capture *c, size_t size)
     return 0;
   data = fdemu_realloc(c->inode.kernel, c->data, cap);
   if (data == NULL)
-    return -ENOSPC;
+    return -ENOMEM;
   c->data = data;
   c->cap = cap;
   return 0;
