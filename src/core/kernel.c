@@ -23,6 +23,7 @@ static uint64_t probability(double p)
 static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
 {
   fdemu_list_init(&k->procs);
+  fdemu_list_init(&k->dead);
   fdemu_list_init(&k->runq);
   fdemu_list_init(&k->finished);
   fdemu_list_init(&k->sources);
@@ -63,24 +64,16 @@ struct fdemu_proc *fdemu_kernel_self(struct fdemu_kernel *k)
   return k->self;
 }
 
-/* The processes that live are at the head of the list. */
-static struct fdemu_proc *first_alive(const struct fdemu_kernel *k)
-{
-  struct fdemu_proc *p = fdemu_entry(k->procs.next, struct fdemu_proc, link);
-
-  return !fdemu_list_empty(&k->procs) && p->alive ? p : NULL;
-}
-
 void fdemu_kernel_free(struct fdemu_kernel *k)
 {
   struct fdemu_proc *p;
 
-  while ((p = first_alive(k)) != NULL)
-    fdemu_exit(p, 0);
+  while (!fdemu_list_empty(&k->procs))
+    fdemu_exit(fdemu_entry(k->procs.next, struct fdemu_proc, link), 0);
   fdemu_run(k); /* the owners of what was in flight hear of it */
   fde_names_free(k);
-  while (!fdemu_list_empty(&k->procs)) {
-    p = fdemu_entry(k->procs.next, struct fdemu_proc, link);
+  while (!fdemu_list_empty(&k->dead)) {
+    p = fdemu_entry(k->dead.next, struct fdemu_proc, link);
     fdemu_list_remove(&p->link);
     fdemu_free(k, p);
   }

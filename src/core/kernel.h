@@ -27,7 +27,8 @@ struct fde_name {
 struct fdemu_kernel {
   void *(*alloc)(void *ud, void *ptr, size_t size);
   void *alloc_ud;
-  struct fdemu_list procs; /* by pid */
+  struct fdemu_list procs; /* the living, by pid */
+  struct fdemu_list dead;  /* those that somebody still refers to */
   struct fdemu_proc *self;
   struct fdemu_list runq;     /* requests worth another attempt */
   struct fdemu_list finished; /* requests to hand back */

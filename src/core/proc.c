@@ -55,7 +55,7 @@ struct fdemu_proc *fdemu_next_proc(struct fdemu_kernel *k, int pid)
 
   for (n = k->procs.next; n != &k->procs; n = n->next) {
     struct fdemu_proc *p = fdemu_entry(n, struct fdemu_proc, link);
-    if (p->alive && p->pid >= pid)
+    if (p->pid >= pid)
       return p;
   }
   return NULL;
@@ -117,8 +117,8 @@ void fdemu_exit(struct fdemu_proc *p, int status)
   if (!p->alive)
     return;
   p->alive = false;
-  fdemu_list_remove(&p->link); /* the living come first */
-  fdemu_list_append(&p->kernel->procs, &p->link);
+  fdemu_list_remove(&p->link);
+  fdemu_list_append(&p->kernel->dead, &p->link);
   p->status = status & 0xff;
   while (!fdemu_list_empty(&p->reqs))
     fdemu_cancel(fdemu_entry(p->reqs.next, struct fdemu_req, mine), EINTR);
