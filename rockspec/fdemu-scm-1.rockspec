@@ -27,6 +27,7 @@ build = {
       sources = {
         "src/core/calls.c",
         "src/core/errno.c",
+        "src/core/fault.c",
         "src/core/fd.c",
         "src/core/file.c",
         "src/core/io.c",
@@ -52,6 +53,7 @@ build = {
         "src/lua/lconst.c",
         "src/lua/ldesc.c",
         "src/lua/ldriver.c",
+        "src/lua/lfault.c",
         "src/lua/lfdemu.c",
         "src/lua/lkernel.c",
         "src/lua/lproc.c",

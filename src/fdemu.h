@@ -42,6 +42,8 @@ struct fdemu_config {
   int nofile;          /* RLIMIT_NOFILE of processes; 1024 */
   double short_counts; /* 0 to 1: how probable a short count is where the
                           kind of file allows it */
+  double eintr;        /* 0 to 1: how probable it is that a call that has to
+                          wait is interrupted instead (EINTR) */
   bool random_order;   /* runnable requests go in random order, not FIFO */
   bool origins;        /* remember who made each descriptor: fdemu_origin() */
 
@@ -264,6 +266,9 @@ struct fdemu_req {
   unsigned char state;
   bool chained;
   int interrupt; /* an errno: cancelled while a method had it */
+  int fault;     /* an errno: to be the result in the end */
+  bool injected, delayed;
+  int64_t delay; /* ns before the first attempt */
   int iovpos;    /* cursor into iov at done: element, offset */
   size_t iovoff;
   struct fdemu_waiter waiter;
@@ -385,6 +390,47 @@ FDEMU_API const char *fdemu_capture_data(const struct fdemu_inode *inode,
  */
 FDEMU_API int fdemu_host_new(struct fdemu_kernel *k, int hostfd, bool owned,
                              struct fdemu_file **f);
+
+/* ---- faults ----------------------------------------------------------- */
+
+/*
+ * Calls that go wrong on purpose. A call that fits everything given is counted
+ * in seen; those that when= picks are counted in hits, and fail with error,
+ * move at most short_count bytes, or take delay ns of virtual time. The owner
+ * keeps the memory until the rule is removed or the kernel freed.
+ */
+struct fdemu_rule {
+  const char *const *calls; /* names as in traces, then NULL; NULL: any */
+  const char *path, *kind;  /* fnmatch(3) patterns; NULL: any */
+  int fd, pid;              /* -1: any */
+  /* May have a say, without making calls; NULL: yes. */
+  bool (*match)(const struct fdemu_rule *rule, const struct fdemu_req *r);
+  void *user;
+
+  uint64_t first, last, step; /* which of them; fdemu_rule_when() */
+  int error;                  /* an errno, or 0 */
+  bool after;                 /* the call takes effect, then fails */
+  size_t short_count;         /* bytes; 0: all */
+  int64_t delay;              /* ns */
+
+  uint64_t seen, hits;
+
+  /* private */
+  struct fdemu_kernel *kernel;
+  struct fdemu_list link;
+};
+
+/* Fits every call, and does nothing to them. */
+FDEMU_API void fdemu_rule_init(struct fdemu_rule *rule);
+
+/* Set first, last and step as strace's when=: "3", "3+", "3+2", "3..9",
+ * "3..9+2". 0 or -EINVAL. */
+FDEMU_API int fdemu_rule_when(struct fdemu_rule *rule, const char *when);
+
+/* In force from now on, behind those that are there; the first one that picks
+ * a call is the one that acts. */
+FDEMU_API void fdemu_inject(struct fdemu_kernel *k, struct fdemu_rule *rule);
+FDEMU_API void fdemu_rule_remove(struct fdemu_rule *rule);
 
 /* ---- tracing and names ------------------------------------------------ */
 

@@ -149,6 +149,7 @@ struct fdemu_file {
   int flags;                 /* access mode and status flags, as F_GETFL */
   unsigned mode;             /* FDEMU_MODE_SEEK, ... */
   void *data;                /* the driver's */
+  char *path;                /* as it was opened, or NULL */
 
   /* private */
   int refs;     /* descriptors, requests in flight, holders */

@@ -69,6 +69,7 @@ void fdemu_file_put(struct fdemu_file *f)
     return;
   if (f->ops->release != NULL && f->ops->release(f) == FDEMU_PENDING)
     return;
+  fdemu_free(i->kernel, f->path);
   fdemu_free(i->kernel, f);
   fdemu_inode_put(i);
 }

@@ -27,11 +27,13 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   fdemu_list_init(&k->runq);
   fdemu_list_init(&k->finished);
   fdemu_list_init(&k->sources);
+  fdemu_list_init(&k->rules);
   k->rng = c->seed;
   k->nofile = c->nofile > 0 ? c->nofile : 1024;
   if (k->nofile > FDE_NR_OPEN)
     k->nofile = FDE_NR_OPEN;
   k->short_below = probability(c->short_counts);
+  k->eintr_below = probability(c->eintr);
   k->random_order = c->random_order;
   k->origins = c->origins;
 }
@@ -72,6 +74,8 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
     fdemu_exit(fdemu_entry(k->procs.next, struct fdemu_proc, link), 0);
   fdemu_run(k); /* the owners of what was in flight hear of it */
   fde_names_free(k);
+  while (!fdemu_list_empty(&k->rules))
+    fdemu_rule_remove(fdemu_entry(k->rules.next, struct fdemu_rule, link));
   while (!fdemu_list_empty(&k->dead)) {
     p = fdemu_entry(k->dead.next, struct fdemu_proc, link);
     fdemu_list_remove(&p->link);

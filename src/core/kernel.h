@@ -43,6 +43,10 @@ struct fdemu_kernel {
   uint64_t short_below; /* draw below this of 2^32: a short count */
   int last_pid;
   int nofile;
+  struct fdemu_list rules;
+  struct fdemu_list *next_rule; /* of the walk over rules, if any */
+  struct fdemu_rule *picked;    /* by that walk */
+  uint64_t eintr_below;         /* as short_below */
   bool random_order, origins;
   uint32_t origin; /* of the request that is being tried */
   void (*trace)(void *ud, const struct fdemu_event *e);
@@ -87,6 +91,9 @@ void fde_requeue(struct fdemu_req *r);
 void fde_unpark(struct fdemu_req *r);
 void fde_trace_flush(struct fdemu_kernel *k);
 void fde_trace(struct fdemu_req *r, enum fdemu_phase phase);
+
+/* fault.c */
+int64_t fde_inject(struct fdemu_req *r);
 
 /* io.c */
 int64_t fde_io_begin(struct fdemu_req *r);

@@ -146,6 +146,18 @@ int64_t fde_open(struct fdemu_file *f, struct fdemu_req *r)
   return open_inode(n->inode, r);
 }
 
+/* For explanations: without memory there is none. */
+static void set_path(struct fdemu_file *f, const char *path)
+{
+  size_t size = strlen(path) + 1;
+
+  if (f->path != NULL)
+    return;
+  f->path = fdemu_alloc(f->inode->kernel, size);
+  if (f->path != NULL)
+    memcpy(f->path, path, size);
+}
+
 /* Fill or give back the descriptor. */
 int64_t fde_open_end(struct fdemu_req *r, int64_t result)
 {
@@ -155,6 +167,7 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
   if (!r->proc->alive && result >= 0)
     result = -EINTR; /* whatever opened it has ended the process */
   if (result >= 0 && f != NULL) {
+    set_path(f, r->path);
     fdemu_fill(r->proc, r->fd, f, (r->cmd & O_CLOEXEC) != 0);
     return r->fd;
   }

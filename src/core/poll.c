@@ -107,6 +107,8 @@ void fde_poll_unpark(struct fdemu_req *r)
 {
   struct entries *all = r->out;
 
+  if (all == NULL)
+    return; /* it was held back before its first attempt */
   for (size_t i = 0; i < all->n; i++) {
     struct entry *e = &all->entry[i];
     fde_unwatch(&e->waiter);

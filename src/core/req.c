@@ -227,6 +227,8 @@ static int64_t finish(struct fdemu_req *r, int64_t result)
     result = r->call->finish(r, result);
   if (r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
     result = fde_io_end(r, result);
+  if (r->fault != 0 && result >= 0)
+    result = -r->fault;
   r->result = result;
   r->state = FDE_IDLE;
   if (pending) {
@@ -279,6 +281,16 @@ static int64_t interrupted(struct fdemu_req *r, int64_t n)
   return r->interrupt != 0 ? -r->interrupt : -EINTR;
 }
 
+/* Chance may send a signal where a call would wait. */
+static bool draw_eintr(const struct fdemu_req *r)
+{
+  struct fdemu_kernel *k = r->proc->kernel;
+
+  return k->eintr_below > 0 && !r->quiet &&
+         !(r->call->flags & FDEMU_CALL_QUIET) &&
+         fdemu_random(k) >> 32 < k->eintr_below;
+}
+
 /* What a method, or a driver later, had to say. */
 static int64_t settle(struct fdemu_req *r, int64_t n)
 {
@@ -289,6 +301,8 @@ static int64_t settle(struct fdemu_req *r, int64_t n)
     set_pending(r, FDE_KEPT);
     return n;
   }
+  if (n == -EAGAIN && may_wait(r) && draw_eintr(r))
+    n = -EINTR;
   if (n == -EAGAIN && may_wait(r)) {
     int error = park(r);
     if (error == 0)
@@ -330,7 +344,8 @@ static int64_t attempt(struct fdemu_req *r)
 void fde_attempt(struct fdemu_req *r)
 {
   fde_unpark(r);
-  r->retry = true;
+  r->retry = !r->delayed;
+  r->delayed = false;
   attempt(r);
 }
 
@@ -350,6 +365,9 @@ static void req_init(struct fdemu_req *r, struct fdemu_proc *p)
   r->out = NULL;
   r->cancel = NULL;
   r->interrupt = 0;
+  r->fault = 0;
+  r->injected = r->delayed = false;
+  r->delay = 0;
   r->timer.prev = NULL;
   r->timer.child = r->timer.next = NULL;
   fdemu_list_init(&r->link);
@@ -374,6 +392,23 @@ static int64_t req_file(struct fdemu_req *r)
   return 0;
 }
 
+static void notify_delay(struct fdemu_timer *t)
+{
+  fde_requeue(fdemu_entry(t, struct fdemu_req, timer));
+}
+
+/* The first attempt is not yet: a fault delays it. */
+static int64_t hold_back(struct fdemu_req *r)
+{
+  struct fdemu_kernel *k = r->proc->kernel;
+
+  r->delayed = true;
+  r->timer.fire = notify_delay;
+  fdemu_timer_set(k, &r->timer, k->now + r->delay);
+  set_pending(r, FDE_PARKED);
+  return FDEMU_PENDING;
+}
+
 int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
 {
   int64_t n;
@@ -388,6 +423,12 @@ int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
     n = fde_io_begin(r);
   if (n < 0)
     return finish(r, n);
+  if (!fdemu_list_empty(&p->kernel->rules) && !r->quiet)
+    n = fde_inject(r);
+  if (n < 0)
+    return finish(r, n);
+  if (r->delay > 0)
+    return hold_back(r);
   if (r->call->flags & FDEMU_CALL_VEC && r->len == 0)
     return finish(r, 0);
   return attempt(r);

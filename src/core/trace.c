@@ -540,6 +540,8 @@ size_t fdemu_format(const struct fdemu_event *e, char *buf, size_t size)
     put(&o, " <unfinished ...>");
   else {
     put_result(&o, r->result);
+    if (r->injected)
+      put(&o, " (INJECTED)");
     while (*args != '\0')
       put_arg(&o, r, *args++);
   }

@@ -24,6 +24,7 @@
 #define LFD_BUFFER      "fdemu.Buffer"
 #define LFD_TASK        "fdemu.Task"
 #define LFD_GUARD       "fdemu.guard"
+#define LFD_RULE        "fdemu.Rule"
 #define LFD_EVENT       "fdemu.Event"
 #define LFD_EXPLAIN     "fdemu.explain"
 
@@ -37,6 +38,7 @@ enum {
   ENV_ERRORS,
   ENV_ARGS,
   ENV_ORIGINS,
+  ENV_RULES,
   ENV_TRACE,
   ENV_ORPHAN
 };
@@ -254,6 +256,10 @@ int ltrace_set(lua_State *L);
 void ltrace_stop(struct lkernel *lk);
 void ltrace_deliver(lua_State *L, struct lkernel *lk);
 int ltrace_open(lua_State *L);
+
+/* lfault.c */
+int lfault_inject(lua_State *L);
+int lfault_open(lua_State *L);
 
 /* lconst.c */
 void lconst_set(lua_State *L);

@@ -50,7 +50,7 @@ static void register_env(lua_State *L, struct lkernel *lk, int kernel)
 static void new_env(lua_State *L, int kernel)
 {
   lua_newtable(L);
-  for (int i = ENV_TASKS; i <= ENV_ORIGINS; i++) {
+  for (int i = ENV_TASKS; i <= ENV_RULES; i++) {
     lua_newtable(L);
     lua_rawseti(L, -2, i);
   }
@@ -118,8 +118,9 @@ static bool option_order(lua_State *L)
 
 static void check_options(lua_State *L)
 {
-  static const char *const known[] = { "seed",   "nofile", "short",   "order",
-                                       "strict", "host",   "origins", NULL };
+  static const char *const known[] = { "seed",    "nofile", "short",
+                                       "order",   "strict", "host",
+                                       "origins", "eintr",  NULL };
 
   lua_pushnil(L);
   while (lua_next(L, 1)) {
@@ -173,6 +174,7 @@ static int kernel_new(lua_State *L)
   config.seed = (uint64_t)lk->seed;
   config.nofile = (int)nofile;
   config.short_counts = option_probability(L, "short");
+  config.eintr = option_probability(L, "eintr");
   config.random_order = lk->random_order = option_order(L);
   lk->strict = option_boolean(L, "strict");
   lk->host = option_boolean(L, "host");
@@ -381,6 +383,7 @@ static const luaL_Reg methods[] = {
   { "sleep", kernel_sleep },
   { "now", kernel_now },
   { "trace", ltrace_set },
+  { "inject", lfault_inject },
   { "close", kernel_close },
   { NULL, NULL },
 };

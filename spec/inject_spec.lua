@@ -1,0 +1,342 @@
+local fdemu = require "fdemu"
+
+local function failure(fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  return tostring(message)
+end
+
+local function contains(text, part)
+  assert.truthy(text:find(part, 1, true), ("%q is not in %q"):format(part, text))
+end
+
+-- "1.4..": which of 10 one-byte writes came through, for a when=.
+local function outcome(p, w, n)
+  local marks = {}
+  for i = 1, n or 10 do
+    marks[i] = p:write(w, "x") and "." or tostring(i % 10)
+  end
+  return table.concat(marks)
+end
+
+describe("inject", function()
+  local k, p, r, w
+
+  before_each(function()
+    k = fdemu.kernel()
+    p = k:process { stdout = "null", stderr = "null" }
+    r, w = p:pipe()
+  end)
+
+  after_each(function() k:close() end)
+
+  describe("when", function()
+    for when, expected in pairs {
+      ["3"] = "..3.......",
+      ["8+"] = ".......890",
+      ["3+2"] = "..3.5.7.9.",
+      ["3..5"] = "..345.....",
+      ["3..9+2"] = "..3.5.7.9.",
+      ["2..7+3"] = ".2..5.....",
+      ["1+"] = "1234567890",
+      ["1..1"] = "1.........",
+      ["11"] = "..........",
+    } do
+      it(("= %s picks the same calls as strace's"):format(when), function()
+        local rule = k:inject { call = "write", when = when, errno = "EIO" }
+        assert.equal(expected, outcome(p, w))
+        assert.equal(select(2, expected:gsub("%d", "")), rule.hits)
+      end)
+    end
+
+    it("may be an integer, and left out: then it is every call", function()
+      k:inject { call = "write", when = 2, errno = "EIO" }
+      assert.equal(".2..", outcome(p, w, 4))
+      k:inject { call = "write", errno = "ENOSPC" }
+      assert.equal("1234", outcome(p, w, 4))
+    end)
+
+    it("that does not parse raises, naming it", function()
+      for _, when in ipairs { "", "0", "x", "3-5", "5..3", "3..", "3+0",
+        "3++", "+3", "3 ", "-1", "1.5", "99999999999999999999" } do
+        local text = failure(k.inject, k,
+          { call = "write", when = when, errno = "EIO" })
+        contains(text, "bad rule: when")
+        contains(text, when)
+      end
+      contains(failure(k.inject, k, { when = {}, errno = "EIO" }), "when")
+    end)
+  end)
+
+  describe("picks calls", function()
+    it("by a list of names", function()
+      k:inject { call = { "read", "write" }, errno = "EIO" }
+      assert.same({ nil, "Input/output error", 5 }, { p:write(w, "x") })
+      assert.same({ nil, "Input/output error", 5 }, { p:read(r, 1) })
+      assert.equal(5, p:dup(r))
+    end)
+
+    it("by the names that programs use", function()
+      k:inject { call = { "open", "pread" }, errno = "EMFILE" }
+      assert.same({ nil, "/dev/null: Too many open files", 24 },
+        { p:open("/dev/null") })
+      assert.equal(24, (select(3, p:pread(0, 1, 0))))
+    end)
+
+    it("by a pattern of the path", function()
+      local null, zero = p:open("/dev/null", "r"), p:open("/dev/zero", "r")
+      k:inject { path = "/dev/z*", errno = "EIO" }
+      assert.equal("", p:read(null, 1))
+      assert.is_nil((p:read(zero, 1)))
+      assert.is_nil((p:open("/dev/zero")))
+      assert.is_number((p:open("/dev/null")))
+    end)
+
+    it("by a pattern of the kind", function()
+      k:inject { kind = "p?pe", errno = "EIO" }
+      assert.is_nil((p:write(w, "x")))
+      assert.equal("", p:read(0, 1))
+    end)
+
+    it("by descriptor and by process", function()
+      local q = p:fork()
+      k:inject { fd = w, pid = q:getpid(), errno = "EIO" }
+      assert.equal(1, p:write(w, "x"))
+      assert.is_nil((q:write(w, "x")))
+      assert.equal("x", q:read(r, 1))
+    end)
+
+    it("by the name of the task", function()
+      k:inject { call = "write", task = "victim", errno = "EIO" }
+      local function body() return p:write(w, "x") end
+      local victim = k:spawn { body, name = "victim" }
+      local other = k:spawn { body, name = "other" }
+      assert.is_nil((victim:join()))
+      assert.equal(1, other:join())
+      assert.equal(1, p:write(w, "x"))
+    end)
+
+    it("by a predicate that sees call, fd, kind, path and count", function()
+      local seen = {}
+      k:inject {
+        where = function(call)
+          seen[#seen + 1] = call
+          return call.count == 3
+        end,
+        errno = "EIO",
+      }
+      assert.equal(2, p:write(w, "ab"))
+      assert.is_nil((p:write(w, "abc")))
+      p:open("/dev/null")
+      assert.same({ call = "write", pid = 1, fd = w, kind = "pipe", count = 2 },
+        seen[1])
+      assert.equal("openat", seen[3].call)
+      assert.equal("/dev/null", seen[3].path)
+    end)
+
+    it("by a predicate whose error is the caller's", function()
+      k:inject { where = function() error("no idea") end, errno = "EIO" }
+      contains(failure(p.write, p, w, "x"), "no idea")
+    end)
+
+    it("by a predicate that must not wait", function()
+      k:inject { call = "write", where = function() p:read(r, 1) end,
+        errno = "EIO" }
+      contains(failure(p.write, p, w, "x"), "must not wait")
+    end)
+
+    it("but never those of scripts on descriptions", function()
+      k:inject { errno = "EIO" }
+      assert.equal(1, p:description(w):write("x"))
+    end)
+  end)
+
+  describe("does to them", function()
+    it("nothing before the error, so that nothing is lost", function()
+      p:write(w, "abc")
+      local rule = k:inject { call = "read", when = 1, errno = "EINTR" }
+      assert.same({ nil, "Interrupted system call", 4 }, { p:read(r, 10) })
+      assert.equal("abc", p:read(r, 10))
+      assert.equal(1, rule.hits)
+      assert.equal(2, rule.seen)
+    end)
+
+    it("what they do, and then an error, with after", function()
+      k:inject { call = "write", errno = fdemu.EIO, after = true }
+      assert.is_nil((p:write(w, "abc")))
+      assert.equal("abc", p:read(r, 10))
+    end)
+
+    it("a short count", function()
+      k:inject { call = { "read", "write" }, short = 2 }
+      assert.equal(2, p:write(w, "abcdef"))
+      p:write(w, "c")
+      assert.equal("ab", p:read(r, 10))
+    end)
+
+    it("a delay of virtual time, in which others run", function()
+      k:inject { call = "write", delay = 2.5, when = 1 }
+      local first = p:spawn(function()
+        p:write(w, "slow")
+        return k:now()
+      end)
+      local second = p:spawn(function()
+        p:write(w, "quick")
+        return k:now()
+      end)
+      assert.equal("quick", p:read(r, 10))
+      assert.equal(0, second:join())
+      assert.equal(2.5, first:join())
+      assert.equal("slow", p:read(r, 10))
+    end)
+
+    it("a delay before a wait with a time limit", function()
+      k:inject { call = "poll", delay = 1 }
+      assert.equal(0, p:poll({ { fd = r, events = fdemu.POLLIN } }, 500))
+      assert.equal(1.5, k:now())
+    end)
+
+    it("a delay that can be cancelled", function()
+      k:inject { call = "poll", delay = 1 }
+      local t = p:spawn(function()
+        p:poll({ { fd = r, events = fdemu.POLLIN } }, 500)
+      end)
+      k:run(0.5)
+      assert.is_true(t:cancel())
+      assert.is_true(k:run())
+    end)
+
+    it("a delay and then an error", function()
+      k:inject { call = "write", delay = 1, errno = "EIO", after = true }
+      assert.is_nil((p:write(w, "x")))
+      assert.equal(1, k:now())
+    end)
+
+    it("what the first rule that picks them says; all count", function()
+      local a = k:inject { call = "write", when = "2+", errno = "EIO" }
+      local b = k:inject { call = "write", errno = "ENOSPC" }
+      assert.equal(fdemu.ENOSPC, (select(3, p:write(w, "x"))))
+      assert.equal(fdemu.EIO, (select(3, p:write(w, "x"))))
+      assert.same({ 1, 1 }, { a.hits, b.hits })
+      assert.same({ 2, 2 }, { a.seen, b.seen })
+    end)
+
+    it("what the trace then shows", function()
+      local lines = {}
+      k:trace(function(event) lines[#lines + 1] = tostring(event) end)
+      k:inject { call = "write", errno = "ENOSPC" }
+      p:write(w, "x")
+      assert.equal('[pid  1] write(' .. w .. ', "x", 1) = -1 ENOSPC '
+        .. "(No space left on device) (INJECTED)", lines[1])
+    end)
+  end)
+
+  describe("a rule", function()
+    it("is in force until it is removed, which may be twice", function()
+      local rule = k:inject { call = "write", errno = "EIO" }
+      assert.is_nil((p:write(w, "x")))
+      rule:remove()
+      rule:remove()
+      assert.equal(1, p:write(w, "x"))
+      assert.equal(1, rule.hits)
+    end)
+
+    it("is in force when nobody holds it", function()
+      k:inject { call = "write", path = nil, errno = "EIO" }
+      collectgarbage() collectgarbage()
+      assert.is_nil((p:write(w, "x")))
+    end)
+
+    it("outlives its kernel as a value", function()
+      local other = fdemu.kernel()
+      local rule = other:inject { errno = "EIO" }
+      other:close()
+      rule:remove()
+      assert.equal(0, rule.hits)
+      contains(tostring(rule), "fdemu.Rule")
+    end)
+
+    it("may remove itself, and others, in its predicate", function()
+      local a, b
+      a = k:inject { where = function() a:remove() b:remove() end, errno = 5 }
+      b = k:inject { call = "write", errno = "ENOSPC" }
+      assert.equal(1, p:write(w, "x"))
+    end)
+
+    if _VERSION ~= "Lua 5.3" then
+      it("ends with its scope, and says if it was never used", function()
+        local body = load [[
+          local k, p, w, call = ...
+          local rule <close> = k:inject { call = call, errno = "EIO" }
+          p:write(w, "x")
+        ]]
+        body(k, p, w, "write")
+        assert.equal(1, p:write(w, "x"))
+        contains(failure(body, k, p, w, "read"), "never used")
+        assert.equal(1, p:write(w, "x"))
+      end)
+    end
+  end)
+
+  it("raises for what makes no rule, naming the key", function()
+    for key, rule in pairs {
+      ["'colour'"] = { colour = 1, errno = "EIO" },
+      ["call '"] = nil,
+      ["call"] = { call = "wriet", errno = "EIO" },
+      ["errno"] = { errno = "ENOSUCH" },
+      ["short"] = { short = 0 },
+      ["delay"] = { delay = -1 },
+      ["fd"] = { fd = -1, errno = "EIO" },
+      ["pid"] = { pid = "x", errno = "EIO" },
+      ["path"] = { path = 1, errno = "EIO" },
+      ["after"] = { after = true, short = 1 },
+      ["where"] = { where = 1, errno = "EIO" },
+      ["it needs"] = { call = "write" },
+    } do
+      contains(failure(k.inject, k, rule), key)
+    end
+    contains(failure(k.inject, k), "table expected")
+    contains(failure(k.inject, k, { call = {}, errno = "EIO" }), "names")
+    assert.equal(1, p:write(w, "x"))
+  end)
+end)
+
+describe("eintr", function()
+  it("interrupts calls that would wait, and only those", function()
+    local k = fdemu.kernel { eintr = 1 }
+    local p = k:process { stdout = "null", stderr = "null" }
+    local r, w = p:pipe()
+    assert.same({ nil, "Interrupted system call", 4 }, { p:read(r, 1) })
+    assert.equal(1, p:write(w, "x"))
+    assert.equal("x", p:read(r, 1))
+    k:sleep(1)
+    assert.equal(65536, p:write(w, ("x"):rep(100000)))
+    k:close()
+  end)
+
+  it("comes from the seed", function()
+    local function run(seed)
+      local k = fdemu.kernel { eintr = 0.5, seed = seed }
+      local p = k:process { stdout = "null", stderr = "null" }
+      local r, w = p:pipe()
+      local got = {}
+      p:spawn(function()
+        for i = 1, 20 do
+          local s = p:read(r, 1)
+          got[i] = s or "-"
+        end
+      end)
+      p:spawn(function()
+        for _ = 1, 20 do
+          k:sleep(1)
+          p:write(w, "x")
+        end
+      end)
+      k:run()
+      k:close()
+      return table.concat(got)
+    end
+    assert.equal(run(1), run(1))
+    assert.not_equal(run(1), run(2))
+  end)
+end)

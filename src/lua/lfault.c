@@ -1,0 +1,440 @@
+/* lfault.c - k:inject(): calls that go wrong on purpose */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "lua/lfdemu.h"
+
+#define MAX_CALLS 32
+
+/* A Rule. While it is in force env anchors it; its user value has the strings
+ * that it points to, and the predicate at 1. */
+struct lrule {
+  struct fdemu_rule rule;
+  struct lkernel *lk;
+  const char *calls[MAX_CALLS + 1];
+  const char *task; /* the name of the task that makes the call; NULL: any */
+  bool predicate;
+};
+
+static struct lrule *lrule_of(const struct fdemu_rule *rule)
+{
+  return fdemu_entry(rule, struct lrule, rule);
+}
+
+static void push_rule(lua_State *L, struct lrule *lr)
+{
+  lkernel_env(L, lr->lk, ENV_RULES);
+  lua_rawgetp(L, -1, lr);
+  lua_remove(L, -2);
+}
+
+/* ---- whether a call fits ------------------------------------------------ */
+
+static bool right_task(lua_State *L, const struct lrule *lr)
+{
+  struct task *t = lr->lk->current;
+  bool same;
+
+  if (lr->task == NULL)
+    return true;
+  if (t == NULL || t->worker)
+    return false;
+  lkernel_env(L, lr->lk, ENV_TASKS);
+  lua_rawgetp(L, -1, t);
+  lua_getiuservalue(L, -1, 1);
+  lua_getfield(L, -1, "name");
+  same = strcmp(lua_tostring(L, -1), lr->task) == 0;
+  lua_pop(L, 4);
+  return same;
+}
+
+static void set_integer(lua_State *L, const char *key, lua_Integer n)
+{
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, key);
+}
+
+/* (rule, request) -> what the predicate says of the call */
+static int ask(lua_State *L)
+{
+  struct lrule *lr = lua_touserdata(L, 1);
+  const struct fdemu_req *r = lua_touserdata(L, 2);
+
+  push_rule(L, lr);
+  lua_getiuservalue(L, -1, 1);
+  lua_rawgeti(L, -1, 1);
+  lua_createtable(L, 0, 5);
+  lua_pushstring(L, r->call->name);
+  lua_setfield(L, -2, "call");
+  set_integer(L, "pid", fdemu_getpid(r->proc));
+  set_integer(L, "count", (lua_Integer)r->len);
+  if (r->call->flags & FDEMU_CALL_FD)
+    set_integer(L, "fd", r->fd);
+  if (r->file != NULL) {
+    lua_pushstring(L, r->file->ops->name);
+    lua_setfield(L, -2, "kind");
+  }
+  lua_pushstring(L, r->path != NULL   ? r->path
+                    : r->file != NULL ? r->file->path
+                                      : NULL);
+  lua_setfield(L, -2, "path");
+  lua_call(L, 1, 1);
+  lua_pushboolean(L, lua_toboolean(L, -1));
+  return 1;
+}
+
+/* Called in the middle of the core, so nothing may wait or raise here. */
+static bool match(const struct fdemu_rule *rule, const struct fdemu_req *r)
+{
+  struct lrule *lr = lrule_of(rule);
+  struct lkernel *lk = lr->lk;
+  lua_State *L = lk->L;
+  bool yes = false;
+
+  if (!lua_checkstack(L, LUA_MINSTACK))
+    return false;
+  if (!right_task(L, lr))
+    return false;
+  if (!lr->predicate)
+    return true;
+  lk->polling++;
+  lua_pushcfunction(L, ask);
+  lua_pushlightuserdata(L, lr);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)r);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) {
+    yes = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  } else
+    lcall_orphan(L, lk);
+  lk->polling--;
+  lk->L = L;
+  return yes;
+}
+
+/* ---- the rule's fields -------------------------------------------------- */
+
+static int bad(lua_State *L, const char *key, const char *what)
+{
+  return luaL_error(L, "bad rule: %s %s", key, what);
+}
+
+/* Push field key, which must have a type, or be nil: false. */
+static bool field(lua_State *L, const char *key, int type)
+{
+  int t = lua_getfield(L, 2, key);
+
+  if (t != LUA_TNIL && t != type)
+    bad(L, key,
+        lua_pushfstring(L, "must be a %s, not a %s", lua_typename(L, type),
+                        lua_typename(L, t)));
+  if (t != LUA_TNIL)
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Keep the string on top of the stack in the rule's user value (at index 4),
+ * and pop it. */
+static const char *keep(lua_State *L)
+{
+  const char *s = lua_tostring(L, -1);
+
+  lua_rawseti(L, 4, (lua_Integer)lua_rawlen(L, 4) + 1);
+  return s;
+}
+
+static const char *string_field(lua_State *L, const char *key)
+{
+  return field(L, key, LUA_TSTRING) ? keep(L) : NULL;
+}
+
+static lua_Integer integer_field(lua_State *L, const char *key, lua_Integer def,
+                                 lua_Integer min, lua_Integer max)
+{
+  lua_Integer n = def;
+  int ok;
+
+  if (!field(L, key, LUA_TNUMBER))
+    return def;
+  n = lua_tointegerx(L, -1, &ok);
+  if (!ok || n < min || n > max)
+    bad(L, key, "is out of range");
+  lua_pop(L, 1);
+  return n;
+}
+
+static bool is_call(const char *name)
+{
+  static const struct fdemu_call *const others[] = { &fdemu_pipe_call,
+                                                     &fdemu_pipe2_call };
+
+  for (size_t i = 0; i < FDEMU_NCALLS; i++)
+    if (strcmp(fdemu_calls[i].name, name) == 0)
+      return true;
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (strcmp(others[i]->name, name) == 0)
+      return true;
+  return false;
+}
+
+/* The call named by the string on top of the stack, which it pops. Programs
+ * say pread, traces say pread64. */
+static const char *call_name(lua_State *L)
+{
+  static const char *const aliases[][2] = {
+    { "pread", "pread64" }, { "pwrite", "pwrite64" }, { "open", "openat" },
+    { "wait", "wait4" },    { "exec", "execve" },     { "isatty", "ioctl" },
+  };
+  const char *s;
+
+  if (lua_type(L, -1) != LUA_TSTRING)
+    bad(L, "call", "must be a name or a list of names");
+  s = lua_tostring(L, -1);
+  for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+    if (strcmp(aliases[i][0], s) == 0) {
+      lua_pop(L, 1);
+      return aliases[i][1];
+    }
+  if (!is_call(s))
+    bad(L, "call", lua_pushfstring(L, "'%s' is not known", s));
+  return keep(L);
+}
+
+static void calls_field(lua_State *L, struct lrule *lr)
+{
+  int n = 0;
+
+  if (lua_getfield(L, 2, "call") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (lua_type(L, -1) != LUA_TTABLE)
+    lr->calls[n++] = call_name(L);
+  else {
+    lua_Integer len = luaL_len(L, -1);
+    if (len < 1 || len > MAX_CALLS)
+      bad(L, "call", "must have from 1 to 32 names");
+    for (; n < len; n++) {
+      lua_geti(L, -1, n + 1);
+      lr->calls[n] = call_name(L);
+    }
+    lua_pop(L, 1);
+  }
+  lr->calls[n] = NULL;
+  lr->rule.calls = lr->calls;
+}
+
+static int errno_field(lua_State *L)
+{
+  lua_Integer error = 0;
+
+  switch (lua_getfield(L, 2, "errno")) {
+  case LUA_TNIL: break;
+  case LUA_TNUMBER: error = lua_tointeger(L, -1); break;
+  case LUA_TSTRING: error = fdemu_errno(lua_tostring(L, -1)); break;
+  default: error = -1;
+  }
+  if (!lua_isnil(L, -1) &&
+      (error <= 0 || error > 4095 || fdemu_errname((int)error) == NULL))
+    bad(L, "errno",
+        lua_pushfstring(L, "'%s' is not known", luaL_tolstring(L, -1, NULL)));
+  lua_pop(L, 1);
+  return (int)error;
+}
+
+static int64_t delay_field(lua_State *L)
+{
+  double seconds = 0;
+
+  if (field(L, "delay", LUA_TNUMBER)) {
+    seconds = lua_tonumber(L, -1);
+    if (!(seconds >= 0 && seconds < 4e9))
+      bad(L, "delay", "is out of range");
+    lua_pop(L, 1);
+  }
+  return (int64_t)llround(seconds * 1e9);
+}
+
+static void when_field(lua_State *L, struct lrule *lr)
+{
+  const char *when;
+
+  if (lua_getfield(L, 2, "when") != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TSTRING && !lua_isinteger(L, -1))
+      bad(L, "when", "must be a string such as \"3..9+2\"");
+    when = lua_tostring(L, -1);
+    if (fdemu_rule_when(&lr->rule, when) < 0)
+      bad(L, "when",
+          lua_pushfstring(L,
+                          "'%s' is not first, first+, first+step,"
+                          " first..last or first..last+step",
+                          when));
+  }
+  lua_pop(L, 1);
+}
+
+static void check_keys(lua_State *L)
+{
+  static const char *const known[] = { "call",  "path",  "kind",  "fd",
+                                       "pid",   "task",  "where", "when",
+                                       "errno", "short", "delay", "after",
+                                       NULL };
+
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    const char *key =
+        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    int i = 0;
+    while (known[i] != NULL && strcmp(known[i], key) != 0)
+      i++;
+    if (known[i] == NULL)
+      bad(L, lua_pushfstring(L, "'%s'", key), "is not a key of a rule");
+    lua_pop(L, 1);
+  }
+}
+
+static void fill_rule(lua_State *L, struct lrule *lr)
+{
+  struct fdemu_rule *rule = &lr->rule;
+
+  rule->match = match;
+  calls_field(L, lr);
+  rule->path = string_field(L, "path");
+  rule->kind = string_field(L, "kind");
+  lr->task = string_field(L, "task");
+  rule->fd = (int)integer_field(L, "fd", -1, 0, INT32_MAX);
+  rule->pid = (int)integer_field(L, "pid", -1, 1, INT32_MAX);
+  rule->short_count = (size_t)integer_field(L, "short", 0, 1, LUA_MAXINTEGER);
+  rule->error = errno_field(L);
+  rule->delay = delay_field(L);
+  when_field(L, lr);
+  if (field(L, "after", LUA_TBOOLEAN)) {
+    rule->after = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  if (field(L, "where", LUA_TFUNCTION)) {
+    lr->predicate = true;
+    lua_rawseti(L, 4, 1);
+  }
+  if (rule->error == 0 && rule->short_count == 0 && rule->delay == 0)
+    luaL_error(L, "bad rule: it needs an errno, a short or a delay");
+  if (rule->after && rule->error == 0)
+    bad(L, "after", "needs an errno");
+}
+
+/* k:inject{...} -> Rule */
+int lfault_inject(lua_State *L)
+{
+  struct lkernel *lk = lkernel_check(L, 1);
+  struct lrule *lr;
+
+  larg_type(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  check_keys(L);
+  lr = lcompat_newuserdata(L, sizeof *lr);
+  memset(lr, 0, sizeof *lr);
+  fdemu_rule_init(&lr->rule);
+  lr->lk = lk;
+  luaL_setmetatable(L, LFD_RULE);
+  lua_newtable(L);
+  lua_pushboolean(L, 0); /* the predicate's place */
+  lua_rawseti(L, -2, 1);
+  lkernel_push(L, lk); /* whoever holds a Rule holds its kernel */
+  lua_setfield(L, -2, "kernel");
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 3, 1);
+  fill_rule(L, lr);
+  lkernel_env(L, lk, ENV_RULES);
+  lua_pushvalue(L, 3);
+  lua_rawsetp(L, -2, lr);
+  fdemu_inject(lk->k, &lr->rule);
+  lua_settop(L, 3);
+  return 1;
+}
+
+/* ---- Rule --------------------------------------------------------------- */
+
+static struct lrule *check(lua_State *L)
+{
+  return larg_udata(L, 1, LFD_RULE);
+}
+
+static void remove_rule(lua_State *L, struct lrule *lr)
+{
+  if (lr->lk->k == NULL || lr->rule.kernel == NULL)
+    return;
+  fdemu_rule_remove(&lr->rule);
+  lkernel_env(L, lr->lk, ENV_RULES);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, lr);
+  lua_pop(L, 1);
+}
+
+/* rule:remove(): it is not in force any more */
+static int rule_remove(lua_State *L)
+{
+  remove_rule(L, check(L));
+  return 0;
+}
+
+/* The end of its scope: a rule that did nothing was a mistake, unless something
+ * else went wrong. */
+static int rule_close(lua_State *L)
+{
+  struct lrule *lr = check(L);
+
+  remove_rule(L, lr);
+  if (lr->rule.hits == 0 && lua_isnil(L, 2))
+    return luaL_error(L, "a rule was never used: %d calls matched it",
+                      (int)lr->rule.seen);
+  return 0;
+}
+
+static int rule_index(lua_State *L)
+{
+  const struct lrule *lr = check(L);
+  const char *key = lua_tostring(L, 2);
+
+  if (key != NULL && strcmp(key, "hits") == 0)
+    lua_pushinteger(L, (lua_Integer)lr->rule.hits);
+  else if (key != NULL && strcmp(key, "seen") == 0)
+    lua_pushinteger(L, (lua_Integer)lr->rule.seen);
+  else {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(1));
+  }
+  return 1;
+}
+
+static int rule_tostring(lua_State *L)
+{
+  const struct lrule *lr = check(L);
+
+  lua_pushfstring(L, "%s: %d of %d calls", LFD_RULE, (int)lr->rule.hits,
+                  (int)lr->rule.seen);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+  { "remove", rule_remove },
+  { NULL, NULL },
+};
+
+static const luaL_Reg metamethods[] = {
+  { "__tostring", rule_tostring },
+  { "__close", rule_close },
+  { NULL, NULL },
+};
+
+int lfault_open(lua_State *L)
+{
+  luaL_newmetatable(L, LFD_RULE);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_newtable(L);
+  larg_register(L, methods, -2);
+  lua_pushcclosure(L, rule_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  return 0;
+}
