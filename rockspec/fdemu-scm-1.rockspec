@@ -56,6 +56,7 @@ build = {
         "src/lua/lfault.c",
         "src/lua/lfdemu.c",
         "src/lua/lkernel.c",
+        "src/lua/llsof.c",
         "src/lua/lproc.c",
         "src/lua/lsched.c",
         "src/lua/ltrace.c",

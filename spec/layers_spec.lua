@@ -15,7 +15,8 @@ local LUA_HEADERS = { "^lua", "^lauxlib" }
 -- What the objects of core and drivers may need of libc: memory, strings and
 -- what the compiler puts in. No input or output, no clock, no environment.
 local MAY_NEED = {
-  "^fnmatch$", "^malloc$", "^calloc$", "^realloc$", "^free$", "^mem%w+$", "^str%w+$",
+  "^malloc$", "^calloc$", "^realloc$", "^free$", "^mem%w+$", "^str%w+$",
+  "^fnmatch$",
   "^v?snprintf$", "^qsort$", "^bsearch$", "^abort$", "^__assert_fail$",
   "^__mem%w+_chk$", "^__str%w+_chk$", "^__v?snprintf_chk$",
   "^__stack_chk_fail$", "^_GLOBAL_OFFSET_TABLE_$",

@@ -144,6 +144,11 @@ FDEMU_API uint32_t fdemu_origin(const struct fdemu_proc *p, int fd);
 /* The origin of descriptors that are made without a request. */
 FDEMU_API void fdemu_set_origin(struct fdemu_kernel *k, uint32_t origin);
 
+/* What 0, 1 and 2 are now is what the process was made with, and so are its
+ * children: not something that it has left open. */
+FDEMU_API void fdemu_set_initial(struct fdemu_proc *p);
+FDEMU_API bool fdemu_is_initial(const struct fdemu_proc *p, int fd);
+
 /* The first descriptor >= fd that is open, or -1: to walk over a table. */
 FDEMU_API int fdemu_next_fd(const struct fdemu_proc *p, int fd);
 

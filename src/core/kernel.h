@@ -80,7 +80,8 @@ struct fdemu_proc {
   int refs; /* holders, and one until it has been waited for */
   int pid;
   int status;
-  int soft, hard; /* RLIMIT_NOFILE */
+  int soft, hard;      /* RLIMIT_NOFILE */
+  uint64_t initial[3]; /* ids of the descriptions that it was made with */
   bool alive;
 };
 

@@ -75,6 +75,7 @@ int64_t fde_fork(struct fdemu_file *f, struct fdemu_req *r)
   }
   child->soft = p->soft;
   child->hard = p->hard;
+  memcpy(child->initial, p->initial, sizeof child->initial);
   child->parent = p;
   fdemu_list_append(&p->children, &child->sibling);
   r->out = child;
@@ -203,4 +204,19 @@ int fdemu_set_nofile(struct fdemu_proc *p, int soft, int hard)
   p->soft = soft;
   p->hard = hard;
   return 0;
+}
+
+void fdemu_set_initial(struct fdemu_proc *p)
+{
+  for (int fd = 0; fd < 3; fd++) {
+    const struct fdemu_file *f = fdemu_file_at(p, fd);
+    p->initial[fd] = f != NULL ? f->id : 0;
+  }
+}
+
+bool fdemu_is_initial(const struct fdemu_proc *p, int fd)
+{
+  const struct fdemu_file *f = fdemu_file_at(p, fd);
+
+  return fd >= 0 && fd < 3 && f != NULL && f->id == p->initial[fd];
 }

@@ -24,6 +24,7 @@
 #define LFD_BUFFER      "fdemu.Buffer"
 #define LFD_TASK        "fdemu.Task"
 #define LFD_GUARD       "fdemu.guard"
+#define LFD_ROW         "fdemu.Row"
 #define LFD_RULE        "fdemu.Rule"
 #define LFD_EVENT       "fdemu.Event"
 #define LFD_EXPLAIN     "fdemu.explain"
@@ -260,6 +261,11 @@ int ltrace_open(lua_State *L);
 /* lfault.c */
 int lfault_inject(lua_State *L);
 int lfault_open(lua_State *L);
+
+/* llsof.c */
+int llsof_all(lua_State *L);
+int llsof_leaks(lua_State *L);
+int llsof_open(lua_State *L);
 
 /* lconst.c */
 void lconst_set(lua_State *L);

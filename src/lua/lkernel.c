@@ -384,6 +384,8 @@ static const luaL_Reg methods[] = {
   { "now", kernel_now },
   { "trace", ltrace_set },
   { "inject", lfault_inject },
+  { "lsof", llsof_all },
+  { "leaks", llsof_leaks },
   { "close", kernel_close },
   { NULL, NULL },
 };

@@ -933,6 +933,7 @@ int lproc_new(lua_State *L)
     }
     lua_pop(L, 1);
   }
+  fdemu_set_initial(p);
   return 1;
 }
 
