@@ -1,5 +1,8 @@
 -- badinput_spec.lua - what a careless or hostile script may pass
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
+
+local contains, failure = checks.contains, checks.failure
 
 local EAGAIN = { nil, "Resource temporarily unavailable", 11 }
 local EBADF = { nil, "Bad file descriptor", 9 }
@@ -7,17 +10,6 @@ local EINVAL = { nil, "Invalid argument", 22 }
 
 local NAN, INF = 0 / 0, math.huge
 local TIB = 1 << 40
-
-local function contains(text, part)
-  assert.is_truthy(tostring(text):find(part, 1, true),
-    ("%q is not in %q"):format(part, tostring(text)))
-end
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  return tostring(err)
-end
 
 -- The text of the error that object:name(...) raises. It has to be a method
 -- call in the source, or Lua cannot tell the name and counts self.

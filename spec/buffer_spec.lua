@@ -1,16 +1,8 @@
 -- buffer_spec.lua - bytes that can be changed in place
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
 
-local function contains(text, part)
-  assert.is_truthy(tostring(text):find(part, 1, true),
-    ("%q is not in %q"):format(part, tostring(text)))
-end
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  return tostring(err)
-end
+local contains, failure = checks.contains, checks.failure
 
 local PAST = "past the end of the buffer"
 

@@ -1,23 +1,14 @@
 -- deadlock_spec.lua - what is said when nothing can run any more
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
+
+local contains, failure = checks.contains, checks.failure
 
 local START = "deadlock: nothing can run and no timer is left"
-
-local function contains(text, part)
-  assert.is_truthy(tostring(text):find(part, 1, true),
-    ("%q is not in %q"):format(part, tostring(text)))
-end
 
 local function lacks(text, part)
   assert.is_nil(tostring(text):find(part, 1, true),
     ("%q is in %q"):format(part, tostring(text)))
-end
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_string(err)
-  return err
 end
 
 -- The line of the text that has the part in it.

@@ -1,20 +1,12 @@
 -- description_spec.lua - open file descriptions: slots, fields, life
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
+
+local contains, failure = checks.contains, checks.failure
 
 local EAGAIN = { nil, "Resource temporarily unavailable", 11 }
 local EBADF = { nil, "Bad file descriptor", 9 }
 local ENOSPC = { nil, "No space left on device", 28 }
-
-local function contains(text, part)
-  assert.is_truthy(tostring(text):find(part, 1, true),
-    ("%q is not in %q"):format(part, tostring(text)))
-end
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  return tostring(err)
-end
 
 local function set(d, field, value) d[field] = value end
 

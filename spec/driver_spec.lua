@@ -1,5 +1,8 @@
 -- driver_spec.lua - what a device written in Lua may do and must do
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
+
+local contains, failure = checks.contains, checks.failure
 
 local EAGAIN = { nil, "Resource temporarily unavailable", 11 }
 local EBADF = { nil, "Bad file descriptor", 9 }
@@ -7,18 +10,6 @@ local EINVAL = { nil, "Invalid argument", 22 }
 local EIO = { nil, "Input/output error", 5 }
 local ENOTTY = { nil, "Inappropriate ioctl for device", 25 }
 local ESPIPE = { nil, "Illegal seek", 29 }
-
-local function contains(text, part)
-  assert.is_truthy(tostring(text):find(part, 1, true),
-    ("%q is not in %q"):format(part, tostring(text)))
-end
-
--- The text of the error that fn(...) raises.
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  return tostring(err)
-end
 
 describe("driver", function()
   local k, p, made

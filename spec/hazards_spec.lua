@@ -3,17 +3,9 @@
 -- Each describe is one of the hazards that a sketch of this library fell into.
 -- Most of these end in a crash when they go wrong, or under a sanitizer.
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
 
-local function contains(text, part)
-  assert.is_truthy(tostring(text):find(part, 1, true),
-    ("%q is not in %q"):format(part, tostring(text)))
-end
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  return tostring(err)
-end
+local contains, failure = checks.contains, checks.failure
 
 local function collect() collectgarbage() end
 

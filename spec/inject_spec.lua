@@ -1,14 +1,7 @@
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
 
-local function failure(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  return tostring(message)
-end
-
-local function contains(text, part)
-  assert.truthy(text:find(part, 1, true), ("%q is not in %q"):format(part, text))
-end
+local contains, failure = checks.contains, checks.failure
 
 -- "1.4..": which of 10 one-byte writes came through, for a when=.
 local function outcome(p, w, n)

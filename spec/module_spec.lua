@@ -1,11 +1,8 @@
 -- module_spec.lua - the module: constants, messages, ioctl numbers, userdata
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
 
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  return tostring(err)
-end
+local failure = checks.failure
 
 describe("module", function()
   it("is a table that require returns again", function()

@@ -1,11 +1,8 @@
 -- trace_spec.lua - what a trace says, and that it says the same again
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
 
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  return tostring(err)
-end
+local failure = checks.failure
 
 describe("trace", function()
   local k, p, r, w

@@ -1,16 +1,8 @@
 -- waiting_spec.lua - where a blocking call may be made, and who waits
 local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
 
-local function contains(text, part)
-  assert.is_truthy(tostring(text):find(part, 1, true),
-    ("%q is not in %q"):format(part, tostring(text)))
-end
-
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  return tostring(err)
-end
+local contains, failure = checks.contains, checks.failure
 
 describe("a blocking call", function()
   local k, p, r, w
