@@ -924,9 +924,10 @@ describe("driver", function()
         end,
       }
       p:close(fd)
-      k:run()
-      k:sleep(3)
+      assert.is_false(done)
+      assert.is_true(k:run()) -- waits for it, as nobody else does
       assert.is_true(done)
+      assert.equal(2, k:now())
     end)
   end)
 

@@ -254,6 +254,9 @@ static void start(lua_State *L, struct ldesc *d, const struct lslot *slot,
   t->job = job;
   t->file = d->file;
   t->holds = job != LJOB_CALL;
+  t->counts = job == LJOB_FLUSH || job == LJOB_RELEASE;
+  if (t->counts)
+    d->lk->live++; /* nobody else waits for it to end: run() does */
   t->serving = r;
   if (r != NULL) {
     r->driver = t;
@@ -483,6 +486,8 @@ static void end_job(struct task *t, int64_t n)
   if (t->serving != NULL)
     complete(t, n);
   t->file = NULL;
+  if (t->counts)
+    t->lk->live--;
   if (t->holds)
     fdemu_file_put(f);
 }

@@ -141,7 +141,8 @@ struct task {
   enum ljob job;
   unsigned wakes; /* of the inode when the method first yielded */
   bool yielded;
-  bool holds; /* the reference to file: its caller has gone */
+  bool counts; /* in lk->live */
+  bool holds;  /* the reference to file: its caller has gone */
 };
 
 /* A slot of a driver: one row for each function in struct fdemu_ops. */
