@@ -6,9 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "fdemu_list.h"
 
@@ -77,6 +79,10 @@ FDEMU_API size_t fdemu_run(struct fdemu_kernel *k);
  * Returns false if there was nothing to wait for: a deadlock, or the limit.
  */
 FDEMU_API bool fdemu_tick(struct fdemu_kernel *k, int64_t limit);
+
+/* What CLOCK_REALTIME shows when a kernel is made, in seconds: the start of
+ * 2000 in UTC. */
+#define FDEMU_EPOCH INT64_C(946684800)
 
 /* Virtual nanoseconds since the kernel was made. */
 FDEMU_API int64_t fdemu_now(const struct fdemu_kernel *k);
@@ -186,6 +192,8 @@ enum fdemu_callno {
   FDEMU_IOCTL,       /* cmd; arg, buf */
   FDEMU_FSTAT,       /* buf: a struct stat */
   FDEMU_POLL,        /* buf: struct pollfds; timeout */
+  FDEMU_SELECT,      /* buf: struct pollfds with POLLIN, POLLOUT and POLLPRI for
+                        the sets that a descriptor is in; timeout */
   FDEMU_WAIT,        /* buf: an int */
   FDEMU_FORK,        /* out: the child */
   FDEMU_EXEC,        /* */
@@ -225,6 +233,19 @@ struct fdemu_waiter {
 FDEMU_API extern const struct fdemu_call fdemu_pipe_call;  /* buf: two ints */
 FDEMU_API extern const struct fdemu_call fdemu_pipe2_call; /* cmd = flags */
 
+/* arg = initial value; cmd = flags */
+FDEMU_API extern const struct fdemu_call fdemu_eventfd_call;
+
+/* arg = clock; cmd = flags */
+FDEMU_API extern const struct fdemu_call fdemu_timerfd_create_call;
+
+/* cmd = flags; buf: one struct itimerspec, the new setting, or two, the second
+ * for the old one */
+FDEMU_API extern const struct fdemu_call fdemu_timerfd_settime_call;
+
+/* buf: a struct itimerspec */
+FDEMU_API extern const struct fdemu_call fdemu_timerfd_gettime_call;
+
 /*
  * One system call. Zero it, fill in what the call takes, submit it. The caller
  * owns the memory, and keeps it, and what buf, iov and path point to, until
@@ -243,7 +264,7 @@ struct fdemu_req {
   int64_t arg;
   int64_t offset;        /* pread and the like; lseek */
   int64_t timeout;       /* ns from now; < 0: for ever. Only for calls that have
-                      one: poll, sleep */
+                      one: poll, select, sleep */
   struct fdemu_file *on; /* a description instead of fd; borrowed */
   const struct fdemu_ops *ops; /* whose methods, if not the description's */
   void (*complete)(struct fdemu_req *r); /* after a pending answer; may be
@@ -349,6 +370,21 @@ FDEMU_API int fdemu_isatty(struct fdemu_proc *p, int fd);
 FDEMU_API int fdemu_poll(struct fdemu_proc *p, struct pollfd *fds, size_t n,
                          int timeout_ms);
 FDEMU_API int fdemu_pipe2(struct fdemu_proc *p, int fds[2], int flags);
+
+/* As pselect(2). n counts up to FD_SETSIZE. */
+FDEMU_API int fdemu_select(struct fdemu_proc *p, int n, fd_set *in, fd_set *out,
+                           fd_set *except, const struct timespec *timeout);
+FDEMU_API int fdemu_eventfd(struct fdemu_proc *p, unsigned initval, int flags);
+
+/* CLOCK_MONOTONIC and CLOCK_BOOTTIME are fdemu_now(); for CLOCK_REALTIME see
+ * FDEMU_EPOCH. None is ever set. */
+FDEMU_API int fdemu_timerfd_create(struct fdemu_proc *p, int clockid,
+                                   int flags);
+FDEMU_API int fdemu_timerfd_settime(struct fdemu_proc *p, int fd, int flags,
+                                    const struct itimerspec *value,
+                                    struct itimerspec *old);
+FDEMU_API int fdemu_timerfd_gettime(struct fdemu_proc *p, int fd,
+                                    struct itimerspec *value);
 
 /* getrlimit(2), setrlimit(2) of RLIMIT_NOFILE: -EINVAL, -EPERM (raising the
  * hard limit). */

@@ -187,6 +187,11 @@ static inline size_t fdemu_left(const struct fdemu_req *r)
 FDEMU_API int fdemu_copy_out(struct fdemu_req *r, const void *src, size_t n);
 FDEMU_API int fdemu_copy_in(struct fdemu_req *r, void *dst, size_t n);
 
+/* Bytes of that in one piece of the caller's memory: all, or for a vector what
+ * is left of the element whose turn it is. For kinds whose writev(2) is a
+ * write(2) of each element; 0 only if the first element is empty. */
+FDEMU_API size_t fdemu_piece(const struct fdemu_req *r);
+
 /* After a copy_in of more than could be passed on: only done bytes count. */
 FDEMU_API void fdemu_rewind(struct fdemu_req *r, size_t done);
 

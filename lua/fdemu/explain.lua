@@ -20,19 +20,20 @@ local function writes(holder)
 end
 
 -- "process 1 holds the write end as descriptor 4"
-local function ends(waiting, other, name)
+local function holders(waiting, what, wanted)
   local held = {}
   for _, holder in ipairs(waiting.holders) do
-    if other(holder) then
-      held[#held + 1] = ("process %d holds the %s end as descriptor %d%s")
-        :format(holder.pid, name, holder.fd,
+    if wanted == nil or wanted(holder) then
+      held[#held + 1] = ("process %d holds %s as descriptor %d%s")
+        :format(holder.pid, what, holder.fd,
           holder.origin and " (made at " .. holder.origin .. ")" or "")
     end
   end
-  if #held == 0 then
-    return ("nobody holds a descriptor of the %s end"):format(name)
-  end
-  return list(held)
+  return #held > 0 and list(held) or "nobody holds a descriptor of " .. what
+end
+
+local function ends(waiting, other, name)
+  return holders(waiting, ("the %s end"):format(name), other)
 end
 
 -- What would have to happen for the call to go on.
@@ -48,6 +49,15 @@ local function remedy(waiting)
   elseif waiting.kind == "pipe" and writing then
     return "waits for room, or for the last read end to be closed: "
       .. ends(waiting, reads, "read")
+  elseif waiting.kind == "eventfd" and reading then
+    return "waits for a number to be written: "
+      .. holders(waiting, "it")
+  elseif waiting.kind == "eventfd" and writing then
+    return "waits for the counter to be read: "
+      .. holders(waiting, "it")
+  elseif waiting.kind == "timerfd" then
+    return "waits for the timer, which is not set, to expire: "
+      .. holders(waiting, "it")
   elseif waiting.call == "wait4" then
     return "waits for a child process to exit"
   elseif waiting.call == "join" then

@@ -1,10 +1,12 @@
 /* calls.c - the calls as C functions: fill in a request and wait for it */
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
+#include <errno.h>
 
 #include "core/kernel.h"
 
 #define CALL(what) .call = &fdemu_calls[FDEMU_##what]
+#define SECOND     INT64_C(1000000000)
 #define BUF(p, n)  .buf = { (void *)(uintptr_t)(p), (n) }
 
 int64_t fdemu_read(struct fdemu_proc *p, int fd, void *buf, size_t n)
@@ -166,6 +168,61 @@ int fdemu_poll(struct fdemu_proc *p, struct pollfd *fds, size_t n,
                          .timeout = timeout_ms * INT64_C(1000000) };
 
   return (int)fdemu_call(p, &r);
+}
+
+static bool in_set(int fd, const fd_set *set)
+{
+  return set != NULL && FD_ISSET(fd, set);
+}
+
+/* One entry for each descriptor that is in a set. */
+static size_t from_sets(struct pollfd *fds, int n, const fd_set *in,
+                        const fd_set *out, const fd_set *except)
+{
+  size_t count = 0;
+
+  for (int fd = 0; fd < n; fd++) {
+    int events = (in_set(fd, in) ? POLLIN : 0) |
+                 (in_set(fd, out) ? POLLOUT : 0) |
+                 (in_set(fd, except) ? POLLPRI : 0);
+    if (events != 0)
+      fds[count++] = (struct pollfd){ .fd = fd, .events = (short)events };
+  }
+  return count;
+}
+
+/* The descriptors that are ready in one of the ways stay in the set. */
+static void to_set(const struct pollfd *fds, size_t n, fd_set *set, int event)
+{
+  for (size_t i = 0; set != NULL && i < n; i++)
+    if (!(fds[i].revents & event))
+      FD_CLR(fds[i].fd, set);
+}
+
+int fdemu_select(struct fdemu_proc *p, int n, fd_set *in, fd_set *out,
+                 fd_set *except, const struct timespec *timeout)
+{
+  struct pollfd fds[FD_SETSIZE];
+  struct fdemu_req r = { CALL(SELECT), .timeout = -1 };
+  size_t count;
+  int result;
+
+  if (n < 0 || (timeout != NULL &&
+                (timeout->tv_sec < 0 || (uint64_t)timeout->tv_nsec >= SECOND)))
+    return -EINVAL;
+  count = from_sets(fds, n < FD_SETSIZE ? n : FD_SETSIZE, in, out, except);
+  r.buf = (struct iovec){ fds, count * sizeof *fds };
+  if (timeout != NULL)
+    r.timeout = timeout->tv_sec < INT64_MAX / SECOND
+                    ? timeout->tv_sec * SECOND + timeout->tv_nsec
+                    : INT64_MAX;
+  result = (int)fdemu_call(p, &r);
+  if (result >= 0) {
+    to_set(fds, count, in, POLLIN);
+    to_set(fds, count, out, POLLOUT);
+    to_set(fds, count, except, POLLPRI);
+  }
+  return result;
 }
 
 int fdemu_fork(struct fdemu_proc *p, struct fdemu_proc **child)

@@ -130,6 +130,18 @@ static char *piece(const struct fdemu_req *r, int *pos, size_t *off, size_t *n)
   return (char *)v->iov_base + *off - *n;
 }
 
+size_t fdemu_piece(const struct fdemu_req *r)
+{
+  if (!(r->call->flags & FDEMU_CALL_VEC))
+    return fdemu_left(r);
+  for (int i = r->iovpos; i < r->iovcnt; i++) {
+    size_t n = r->iov[i].iov_len - (i == r->iovpos ? r->iovoff : 0);
+    if (n > 0 || r->done == 0)
+      return n < fdemu_left(r) ? n : fdemu_left(r);
+  }
+  return 0;
+}
+
 static int copy(struct fdemu_req *r, void *dst, const void *src, size_t n)
 {
   int pos = r->iovpos;

@@ -123,7 +123,7 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result);
 void fde_names_free(struct fdemu_kernel *k);
 
 /* poll.c */
-fdemu_method fde_poll;
+fdemu_method fde_poll, fde_select;
 int fde_poll_park(struct fdemu_req *r);
 void fde_poll_unpark(struct fdemu_req *r);
 int64_t fde_poll_end(struct fdemu_req *r, int64_t result);

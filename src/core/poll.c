@@ -1,4 +1,4 @@
-/* poll.c - poll(2): waiting for several files at once */
+/* poll.c - poll(2), select(2): waiting for several files at once */
 #include <errno.h>
 #include <poll.h>
 
@@ -24,43 +24,93 @@ static size_t count(const struct fdemu_req *r)
   return r->buf.iov_len / sizeof(struct pollfd);
 }
 
-/* revents of one entry, stored. 1 if there are any, 0, or -errno. */
-static int examine(struct fdemu_req *r, size_t i)
+/* What a poll() reports, and how often it counts. */
+static int poll_revents(struct pollfd *p, int ready)
+{
+  p->revents = (short)(ready & (p->events | ALWAYS));
+  return p->revents != 0;
+}
+
+/* The sets that the descriptor stays in; it counts once for each. */
+static int select_revents(struct pollfd *p, int ready)
+{
+  static const int in = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP;
+  static const int out = POLLOUT | POLLWRNORM | POLLWRBAND;
+  int sets = 0;
+
+  if (ready & (in | POLLERR | POLLNVAL))
+    sets |= POLLIN;
+  if (ready & (out | POLLERR | POLLNVAL))
+    sets |= POLLOUT;
+  if (ready & (POLLPRI | POLLNVAL))
+    sets |= POLLPRI;
+  sets &= p->events;
+  p->revents = (short)sets;
+  return !!(sets & POLLIN) + !!(sets & POLLOUT) + !!(sets & POLLPRI);
+}
+
+/* revents of one entry, stored. How often it counts, or -errno. */
+static int examine(struct fdemu_req *r, size_t i,
+                   int (*revents)(struct pollfd *p, int ready))
 {
   size_t offset = i * sizeof(struct pollfd);
   struct pollfd p;
-  int error = fdemu_arg_load(r, offset, &p, sizeof p);
+  int n = 0, error = fdemu_arg_load(r, offset, &p, sizeof p);
 
   if (error < 0)
     return error;
   p.revents = 0;
   if (p.fd >= 0) {
     struct fdemu_file *f = fdemu_file_at(r->proc, p.fd);
-    p.revents = POLLNVAL;
+    int ready = POLLNVAL;
     if (f != NULL) {
       fdemu_file_get(f);
-      p.revents = (short)(fdemu_ready(f) & (p.events | ALWAYS));
+      ready = fdemu_ready(f);
       fdemu_file_put(f);
     }
+    n = revents(&p, ready);
   }
   error = fdemu_arg_store(r, offset, &p, sizeof p);
-  return error < 0 ? error : p.revents != 0;
+  return error < 0 ? error : n;
 }
 
-int64_t fde_poll(struct fdemu_file *f, struct fdemu_req *r)
+static int64_t examine_all(struct fdemu_req *r,
+                           int (*revents)(struct pollfd *p, int ready))
 {
   int64_t ready = 0;
 
-  (void)f;
-  if (count(r) > (size_t)r->proc->soft)
-    return -EINVAL;
   for (size_t i = 0; i < count(r); i++) {
-    int n = examine(r, i);
+    int n = examine(r, i, revents);
     if (n < 0)
       return n;
     ready += n;
   }
   return ready > 0 ? ready : -EAGAIN;
+}
+
+int64_t fde_poll(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  if (count(r) > (size_t)r->proc->soft)
+    return -EINVAL;
+  return examine_all(r, poll_revents);
+}
+
+/* All descriptors must be open when it begins; one that is closed meanwhile
+ * belongs to every set. */
+int64_t fde_select(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct pollfd p;
+
+  (void)f;
+  for (size_t i = 0; i < count(r) && !r->retry; i++) {
+    int error = fdemu_arg_load(r, i * sizeof p, &p, sizeof p);
+    if (error < 0)
+      return error;
+    if (fdemu_file_at(r->proc, p.fd) == NULL)
+      return -EBADF;
+  }
+  return examine_all(r, select_revents);
 }
 
 /* All entries stay in their queues until the request has its next turn: the

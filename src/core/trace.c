@@ -7,14 +7,19 @@
  * whence; p: path; a: AT_FDCWD; O: open(2) flags; G: some of these; m: mode; F: fcntl command and
  * argument; i: ioctl request and argument; S: struct stat; P: struct pollfd[];
  * T: timeout in ms; R: what is ready of P; 2: two descriptors; W: a wait status;
- * 1: -1; 0: 0; N: NULL.
+ * 1: -1; 0: 0; N: NULL; e: eventfd2(2) flags; C: clock; t: timerfd_create(2)
+ * flags; A: timerfd_settime(2) flags; I, J: new and old itimerspec; K: one that was asked for; q:
+ * nfds of select(2); x, y, z: its sets; E: its timeout; Q: what is ready.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/kernel.h"
@@ -112,6 +117,30 @@ static const struct name close_range_flags[] = {
   N(CLOSE_RANGE_UNSHARE),
   N(CLOSE_RANGE_CLOEXEC),
   { 0, NULL },
+};
+
+static const struct name eventfd_flags[] = {
+  N(EFD_SEMAPHORE),
+  N(EFD_CLOEXEC),
+  N(EFD_NONBLOCK),
+  { 0, NULL },
+};
+
+static const struct name timerfd_flags[] = {
+  N(TFD_CLOEXEC),
+  N(TFD_NONBLOCK),
+  { 0, NULL },
+};
+
+static const struct name settime_flags[] = {
+  N(TFD_TIMER_ABSTIME),
+  N(TFD_TIMER_CANCEL_ON_SET),
+  { 0, NULL },
+};
+
+static const struct name clocks[] = {
+  N(CLOCK_REALTIME),       N(CLOCK_MONOTONIC),      N(CLOCK_BOOTTIME),
+  N(CLOCK_REALTIME_ALARM), N(CLOCK_BOOTTIME_ALARM), { 0, NULL },
 };
 
 static const struct name ioctl_requests[] = {
@@ -286,6 +315,114 @@ static void put_revents(struct out *o, const struct fdemu_req *r)
     separator = "}, {fd=";
   }
   put(o, "}])");
+}
+
+static void put_timespec(struct out *o, const struct timespec *ts)
+{
+  put(o, "{tv_sec=");
+  put_int(o, ts->tv_sec);
+  put(o, ", tv_nsec=");
+  put_int(o, ts->tv_nsec);
+  put(o, "}");
+}
+
+static void put_ns(struct out *o, int64_t ns)
+{
+  struct timespec ts = { ns / 1000000000, ns % 1000000000 };
+
+  put_timespec(o, &ts);
+}
+
+static void put_itimerspec(struct out *o, const struct fdemu_req *r, size_t i,
+                           bool known)
+{
+  const size_t size = sizeof(struct itimerspec);
+  struct itimerspec it;
+
+  if (r->buf.iov_len < (i + 1) * size) {
+    put(o, "NULL");
+    return;
+  }
+  if (!known || r->buf.iov_base == NULL ||
+      load(r, &it, (const char *)r->buf.iov_base + i * size, size) < 0) {
+    put(o, "?");
+    return;
+  }
+  put(o, "{it_interval=");
+  put_timespec(o, &it.it_interval);
+  put(o, ", it_value=");
+  put_timespec(o, &it.it_value);
+  put(o, "}");
+}
+
+/* The descriptors of a select() that are, or were found, in a set. */
+static bool put_set(struct out *o, const struct fdemu_req *r, int set,
+                    bool found, const char *before)
+{
+  size_t n = r->buf.iov_len / sizeof(struct pollfd);
+  bool any = false;
+
+  for (size_t i = 0; i < n; i++) {
+    struct pollfd p = pollfd_at(r, i);
+    if (!((found ? p.revents : p.events) & set))
+      continue;
+    put(o, any ? " " : before);
+    put_int(o, p.fd);
+    any = true;
+  }
+  if (any)
+    put(o, "]");
+  else if (!found)
+    put(o, "NULL");
+  return any;
+}
+
+static int highest_fd(const struct fdemu_req *r)
+{
+  int max = -1;
+
+  for (size_t i = 0; i < r->buf.iov_len / sizeof(struct pollfd); i++)
+    if (pollfd_at(r, i).fd > max)
+      max = pollfd_at(r, i).fd;
+  return max;
+}
+
+static void put_selected(struct out *o, const struct fdemu_req *r)
+{
+  bool any;
+
+  if (r->result == 0)
+    put(o, " (Timeout)");
+  if (r->result <= 0)
+    return;
+  any = put_set(o, r, POLLIN, true, " (in [");
+  any |= put_set(o, r, POLLOUT, true, any ? ", out [" : " (out [");
+  put_set(o, r, POLLPRI, true, any ? ", except [" : " (except [");
+  if (r->timeout >= 0) {
+    put(o, ", left ");
+    put_ns(o, r->retry ? r->timer.when - r->proc->kernel->now : r->timeout);
+  }
+  put(o, ")");
+}
+
+static void put_clock(struct out *o, unsigned long clock)
+{
+  const char *name = lookup(clocks, clock);
+
+  if (name != NULL) {
+    put(o, name);
+    return;
+  }
+  put_hex(o, (uint32_t)clock);
+  put(o, " /* CLOCK_??? */");
+}
+
+static void put_timeout(struct out *o, const struct fdemu_req *r)
+{
+  if (r->timeout < 0)
+    put(o, "NULL");
+  else
+    put_ns(o, r->timeout);
 }
 
 static void put_fcntl(struct out *o, const struct fdemu_req *r)
@@ -463,6 +600,19 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case '1': put(o, "-1"); break;
   case '0': put(o, "0"); break;
   case 'N': put(o, "NULL"); break;
+  case 'e': put_flags(o, eventfd_flags, r->cmd, "0"); break;
+  case 'C': put_clock(o, (unsigned long)r->arg); break;
+  case 't': put_flags(o, timerfd_flags, r->cmd, "0"); break;
+  case 'A': put_flags(o, settime_flags, r->cmd, "0"); break;
+  case 'I': put_itimerspec(o, r, 0, true); break;
+  case 'J': put_itimerspec(o, r, 1, r->result >= 0); break;
+  case 'K': put_itimerspec(o, r, 0, r->result >= 0); break;
+  case 'q': put_int(o, highest_fd(r) + 1); break;
+  case 'x': put_set(o, r, POLLIN, false, "["); break;
+  case 'y': put_set(o, r, POLLOUT, false, "["); break;
+  case 'z': put_set(o, r, POLLPRI, false, "["); break;
+  case 'E': put_timeout(o, r); break;
+  case 'Q': put_selected(o, r); break;
   default: break;
   }
 }

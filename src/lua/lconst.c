@@ -6,8 +6,11 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lua/lfdemu.h"
@@ -96,6 +99,19 @@ static const struct {
   C(EPOLLET),
   C(EPOLLONESHOT),
   C(EPOLLEXCLUSIVE),
+  C(EFD_SEMAPHORE),
+  C(EFD_CLOEXEC),
+  C(EFD_NONBLOCK),
+  C(TFD_CLOEXEC),
+  C(TFD_NONBLOCK),
+  C(TFD_TIMER_ABSTIME),
+  C(TFD_TIMER_CANCEL_ON_SET),
+  C(CLOCK_REALTIME),
+  C(CLOCK_MONOTONIC),
+  C(CLOCK_BOOTTIME),
+  C(CLOCK_REALTIME_ALARM),
+  C(CLOCK_BOOTTIME_ALARM),
+  { "EPOCH", FDEMU_EPOCH },
   C(SEEK_SET),
   C(SEEK_CUR),
   C(SEEK_END),

@@ -245,7 +245,14 @@ int ldesc_open(lua_State *L);
 int lproc_new(lua_State *L);
 void lproc_forget(struct lprocess *lp);
 void lproc_push_stat(lua_State *L, const struct stat *st);
+struct lprocess *lproc_check(lua_State *L);
+int lproc_fd(lua_State *L, int index);
+int lproc_int(lua_State *L, int index);
+int lproc_optint(lua_State *L, int index);
 int lproc_open(lua_State *L);
+
+/* levent.c */
+extern const luaL_Reg levent_methods[];
 
 /* lbuffer.c */
 struct lbuffer *lbuffer_new(lua_State *L, size_t size);

@@ -68,6 +68,27 @@ static int opt_int(lua_State *L, int index)
   return lua_isnoneornil(L, index) ? 0 : check_int(L, index);
 }
 
+/* The same for files that have more of a Process's methods. */
+struct lprocess *lproc_check(lua_State *L)
+{
+  return check(L);
+}
+
+int lproc_fd(lua_State *L, int index)
+{
+  return check_fd(L, index);
+}
+
+int lproc_int(lua_State *L, int index)
+{
+  return check_int(L, index);
+}
+
+int lproc_optint(lua_State *L, int index)
+{
+  return opt_int(L, index);
+}
+
 static struct call *begin(lua_State *L, struct lprocess *lp, struct call *local,
                           const struct fdemu_call *what)
 {
@@ -1047,6 +1068,7 @@ int lproc_open(lua_State *L)
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
   larg_register(L, methods, -2);
+  larg_register(L, levent_methods, -2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   return 0;
