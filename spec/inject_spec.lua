@@ -199,6 +199,19 @@ describe("inject", function()
       assert.is_true(k:run())
     end)
 
+    it("a delay of calls that fill something in", function()
+      k:inject { call = { "pipe", "pipe2", "fstat" }, delay = 1 }
+      local got = {}
+      for i = 1, 3 do
+        p:spawn(function()
+          local a, b = p:pipe()
+          got[i] = b - a == 1 and p:fstat(a).st_mode
+        end)
+      end
+      assert.is_true(k:run())
+      assert.same({ 0x1180, 0x1180, 0x1180 }, got)
+    end)
+
     it("a delay and then an error", function()
       k:inject { call = "write", delay = 1, errno = "EIO", after = true }
       assert.is_nil((p:write(w, "x")))

@@ -157,6 +157,7 @@ static int proc_timerfd_settime(lua_State *L)
   c->req.fd = fd;
   c->req.cmd = (unsigned)flags;
   c->req.buf = (struct iovec){ block, 2 * sizeof *block };
+  c->keep = lcall_keep_copy;
   c->result = settime_result;
   return lcall_submit(L, lp->p, c);
 }
@@ -182,6 +183,7 @@ static int proc_timerfd_gettime(lua_State *L)
 
   c->req.fd = fd;
   c->req.buf = (struct iovec){ lp->lk->scratch, sizeof(struct itimerspec) };
+  c->keep = lcall_keep_copy;
   c->result = gettime_result;
   return lcall_submit(L, lp->p, c);
 }

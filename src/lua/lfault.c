@@ -166,8 +166,14 @@ static lua_Integer integer_field(lua_State *L, const char *key, lua_Integer def,
 
 static bool is_call(const char *name)
 {
-  static const struct fdemu_call *const others[] = { &fdemu_pipe_call,
-                                                     &fdemu_pipe2_call };
+  static const struct fdemu_call *const others[] = {
+    &fdemu_pipe_call,
+    &fdemu_pipe2_call,
+    &fdemu_eventfd_call,
+    &fdemu_timerfd_create_call,
+    &fdemu_timerfd_settime_call,
+    &fdemu_timerfd_gettime_call
+  };
 
   for (size_t i = 0; i < FDEMU_NCALLS; i++)
     if (strcmp(fdemu_calls[i].name, name) == 0)
@@ -183,8 +189,9 @@ static bool is_call(const char *name)
 static const char *call_name(lua_State *L)
 {
   static const char *const aliases[][2] = {
-    { "pread", "pread64" }, { "pwrite", "pwrite64" }, { "open", "openat" },
-    { "wait", "wait4" },    { "exec", "execve" },     { "isatty", "ioctl" },
+    { "pread", "pread64" }, { "pwrite", "pwrite64" },  { "open", "openat" },
+    { "wait", "wait4" },    { "eventfd", "eventfd2" }, { "exec", "execve" },
+    { "isatty", "ioctl" },
   };
   const char *s;
 

@@ -516,6 +516,7 @@ static int do_pipe(lua_State *L, const struct fdemu_call *what, int flags)
   c->req.buf.iov_base = lp->lk->scratch;
   c->req.buf.iov_len = 2 * sizeof(int);
   c->req.cmd = (unsigned)flags;
+  c->keep = lcall_keep_copy;
   c->result = pair_result;
   return lcall_submit(L, lp->p, c);
 }
