@@ -44,14 +44,20 @@ MAKEFLAGS += --no-print-directory
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
-.PHONY: all all-tests ctests demo test sanitize lint format package deps \
-  clean help
+.PHONY: all lib all-tests ctests demo test conformance sanitize lint format \
+  package deps clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/libfdemu.a $(CORE_SO) ; @:
 
+lib: $(BUILD)/libfdemu.a $(BUILD)/libfdemu.so ; @:
+
 $(BUILD)/libfdemu.a: $(LIB_O)
 	$(call SAY,AR)rm -f $@ && $(AR) rcs $@ $^
+
+# Exports what the public headers mark FDEMU_API.
+$(BUILD)/libfdemu.so: $(LIB_O)
+	$(call SAY,LD)$(CC) -shared -Wl,-z,defs $(SANITIZE) $(LDFLAGS) -o $@ $^
 
 # Exports only luaopen_fdemu_core: what comes from the library stays inside.
 $(CORE_SO): $(BINDING_O) $(BUILD)/libfdemu.a
@@ -130,6 +136,7 @@ clean:
 
 help:
 	@echo "make           build/libfdemu.a and build/$(LUA)/fdemu/core.so"
+	@echo "make lib       build/libfdemu.a and build/libfdemu.so"
 	@echo "make LUA=lua5.3  the same for another Lua"
 	@echo "make demo      examples/digest.lua; FILE=path SEED=n TRACE=1"
 	@echo "make test      C tests and specs under $(LUAS)"

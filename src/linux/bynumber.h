@@ -1,0 +1,61 @@
+/* bynumber.h - one system call by number; private to src/linux */
+#ifndef FDL_BYNUMBER_H
+#define FDL_BYNUMBER_H
+
+#include "fdemu_linux.h"
+
+/* The call that is made. */
+struct fdl_call {
+  struct fdemu_proc *p;
+  const struct fdemu_mem *mem;
+  const struct fdl_row *row;
+  const uint64_t *arg;
+};
+
+/*
+ * What a number means. args has one letter per register, which says where in
+ * the request it goes:
+ *
+ *   f  fd                           o  offset
+ *   c  cmd, an unsigned int         a  arg, an int
+ *   b  the address of buf           u  arg, an unsigned int
+ *   n  the size of buf              x  arg, and the address of a buf whose size
+ *   s  the address of a buf of         only the call knows
+ *      size bytes                   -  nothing
+ *
+ * The rest of the request is zero. What does not fit has a function of its
+ * own, run, which may begin with fdl_fill().
+ */
+struct fdl_row {
+  const struct fdemu_call *call;
+  const char *args;
+  size_t size;
+  int64_t (*run)(const struct fdl_call *c);
+};
+
+/* syscall.c */
+void fdl_fill(const struct fdl_call *c, struct fdemu_req *r);
+
+/* memory.c: 0, or the accessor's -errno */
+int fdl_load(const struct fdl_call *c, void *dst, uint64_t addr, size_t n);
+int fdl_store(const struct fdl_call *c, uint64_t addr, const void *src,
+              size_t n);
+int fdl_load_path(const struct fdl_call *c, char path[], uint64_t addr);
+
+/* Calls with functions of their own. */
+int64_t fdl_vector(const struct fdl_call *c);
+int64_t fdl_vector_at(const struct fdl_call *c);
+int64_t fdl_vector_flags(const struct fdl_call *c);
+int64_t fdl_open(const struct fdl_call *c);
+int64_t fdl_openat(const struct fdl_call *c);
+int64_t fdl_creat(const struct fdl_call *c);
+int64_t fdl_fstatat(const struct fdl_call *c);
+int64_t fdl_statx(const struct fdl_call *c);
+int64_t fdl_poll(const struct fdl_call *c);
+int64_t fdl_ppoll(const struct fdl_call *c);
+int64_t fdl_getpid(const struct fdl_call *c);
+int64_t fdl_getrlimit(const struct fdl_call *c);
+int64_t fdl_setrlimit(const struct fdl_call *c);
+int64_t fdl_prlimit(const struct fdl_call *c);
+
+#endif

@@ -1,0 +1,102 @@
+/* syscall.c - from numbers to requests: one table for all calls */
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "linux/bynumber.h"
+
+#define CORE(what) .call = &fdemu_calls[FDEMU_##what]
+
+/* Constant, and so only as long as its last entry. */
+static const struct fdl_row rows[] = {
+  [SYS_read] = { CORE(READ), .args = "fbn" },
+  [SYS_write] = { CORE(WRITE), .args = "fbn" },
+  [SYS_pread64] = { CORE(PREAD), .args = "fbno" },
+  [SYS_pwrite64] = { CORE(PWRITE), .args = "fbno" },
+  [SYS_readv] = { CORE(READV), .args = "f", .run = fdl_vector },
+  [SYS_writev] = { CORE(WRITEV), .args = "f", .run = fdl_vector },
+  [SYS_preadv] = { CORE(PREADV), .args = "f--o", .run = fdl_vector_at },
+  [SYS_pwritev] = { CORE(PWRITEV), .args = "f--o", .run = fdl_vector_at },
+  [SYS_preadv2] = { CORE(PREADV), .args = "f--o", .run = fdl_vector_flags },
+  [SYS_pwritev2] = { CORE(PWRITEV), .args = "f--o", .run = fdl_vector_flags },
+  [SYS_lseek] = { CORE(LSEEK), .args = "foc" },
+  [SYS_open] = { CORE(OPEN), .run = fdl_open },
+  [SYS_openat] = { CORE(OPEN), .run = fdl_openat },
+  [SYS_creat] = { CORE(OPEN), .run = fdl_creat },
+  [SYS_close] = { CORE(CLOSE), .args = "f" },
+  [SYS_close_range] = { CORE(CLOSE_RANGE), .args = "fuc" },
+  [SYS_dup] = { CORE(DUP), .args = "f" },
+  [SYS_dup2] = { CORE(DUP2), .args = "fa" },
+  [SYS_dup3] = { CORE(DUP3), .args = "fac" },
+  [SYS_fcntl] = { CORE(FCNTL), .args = "fcx" },
+  [SYS_ioctl] = { CORE(IOCTL), .args = "fcx" },
+  [SYS_fstat] = { CORE(FSTAT), .args = "fs", .size = sizeof(struct stat) },
+  [SYS_newfstatat] = { CORE(FSTAT),
+                       .args = "f-s",
+                       .size = sizeof(struct stat),
+                       .run = fdl_fstatat },
+  [SYS_statx] = { CORE(FSTAT), .args = "f", .run = fdl_statx },
+  [SYS_pipe] = { &fdemu_pipe_call, .args = "s", .size = 2 * sizeof(int) },
+  [SYS_pipe2] = { &fdemu_pipe2_call, .args = "sc", .size = 2 * sizeof(int) },
+  [SYS_poll] = { CORE(POLL), .run = fdl_poll },
+  [SYS_ppoll] = { CORE(POLL), .run = fdl_ppoll },
+  [SYS_getpid] = { .run = fdl_getpid },
+  [SYS_getrlimit] = { .run = fdl_getrlimit },
+  [SYS_setrlimit] = { .run = fdl_setrlimit },
+  [SYS_prlimit64] = { .run = fdl_prlimit },
+};
+
+static void fill_one(const struct fdl_call *c, struct fdemu_req *r, char letter,
+                     uint64_t value)
+{
+  void *address = (void *)(uintptr_t)value;
+
+  switch (letter) {
+  case 'f': r->fd = (int)value; break;
+  case 'o': r->offset = (int64_t)value; break;
+  case 'c': r->cmd = (unsigned)value; break;
+  case 'a': r->arg = (int)value; break;
+  case 'u': r->arg = (unsigned)value; break;
+  case 'b': r->buf.iov_base = address; break;
+  case 'n': r->buf.iov_len = (size_t)value; break;
+  case 's': r->buf = (struct iovec){ address, c->row->size }; break;
+  case 'x':
+    r->arg = (int64_t)value;
+    r->buf = (struct iovec){ address, SIZE_MAX };
+    break;
+  default: break;
+  }
+}
+
+void fdl_fill(const struct fdl_call *c, struct fdemu_req *r)
+{
+  const char *args = c->row->args;
+
+  memset(r, 0, sizeof *r);
+  r->call = c->row->call;
+  r->mem = c->mem;
+  for (int i = 0; args != NULL && args[i] != '\0'; i++)
+    fill_one(c, r, args[i], c->arg[i]);
+}
+
+int64_t fdemu_syscall(struct fdemu_proc *p, const struct fdemu_mem *mem,
+                      long nr, const uint64_t args[6])
+{
+  struct fdl_call c = { .p = p, .mem = mem, .arg = args };
+  struct fdemu_req r;
+
+  if (nr < 0 || (size_t)nr >= sizeof rows / sizeof *rows)
+    return -ENOSYS;
+  c.row = &rows[nr];
+  if (c.row->run != NULL)
+    return c.row->run(&c);
+  if (c.row->call == NULL)
+    return -ENOSYS;
+  fdl_fill(&c, &r);
+  return fdemu_call(p, &r);
+}
+
+int64_t fdl_getpid(const struct fdl_call *c)
+{
+  return fdemu_getpid(c->p);
+}
