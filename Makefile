@@ -44,7 +44,7 @@ MAKEFLAGS += --no-print-directory
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
-.PHONY: all lib all-tests ctests demo test conformance sanitize lint format \
+.PHONY: all lib all-tests ctests demo test sanitize lint format \
   package deps clean help
 .DELETE_ON_ERROR:
 
