@@ -14,7 +14,8 @@ static int store_revents(const struct fdl_call *c, const struct pollfd *fds,
                          size_t n)
 {
   for (size_t i = 0; i < n; i++) {
-    uint64_t at = c->arg[0] + i * sizeof *fds + offsetof(struct pollfd, revents);
+    uint64_t at =
+        c->arg[0] + i * sizeof *fds + offsetof(struct pollfd, revents);
     int error = fdl_store(c, at, &fds[i].revents, sizeof fds[i].revents);
     if (error < 0)
       return error;
