@@ -32,6 +32,7 @@ struct fdemu_file;   /* an open file description, POSIX.1-2017 3.258 */
 struct fdemu_inode;  /* what several descriptions of one object share */
 struct fdemu_ops;    /* what a kind of file does; see fdemu_driver.h */
 struct fdemu_req;    /* one system call in flight */
+struct epoll_event;  /* of <sys/epoll.h> */
 
 /* The request was accepted, and will be answered later. */
 #define FDEMU_PENDING INT64_MIN
@@ -224,7 +225,9 @@ FDEMU_API extern const struct fdemu_call fdemu_calls[FDEMU_NCALLS];
 /* Somebody to be told when a file's readiness changes. */
 struct fdemu_waiter {
   struct fdemu_list link;
-  int events; /* POLL*: which changes matter */
+  int events;     /* POLL*: which changes matter; POLLERR and POLLHUP do */
+  bool exclusive; /* where one is enough, no other exclusive one is told ... */
+  bool took;      /* ... once notify() of this one has set it */
   /* May remove this waiter, move list nodes and wake other queues: no more. */
   void (*notify)(struct fdemu_waiter *w, int events);
 };
@@ -245,6 +248,17 @@ FDEMU_API extern const struct fdemu_call fdemu_timerfd_settime_call;
 
 /* buf: a struct itimerspec */
 FDEMU_API extern const struct fdemu_call fdemu_timerfd_gettime_call;
+
+/* Of epoll(7). create: arg = size. create1: cmd = flags. ctl: cmd = operation;
+ * arg = descriptor; buf: a struct epoll_event. wait and its relatives, which
+ * differ in what a trace prints: buf: struct epoll_events; arg = how many at
+ * most; timeout. */
+FDEMU_API extern const struct fdemu_call fdemu_epoll_create_call;
+FDEMU_API extern const struct fdemu_call fdemu_epoll_create1_call;
+FDEMU_API extern const struct fdemu_call fdemu_epoll_ctl_call;
+FDEMU_API extern const struct fdemu_call fdemu_epoll_wait_call;
+FDEMU_API extern const struct fdemu_call fdemu_epoll_pwait_call;
+FDEMU_API extern const struct fdemu_call fdemu_epoll_pwait2_call;
 
 /*
  * One system call. Zero it, fill in what the call takes, submit it. The caller
@@ -287,6 +301,8 @@ struct fdemu_req {
   void *out;               /* what a call makes: a file, a process */
   void (*cancel)(struct fdemu_file *f, struct fdemu_req *r); /* of a kept
                               request; NULL: the description's */
+  void (*ended)(struct fdemu_file *f, struct fdemu_req *r);  /* a method may set
+                              it: the call has its answer, whichever */
 
   /* private */
   unsigned char state;
@@ -370,6 +386,16 @@ FDEMU_API int fdemu_isatty(struct fdemu_proc *p, int fd);
 FDEMU_API int fdemu_poll(struct fdemu_proc *p, struct pollfd *fds, size_t n,
                          int timeout_ms);
 FDEMU_API int fdemu_pipe2(struct fdemu_proc *p, int fds[2], int flags);
+FDEMU_API int fdemu_epoll_create(struct fdemu_proc *p, int size);
+FDEMU_API int fdemu_epoll_create1(struct fdemu_proc *p, int flags);
+FDEMU_API int fdemu_epoll_ctl(struct fdemu_proc *p, int ep, int op, int fd,
+                              const struct epoll_event *event);
+FDEMU_API int fdemu_epoll_wait(struct fdemu_proc *p, int ep,
+                               struct epoll_event *events, int maxevents,
+                               int timeout_ms);
+FDEMU_API int fdemu_epoll_pwait2(struct fdemu_proc *p, int ep,
+                                 struct epoll_event *events, int maxevents,
+                                 int64_t timeout_ns);
 
 /* As pselect(2). n counts up to FD_SETSIZE. */
 FDEMU_API int fdemu_select(struct fdemu_proc *p, int n, fd_set *in, fd_set *out,
@@ -431,6 +457,21 @@ FDEMU_API const char *fdemu_capture_data(const struct fdemu_inode *inode,
  */
 FDEMU_API int fdemu_host_new(struct fdemu_kernel *k, int hostfd, bool owned,
                              struct fdemu_file **f);
+
+/* What an epoll instance watches. */
+struct fdemu_interest {
+  struct fdemu_file *file; /* borrowed; may be under no descriptor any more */
+  uint64_t data;
+  uint32_t events; /* EPOLL*; none of POLL*: a one-shot that was reported */
+  int fd;          /* under which it was added */
+};
+
+FDEMU_API bool fdemu_is_epoll(const struct fdemu_file *f);
+
+/* Walk over what ep watches, in the order in which it was added; i = NULL for
+ * the first. NULL at the end, or if ep is something else. */
+FDEMU_API const struct fdemu_interest *
+fdemu_epoll_next(const struct fdemu_file *ep, const struct fdemu_interest *i);
 
 /* ---- faults ----------------------------------------------------------- */
 

@@ -101,12 +101,29 @@ FDEMU_API void fdemu_waitq_init(struct fdemu_waitq *wq);
  */
 FDEMU_API void fdemu_wake(struct fdemu_waitq *wq, int events);
 
+/* Beside POLLOUT: whoever watches a description that can write is concerned,
+ * whatever they look for. A wake of Linux's without a key. */
+#define FDEMU_WAKE_WRITERS 0x10000
+
 /*
  * The same, but of the requests that wait to read (POLLIN) or to write
  * (POLLOUT) only the first; the next follows when that one is done and the
  * file is still ready. For objects where one waiter's luck is every waiter's.
  */
 FDEMU_API void fdemu_wake_one(struct fdemu_waitq *wq, int events);
+
+/*
+ * Be told of changes to an object, until it is no longer watched. Who came last
+ * is told first, as in Linux, and the exclusive after all others in the order
+ * in which they came.
+ */
+FDEMU_API void fdemu_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w);
+FDEMU_API void fdemu_unwatch(struct fdemu_waiter *w);
+
+/* The park hook of a call that waits in a queue of its own: r is tried again
+ * when wq is woken for events (POLLIN or POLLOUT). Returns 0. */
+FDEMU_API int fdemu_park(struct fdemu_req *r, struct fdemu_waitq *wq,
+                         int events);
 
 /* Whether anyone waits for one of these events. */
 FDEMU_API bool fdemu_waited(const struct fdemu_waitq *wq, int events);
@@ -140,6 +157,16 @@ FDEMU_API void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
 FDEMU_API void fdemu_inode_get(struct fdemu_inode *i);
 FDEMU_API void fdemu_inode_put(struct fdemu_inode *i);
 
+/* Somebody who has to know when a description goes, and does not keep it. */
+struct fdemu_weak {
+  /* The last reference is gone; w is no longer set. The file's methods must
+   * not be called any more, and no reference be taken. */
+  void (*gone)(struct fdemu_weak *w);
+
+  /* private */
+  struct fdemu_weak *next, **prev;
+};
+
 /* An open file description. */
 struct fdemu_file {
   const struct fdemu_ops *ops;
@@ -152,6 +179,7 @@ struct fdemu_file {
   char *path;                /* as it was opened, or NULL */
 
   /* private */
+  struct fdemu_weak *weak;
   int refs;     /* descriptors, requests in flight, holders */
   void *handle; /* the binding's */
 };
@@ -164,6 +192,14 @@ FDEMU_API struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
                                             const struct fdemu_ops *ops,
                                             int flags, void *data);
 FDEMU_API void fdemu_file_get(struct fdemu_file *f);
+
+/* w->gone() will be called when f goes, unless it is cleared before. */
+FDEMU_API void fdemu_weak_set(struct fdemu_weak *w, struct fdemu_file *f);
+FDEMU_API void fdemu_weak_clear(struct fdemu_weak *w);
+
+/* Walk over those of f; w = NULL for the first. NULL at the end. */
+FDEMU_API const struct fdemu_weak *fdemu_weak_next(const struct fdemu_file *f,
+                                                   const struct fdemu_weak *w);
 
 /* Readiness of f, POLL*. */
 FDEMU_API int fdemu_ready(struct fdemu_file *f);

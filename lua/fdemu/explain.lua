@@ -36,6 +36,42 @@ local function ends(waiting, other, name)
   return holders(waiting, ("the %s end"):format(name), other)
 end
 
+local EVENTS = { "IN", "PRI", "OUT", "RDNORM", "RDBAND", "WRNORM", "WRBAND",
+  "MSG", "RDHUP" }
+
+-- "EPOLLIN|EPOLLOUT"; EPOLLERR and EPOLLHUP are always waited for.
+local function event_names(events)
+  local names = {}
+  for _, name in ipairs(EVENTS) do
+    if events & core["EPOLL" .. name] ~= 0 then
+      names[#names + 1] = "EPOLL" .. name
+    end
+  end
+  if #names > 0 then
+    return table.concat(names, "|")
+  end
+  return events & core.EPOLLERR ~= 0 and "errors only" or "disarmed"
+end
+
+local MANY = 8
+
+-- "descriptor 3 (pipe #4) for EPOLLIN"
+local function watched(interests)
+  local items = {}
+  for i, interest in ipairs(interests) do
+    if i > MANY then
+      items[i] = ("%d more"):format(#interests - MANY)
+      break
+    end
+    items[i] = ("descriptor %d (%s #%d) for %s"):format(interest.fd,
+      interest.kind, interest.id, event_names(interest.events))
+  end
+  if #items == 0 then
+    return "it watches nothing"
+  end
+  return "it watches " .. list(items)
+end
+
 -- What would have to happen for the call to go on.
 local function remedy(waiting)
   if waiting.answered then
@@ -58,6 +94,8 @@ local function remedy(waiting)
   elseif waiting.kind == "timerfd" then
     return "waits for the timer, which is not set, to expire: "
       .. holders(waiting, "it")
+  elseif waiting.kind == "epoll" and waiting.interests then
+    return "waits for an event: " .. watched(waiting.interests)
   elseif waiting.call == "wait4" then
     return "waits for a child process to exit"
   elseif waiting.call == "join" then

@@ -60,6 +60,32 @@ void fdemu_file_get(struct fdemu_file *f)
   f->refs++;
 }
 
+void fdemu_weak_set(struct fdemu_weak *w, struct fdemu_file *f)
+{
+  w->next = f->weak;
+  w->prev = &f->weak;
+  if (w->next != NULL)
+    w->next->prev = &w->next;
+  f->weak = w;
+}
+
+void fdemu_weak_clear(struct fdemu_weak *w)
+{
+  if (w->prev == NULL)
+    return;
+  *w->prev = w->next;
+  if (w->next != NULL)
+    w->next->prev = w->prev;
+  w->next = NULL;
+  w->prev = NULL;
+}
+
+const struct fdemu_weak *fdemu_weak_next(const struct fdemu_file *f,
+                                         const struct fdemu_weak *w)
+{
+  return w != NULL ? w->next : f->weak;
+}
+
 /* Nobody is parked here: a request in flight holds a reference. */
 void fdemu_file_put(struct fdemu_file *f)
 {
@@ -67,6 +93,11 @@ void fdemu_file_put(struct fdemu_file *f)
 
   if (--f->refs > 0)
     return;
+  while (f->weak != NULL) {
+    struct fdemu_weak *w = f->weak;
+    fdemu_weak_clear(w);
+    w->gone(w);
+  }
   if (f->ops->release != NULL && f->ops->release(f) == FDEMU_PENDING)
     return;
   fdemu_free(i->kernel, f->path);
@@ -74,8 +105,14 @@ void fdemu_file_put(struct fdemu_file *f)
   fdemu_inode_put(i);
 }
 
+/* A method written by a user may close what it is asked about. */
 int fdemu_ready(struct fdemu_file *f)
 {
-  return f->ops->poll != NULL ? f->ops->poll(f)
-                              : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  int events = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+
+  fdemu_file_get(f);
+  if (f->ops->poll != NULL)
+    events = f->ops->poll(f);
+  fdemu_file_put(f);
+  return events;
 }

@@ -134,6 +134,7 @@ static void watch(struct fdemu_req *r, struct entry *e, size_t i)
   fdemu_file_get(e->file);
   e->waiter.events = p.events | ALWAYS | POLLPRI; /* among the watchers */
   e->waiter.notify = notify;
+  e->waiter.exclusive = false;
   fde_watch(&e->file->inode->wq, &e->waiter);
 }
 

@@ -155,6 +155,14 @@ static void notify_parked(struct fdemu_waiter *w, int events)
   fde_requeue(fdemu_entry(w, struct fdemu_req, waiter));
 }
 
+int fdemu_park(struct fdemu_req *r, struct fdemu_waitq *wq, int events)
+{
+  r->waiter.events = events;
+  r->waiter.notify = notify_parked;
+  fde_watch(wq, &r->waiter);
+  return 0;
+}
+
 static void notify_timeout(struct fdemu_timer *t)
 {
   fde_finish_later(fdemu_entry(t, struct fdemu_req, timer), 0);
@@ -191,11 +199,8 @@ static int park(struct fdemu_req *r)
     int error = r->call->park(r);
     if (error < 0)
       return error;
-  } else if (r->call->events != 0) {
-    r->waiter.events = r->call->events;
-    r->waiter.notify = notify_parked;
-    fde_watch(&r->file->inode->wq, &r->waiter);
-  }
+  } else if (r->call->events != 0)
+    fdemu_park(r, &r->file->inode->wq, r->call->events);
   if (r->call->flags & FDEMU_CALL_TIMED && r->timeout > 0 && !r->retry) {
     int64_t now = r->proc->kernel->now;
     r->timer.fire = notify_timeout;
@@ -244,6 +249,8 @@ static int64_t finish(struct fdemu_req *r, int64_t result)
   }
   fde_trace(r, pending ? FDEMU_PHASE_RESUMED : FDEMU_PHASE_CALL);
   if (f != NULL) {
+    if (r->ended != NULL)
+      r->ended(f, r);
     fde_chain(r, f->inode);
     r->file = NULL;
     fdemu_file_put(f);
@@ -371,6 +378,7 @@ static void req_init(struct fdemu_req *r, struct fdemu_proc *p)
   r->iovoff = 0;
   r->out = NULL;
   r->cancel = NULL;
+  r->ended = NULL;
   r->interrupt = 0;
   r->fault = 0;
   r->injected = r->delayed = false;

@@ -9,13 +9,16 @@
  * T: timeout in ms; R: what is ready of P; 2: two descriptors; W: a wait status;
  * 1: -1; 0: 0; N: NULL; e: eventfd2(2) flags; C: clock; t: timerfd_create(2)
  * flags; A: timerfd_settime(2) flags; I, J: new and old itimerspec; K: one that was asked for; q:
- * nfds of select(2); x, y, z: its sets; E: its timeout; Q: what is ready.
+ * nfds of select(2); x, y, z: its sets; E: its timeout; Q: what is ready; Y: epoll_create1(2) flags; X: epoll_ctl(2)
+ * operation; V: its struct epoll_event; L: those that were reported; U: timeout
+ * as a struct timespec; 8: 8.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
@@ -146,6 +149,28 @@ static const struct name clocks[] = {
 static const struct name ioctl_requests[] = {
   N(FIONREAD), N(FIONBIO), N(FIOASYNC), N(FIOCLEX),
   N(FIONCLEX), N(TCGETS),  { 0, NULL },
+};
+
+static const struct name epoll_flags[] = {
+  N(EPOLL_CLOEXEC),
+  { 0, NULL },
+};
+
+static const struct name epoll_operations[] = {
+  N(EPOLL_CTL_ADD),
+  N(EPOLL_CTL_DEL),
+  N(EPOLL_CTL_MOD),
+  { 0, NULL },
+};
+
+/* In strace's order. */
+static const struct name epoll_events[] = {
+  N(EPOLLIN),     N(EPOLLPRI),     N(EPOLLOUT),
+  N(EPOLLRDNORM), N(EPOLLRDBAND),  N(EPOLLWRNORM),
+  N(EPOLLWRBAND), N(EPOLLMSG),     N(EPOLLERR),
+  N(EPOLLHUP),    N(EPOLLRDHUP),   N(EPOLLEXCLUSIVE),
+  N(EPOLLWAKEUP), N(EPOLLONESHOT), { 1u << 31, "EPOLLET" },
+  { 0, NULL },
 };
 
 static const char *lookup(const struct name *names, unsigned long value)
@@ -315,6 +340,52 @@ static void put_revents(struct out *o, const struct fdemu_req *r)
     separator = "}, {fd=";
   }
   put(o, "}])");
+}
+
+static void put_epoll_event(struct out *o, const struct fdemu_req *r, size_t i)
+{
+  struct epoll_event ev;
+  const char *addr = r->buf.iov_base;
+
+  if (addr == NULL) {
+    put(o, "NULL");
+    return;
+  }
+  if (load(r, &ev, addr + i * sizeof ev, sizeof ev) < 0) {
+    put(o, "?");
+    return;
+  }
+  put(o, "{events=");
+  put_flags(o, epoll_events, ev.events, "0");
+  put(o, ", data={u32=");
+  put_uint(o, ev.data.u32, 10);
+  put(o, ", u64=");
+  put_uint(o, ev.data.u64, 10);
+  put(o, "}}");
+}
+
+static void put_epoll_events(struct out *o, const struct fdemu_req *r)
+{
+  if (r->result < 0) {
+    put(o, "?");
+    return;
+  }
+  put(o, "[");
+  for (size_t i = 0; i < (size_t)r->result; i++) {
+    put(o, i > 0 ? ", " : "");
+    put_epoll_event(o, r, i);
+  }
+  put(o, "]");
+}
+
+static void put_epoll_operation(struct out *o, unsigned long op)
+{
+  const char *name = lookup(epoll_operations, op);
+
+  if (name != NULL)
+    put(o, name);
+  else
+    put_hex(o, op);
 }
 
 static void put_timespec(struct out *o, const struct timespec *ts)
@@ -613,6 +684,17 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case 'z': put_set(o, r, POLLPRI, false, "["); break;
   case 'E': put_timeout(o, r); break;
   case 'Q': put_selected(o, r); break;
+  case '8': put(o, "8"); break;
+  case 'Y': put_flags(o, epoll_flags, r->cmd, "0"); break;
+  case 'X': put_epoll_operation(o, r->cmd); break;
+  case 'V':
+    if (r->cmd == EPOLL_CTL_DEL)
+      put(o, "NULL");
+    else
+      put_epoll_event(o, r, 0);
+    break;
+  case 'L': put_epoll_events(o, r); break;
+  case 'U': put_timeout(o, r); break;
   default: break;
   }
 }

@@ -24,7 +24,26 @@ static struct fdemu_list *list_for(struct fdemu_waitq *wq, int events)
 
 void fde_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w)
 {
-  fdemu_list_append(list_for(wq, w->events), &w->link);
+  struct fdemu_list *l = list_for(wq, w->events);
+
+  if (l == &wq->watchers)
+    fdemu_watch(wq, w);
+  else
+    fdemu_list_append(l, &w->link);
+}
+
+/* Exclusive ones are at the end: a walk can stop there. */
+void fdemu_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w)
+{
+  if (w->exclusive)
+    fdemu_list_append(&wq->watchers, &w->link);
+  else
+    fdemu_list_prepend(&wq->watchers, &w->link);
+}
+
+void fdemu_unwatch(struct fdemu_waiter *w)
+{
+  fdemu_list_remove(&w->link);
 }
 
 void fde_unwatch(struct fdemu_waiter *w)
@@ -37,15 +56,18 @@ void fde_unwatch(struct fdemu_waiter *w)
  * nothing but itself, from the list; those who add themselves meanwhile (there
  * are none: notify() only moves nodes) would not be reached.
  */
-static void notify(struct fdemu_list *l, int events)
+static void notify(struct fdemu_list *l, int events, bool one)
 {
   struct fdemu_list *n = l->next;
 
   while (n != l) {
     struct fdemu_waiter *w = fdemu_entry(n, struct fdemu_waiter, link);
     n = n->next;
-    if ((w->events | ALWAYS) & events)
+    if ((w->events | ALWAYS) & events) {
       w->notify(w, events);
+      if (one && w->exclusive && w->took)
+        return;
+    }
   }
 }
 
@@ -53,10 +75,10 @@ void fdemu_wake(struct fdemu_waitq *wq, int events)
 {
   wq->seq++;
   if (events & (POLLIN | ALWAYS))
-    notify(&wq->readers, events);
+    notify(&wq->readers, events, false);
   if (events & (POLLOUT | ALWAYS))
-    notify(&wq->writers, events);
-  notify(&wq->watchers, events);
+    notify(&wq->writers, events, false);
+  notify(&wq->watchers, events, false);
 }
 
 static void notify_first(struct fdemu_list *l, int events)
@@ -77,7 +99,7 @@ void fdemu_wake_one(struct fdemu_waitq *wq, int events)
     notify_first(&wq->readers, events);
   if (events & POLLOUT)
     notify_first(&wq->writers, events);
-  notify(&wq->watchers, events);
+  notify(&wq->watchers, events, true);
 }
 
 /* A request woken alone has its answer: the next one's turn, if there is

@@ -178,13 +178,21 @@ static int fill(struct pipe *p, struct fdemu_req *r, bool packet)
   return 0;
 }
 
+/* Whoever watches the other end is told of every write, also of one that found
+ * no room. */
+static void pipe_written(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)r;
+  fdemu_wake_one(&f->inode->wq, POLLIN | POLLRDNORM);
+}
+
 /* Up to PIPE_BUF bytes take one slot, or none at all: that is what makes such
  * writes atomic. */
 static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct pipe *p = pipe_of(f);
-  size_t done = r->done;
-  int error = 0;
+  bool was_empty = empty(p);
+  int error;
 
   if (r->len == 0)
     return 0;
@@ -195,11 +203,16 @@ static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
     error = merge(p, r);
   while (error == 0 && fdemu_left(r) > 0 && !full(p))
     error = fill(p, r, (f->flags & O_DIRECT) != 0);
-  if (r->done > done)
-    fdemu_wake_one(&p->inode.wq, POLLIN | POLLRDNORM);
+  r->ended = pipe_written;
   if (error < 0)
     return error;
-  return fdemu_left(r) == 0 ? (int64_t)r->done : -EAGAIN;
+  if (fdemu_left(r) == 0)
+    return (int64_t)r->done;
+  if (was_empty && !empty(p)) { /* this cannot wait until the call is over */
+    r->ended = NULL;
+    pipe_written(f, r);
+  }
+  return -EAGAIN;
 }
 
 /* ---- the rest --------------------------------------------------------- */
@@ -257,8 +270,7 @@ static int64_t set_size(struct pipe *p, int64_t size)
     p->head = used;
   }
   p->nslots = n;
-  if (!full(p))
-    fdemu_wake(&p->inode.wq, POLLOUT | POLLWRNORM);
+  fdemu_wake_one(&p->inode.wq, POLLOUT | POLLWRNORM | FDEMU_WAKE_WRITERS);
   return (int64_t)n * PAGE;
 }
 

@@ -169,10 +169,15 @@ static int native_poll(lua_State *L)
 {
   struct ldesc *d = ldesc_check(L, 1);
 
+  int events = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  struct fdemu_file *f = d->file;
+
   d->lk->L = L;
-  lua_pushinteger(L, d->native->poll != NULL
-                         ? d->native->poll(d->file)
-                         : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
+  fdemu_file_get(f); /* an epoll instance asks others, who may close it */
+  if (d->native->poll != NULL)
+    events = d->native->poll(f);
+  fdemu_file_put(f);
+  lua_pushinteger(L, events);
   return 1;
 }
 

@@ -170,6 +170,10 @@ static bool is_call(const char *name)
     &fdemu_pipe_call,
     &fdemu_pipe2_call,
     &fdemu_eventfd_call,
+    &fdemu_epoll_create_call,
+    &fdemu_epoll_create1_call,
+    &fdemu_epoll_ctl_call,
+    &fdemu_epoll_wait_call,
     &fdemu_timerfd_create_call,
     &fdemu_timerfd_settime_call,
     &fdemu_timerfd_gettime_call

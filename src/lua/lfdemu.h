@@ -254,6 +254,10 @@ int lproc_open(lua_State *L);
 /* levent.c */
 extern const luaL_Reg levent_methods[];
 
+/* lepoll.c */
+void lepoll_register(lua_State *L, int meta);
+void lepoll_push_interests(lua_State *L, const struct fdemu_file *ep);
+
 /* lbuffer.c */
 struct lbuffer *lbuffer_new(lua_State *L, size_t size);
 struct lbuffer *lbuffer_test(lua_State *L, int index);

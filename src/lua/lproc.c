@@ -1070,6 +1070,7 @@ int lproc_open(lua_State *L)
   lua_newtable(L);
   larg_register(L, methods, -2);
   larg_register(L, levent_methods, -2);
+  lepoll_register(L, -2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   return 0;

@@ -301,6 +301,8 @@ static void set_request(lua_State *L, struct lkernel *lk,
   set_integer(L, "id", (lua_Integer)r->file->id);
   push_holders(L, lk, r->file);
   lua_setfield(L, -2, "holders");
+  lepoll_push_interests(L, r->file);
+  lua_setfield(L, -2, "interests");
 }
 
 static void set_task_name(lua_State *L, struct task *t)
