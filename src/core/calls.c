@@ -191,12 +191,18 @@ static size_t from_sets(struct pollfd *fds, int n, const fd_set *in,
   return count;
 }
 
-/* The descriptors that are ready in one of the ways stay in the set. */
-static void to_set(const struct pollfd *fds, size_t n, fd_set *set, int event)
+/* The descriptors that are ready in one of the ways. Of the set that was given
+ * nothing stays in the words that hold its first n bits, as on Linux. */
+static void to_set(const struct pollfd *fds, size_t count, int n, fd_set *set,
+                   int event)
 {
-  for (size_t i = 0; set != NULL && i < n; i++)
-    if (!(fds[i].revents & event))
-      FD_CLR(fds[i].fd, set);
+  if (set == NULL)
+    return;
+  for (int fd = 0; fd < (n + NFDBITS - 1) / NFDBITS * NFDBITS; fd++)
+    FD_CLR(fd, set);
+  for (size_t i = 0; i < count; i++)
+    if (fds[i].revents & event)
+      FD_SET(fds[i].fd, set);
 }
 
 int fdemu_select(struct fdemu_proc *p, int n, fd_set *in, fd_set *out,
@@ -210,7 +216,9 @@ int fdemu_select(struct fdemu_proc *p, int n, fd_set *in, fd_set *out,
   if (n < 0 || (timeout != NULL &&
                 (timeout->tv_sec < 0 || (uint64_t)timeout->tv_nsec >= SECOND)))
     return -EINVAL;
-  count = from_sets(fds, n < FD_SETSIZE ? n : FD_SETSIZE, in, out, except);
+  if (n > FD_SETSIZE)
+    n = FD_SETSIZE;
+  count = from_sets(fds, n, in, out, except);
   r.buf = (struct iovec){ fds, count * sizeof *fds };
   if (timeout != NULL)
     r.timeout = timeout->tv_sec < INT64_MAX / SECOND
@@ -218,9 +226,9 @@ int fdemu_select(struct fdemu_proc *p, int n, fd_set *in, fd_set *out,
                     : INT64_MAX;
   result = (int)fdemu_call(p, &r);
   if (result >= 0) {
-    to_set(fds, count, in, POLLIN);
-    to_set(fds, count, out, POLLOUT);
-    to_set(fds, count, except, POLLPRI);
+    to_set(fds, count, n, in, POLLIN);
+    to_set(fds, count, n, out, POLLOUT);
+    to_set(fds, count, n, except, POLLPRI);
   }
   return result;
 }

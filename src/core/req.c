@@ -445,7 +445,7 @@ int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
   if (r->delay > 0)
     return hold_back(r);
   if (r->call->flags & FDEMU_CALL_VEC && r->len == 0)
-    return finish(r, 0);
+    return finish(r, method_of(r) != NULL ? 0 : r->call->missing);
   return attempt(r);
 }
 
