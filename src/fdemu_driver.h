@@ -120,10 +120,11 @@ FDEMU_API void fdemu_wake_one(struct fdemu_waitq *wq, int events);
 FDEMU_API void fdemu_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w);
 FDEMU_API void fdemu_unwatch(struct fdemu_waiter *w);
 
-/* The park hook of a call that waits in a queue of its own: r is tried again
- * when wq is woken for events (POLLIN or POLLOUT). Returns 0. */
-FDEMU_API int fdemu_park(struct fdemu_req *r, struct fdemu_waitq *wq,
-                         int events);
+/* For the park hook of a call that waits in a queue of its own: r is tried
+ * again when wq is woken for events (POLLIN or POLLOUT). It waits behind the
+ * others, or before them (first). */
+FDEMU_API void fdemu_park(struct fdemu_req *r, struct fdemu_waitq *wq,
+                          int events, bool first);
 
 /* Whether anyone waits for one of these events. */
 FDEMU_API bool fdemu_waited(const struct fdemu_waitq *wq, int events);

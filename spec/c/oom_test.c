@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -227,6 +228,52 @@ static void waiting(void)
   CHECK_EQ(q.result, 2);
 }
 
+static int epoll_add(int ep, int fd)
+{
+  struct epoll_event ev = { .events = EPOLLIN };
+
+  return fdemu_epoll_ctl(p, ep, EPOLL_CTL_ADD, fd, &ev);
+}
+
+static int interests(int ep)
+{
+  const struct fdemu_interest *i = NULL;
+  int n = 0;
+
+  while ((i = fdemu_epoll_next(fdemu_file_at(p, ep), i)) != NULL)
+    n++;
+  return n;
+}
+
+static void epolls(void)
+{
+  struct epoll_event ev[3];
+  int fds[2] = { -1, -1 }, n, ep, outer, known = 0;
+  int64_t count;
+
+  TRY(ep, fdemu_epoll_create1(p, EPOLL_CLOEXEC));
+  CHECK(ep > 0);
+  TRY(outer, fdemu_epoll_create1(p, 0));
+  CHECK(outer > 0);
+  TRY(n, epoll_add(outer, ep));
+  CHECK_EQ(n, 0);
+  TRY(n, fdemu_pipe2(p, fds, 0));
+  CHECK_EQ(n, 0);
+  for (int i = 0; i < 20; i++) { /* the hash table grows */
+    int fd;
+    TRY(fd, fdemu_dup(p, fds[0]));
+    TRY(n, epoll_add(ep, fd));
+    CHECK_EQ(n, 0);
+    CHECK_EQ(interests(ep), ++known);
+  }
+  write_all(fds[1], 2);
+  count = test_heap.count;
+  CHECK_EQ(fdemu_epoll_wait(p, ep, ev, 3, 0), 3); /* needs none */
+  CHECK_EQ(fdemu_epoll_wait(p, outer, ev, 3, -1), 1);
+  CHECK_EQ(test_heap.count, count);
+  CHECK_EQ(fdemu_close_range(p, (unsigned)ep, ~0u, 0), 0);
+}
+
 static void descriptors(void)
 {
   int n, fds[3];
@@ -309,6 +356,7 @@ static bool workload(int64_t fail_at)
   captures();
   pipes();
   waiting();
+  epolls();
   descriptors();
   processes();
   hosts();

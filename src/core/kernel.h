@@ -138,6 +138,7 @@ void fde_timer_fire(struct fdemu_kernel *k);
 
 /* wait.c */
 void fde_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w);
+void fde_watch_first(struct fdemu_waitq *wq, struct fdemu_waiter *w);
 void fde_unwatch(struct fdemu_waiter *w);
 void fde_chain(struct fdemu_req *r, struct fdemu_inode *i);
 

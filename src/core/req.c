@@ -155,12 +155,15 @@ static void notify_parked(struct fdemu_waiter *w, int events)
   fde_requeue(fdemu_entry(w, struct fdemu_req, waiter));
 }
 
-int fdemu_park(struct fdemu_req *r, struct fdemu_waitq *wq, int events)
+void fdemu_park(struct fdemu_req *r, struct fdemu_waitq *wq, int events,
+                bool first)
 {
   r->waiter.events = events;
   r->waiter.notify = notify_parked;
-  fde_watch(wq, &r->waiter);
-  return 0;
+  if (first)
+    fde_watch_first(wq, &r->waiter);
+  else
+    fde_watch(wq, &r->waiter);
 }
 
 static void notify_timeout(struct fdemu_timer *t)
@@ -200,7 +203,7 @@ static int park(struct fdemu_req *r)
     if (error < 0)
       return error;
   } else if (r->call->events != 0)
-    fdemu_park(r, &r->file->inode->wq, r->call->events);
+    fdemu_park(r, &r->file->inode->wq, r->call->events, false);
   if (r->call->flags & FDEMU_CALL_TIMED && r->timeout > 0 && !r->retry) {
     int64_t now = r->proc->kernel->now;
     r->timer.fire = notify_timeout;

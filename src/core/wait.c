@@ -32,6 +32,11 @@ void fde_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w)
     fdemu_list_append(l, &w->link);
 }
 
+void fde_watch_first(struct fdemu_waitq *wq, struct fdemu_waiter *w)
+{
+  fdemu_list_prepend(list_for(wq, w->events), &w->link);
+}
+
 /* Exclusive ones are at the end: a walk can stop there. */
 void fdemu_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w)
 {
@@ -103,17 +108,21 @@ void fdemu_wake_one(struct fdemu_waitq *wq, int events)
 }
 
 /* A request woken alone has its answer: the next one's turn, if there is
- * anything left for it. */
+ * anything left for it. Watchers are told too, as by the next wake of a pipe
+ * of Linux: for epoll that is another edge. */
 void fde_chain(struct fdemu_req *r, struct fdemu_inode *i)
 {
-  struct fdemu_list *l;
+  int events = r->call->events;
 
   if (!r->chained)
     return;
   r->chained = false;
-  l = list_for(&i->wq, r->call->events);
-  if (!fdemu_list_empty(l) && fdemu_ready(r->file) & r->call->events)
-    notify_first(l, r->call->events);
+  if (fdemu_list_empty(list_for(&i->wq, events)) &&
+      fdemu_list_empty(&i->wq.watchers))
+    return;
+  if (fdemu_ready(r->file) & events)
+    fdemu_wake_one(&i->wq, events | (events & POLLIN ? POLLRDNORM : 0) |
+                               (events & POLLOUT ? POLLWRNORM : 0));
 }
 
 bool fdemu_waited(const struct fdemu_waitq *wq, int events)

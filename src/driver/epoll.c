@@ -600,9 +600,11 @@ static int64_t wait_run(struct fdemu_file *f, struct fdemu_req *r)
   return n != 0 ? n : -EAGAIN;
 }
 
+/* Who came last is woken first, as in Linux. */
 static int wait_park(struct fdemu_req *r)
 {
-  return fdemu_park(r, &epoll_of(r->file)->waiters, POLLIN);
+  fdemu_park(r, &epoll_of(r->file)->waiters, POLLIN, true);
+  return 0;
 }
 
 /* ---- the file --------------------------------------------------------- */
