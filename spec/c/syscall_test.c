@@ -157,6 +157,30 @@ static void bad_memory_loses_nothing(void)
   CHECK(memcmp(buf, "abc", 3) == 0);
 }
 
+/* An accessor is given bytes, whatever they are. */
+static int count_store(const struct fdemu_mem *m, void *addr, const void *src,
+                       size_t n)
+{
+  (void)m;
+  memcpy(addr, src, n);
+  return 0;
+}
+
+static void zeros_go_through_the_accessor(void)
+{
+  static const struct fdemu_mem mem = { no_load, count_store };
+  static char buf[10000];
+  int fd = fdemu_open(proc, "/dev/zero", O_RDONLY, 0);
+
+  memset(buf, 'x', sizeof buf);
+  CHECK_EQ(fdemu_syscall(
+               proc, &mem, SYS_read,
+               (const uint64_t[6]){ (uint64_t)fd, P(buf), sizeof buf - 1 }),
+           sizeof buf - 1);
+  CHECK(buf[0] == 0 && buf[sizeof buf - 2] == 0);
+  CHECK_EQ(buf[sizeof buf - 1], 'x');
+}
+
 static void what_is_not_there(void)
 {
   static const uint64_t none[6];
@@ -182,6 +206,7 @@ int main(void)
     CHECK_EQ(fdemu_open(proc, "/dev/null", O_RDWR, 0), fd);
   the_same_as_linux();
   bad_memory_loses_nothing();
+  zeros_go_through_the_accessor();
   what_is_not_there();
   fdemu_proc_put(proc);
   fdemu_kernel_free(k);

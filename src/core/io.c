@@ -177,7 +177,17 @@ int fdemu_copy_in(struct fdemu_req *r, void *dst, size_t n)
 
 int fdemu_copy_zeros(struct fdemu_req *r, size_t n)
 {
-  return copy(r, NULL, NULL, n);
+  static const char zeros[4096];
+  int error = 0;
+
+  if (r->mem == NULL)
+    return copy(r, NULL, NULL, n);
+  while (n > 0 && error == 0) { /* an accessor takes bytes, and not NULL */
+    size_t m = n < sizeof zeros ? n : sizeof zeros;
+    error = copy(r, NULL, zeros, m);
+    n -= m;
+  }
+  return error;
 }
 
 void fdemu_rewind(struct fdemu_req *r, size_t done)
