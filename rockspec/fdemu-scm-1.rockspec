@@ -32,6 +32,7 @@ build = {
         "src/core/file.c",
         "src/core/io.c",
         "src/core/kernel.c",
+        "src/core/lock.c",
         "src/core/name.c",
         "src/core/poll.c",
         "src/core/proc.c",

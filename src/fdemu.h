@@ -2,6 +2,7 @@
 #ifndef FDEMU_H
 #define FDEMU_H
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +34,7 @@ struct fdemu_inode;  /* what several descriptions of one object share */
 struct fdemu_ops;    /* what a kind of file does; see fdemu_driver.h */
 struct fdemu_req;    /* one system call in flight */
 struct epoll_event;  /* of <sys/epoll.h> */
+struct fdemu_lock;   /* a file lock, or a request for one */
 
 /* The request was accepted, and will be answered later. */
 #define FDEMU_PENDING INT64_MIN
@@ -189,9 +191,13 @@ enum fdemu_callno {
   FDEMU_DUP,         /* */
   FDEMU_DUP2,        /* arg = new descriptor */
   FDEMU_DUP3,        /* arg = new descriptor; cmd = flags */
-  FDEMU_FCNTL,       /* cmd; arg */
+  FDEMU_FCNTL,       /* cmd; arg; buf: a struct flock */
   FDEMU_IOCTL,       /* cmd; arg, buf */
   FDEMU_FSTAT,       /* buf: a struct stat */
+  FDEMU_FLOCK,       /* cmd = LOCK_* */
+  FDEMU_FTRUNCATE,   /* offset = length */
+  FDEMU_FSYNC,       /* */
+  FDEMU_FDATASYNC,   /* */
   FDEMU_POLL,        /* buf: struct pollfds; timeout */
   FDEMU_SELECT,      /* buf: struct pollfds with POLLIN, POLLOUT and POLLPRI for
                         the sets that a descriptor is in; timeout */
@@ -208,8 +214,10 @@ typedef int64_t fdemu_method(struct fdemu_file *f, struct fdemu_req *r);
 /* Describes a call; core's are in req.c, a driver may have its own. */
 struct fdemu_call {
   const char *name;
-  const char *args;    /* how a trace prints its arguments; see trace.c */
-  size_t slot;         /* offsetof(struct fdemu_ops, read), ... or 0 */
+  const char *args; /* how a trace prints its arguments; see trace.c */
+  size_t slot;      /* offsetof(struct fdemu_ops, read), ... or 0 */
+  /* Before the descriptor is looked at. FDEMU_NEXT: go on; or the result. */
+  int64_t (*check)(struct fdemu_req *r);
   fdemu_method *run;   /* before the slot; FDEMU_NEXT: go on to the slot */
   fdemu_method *other; /* if the slot is NULL; default: missing */
   int64_t missing;     /* the result if there is none of these */
@@ -345,6 +353,15 @@ FDEMU_API void fdemu_abandon(struct fdemu_req *r);
 FDEMU_API struct fdemu_req *fdemu_next_req(struct fdemu_proc *p,
                                            struct fdemu_req *r);
 
+/* The lock that a pending request waits for, or that is at the head of the
+ * queue that it waits in. */
+struct fdemu_lockinfo {
+  struct flock lock; /* as F_GETLK gives it; l_pid is -1 if it is not ... */
+  uint64_t file;     /* ... a process's, but of the description with this id */
+};
+FDEMU_API bool fdemu_awaited_lock(const struct fdemu_req *r,
+                                  struct fdemu_lockinfo *info);
+
 /* ---- the calls -------------------------------------------------------- */
 
 /*
@@ -378,7 +395,12 @@ FDEMU_API int fdemu_close_range(struct fdemu_proc *p, unsigned first,
 FDEMU_API int fdemu_dup(struct fdemu_proc *p, int fd);
 FDEMU_API int fdemu_dup2(struct fdemu_proc *p, int fd, int newfd);
 FDEMU_API int fdemu_dup3(struct fdemu_proc *p, int fd, int newfd, int flags);
+/* arg: an int, or for locks the address of a struct flock. */
 FDEMU_API int fdemu_fcntl(struct fdemu_proc *p, int fd, int cmd, int64_t arg);
+FDEMU_API int fdemu_flock(struct fdemu_proc *p, int fd, int op);
+FDEMU_API int fdemu_ftruncate(struct fdemu_proc *p, int fd, int64_t length);
+FDEMU_API int fdemu_fsync(struct fdemu_proc *p, int fd);
+FDEMU_API int fdemu_fdatasync(struct fdemu_proc *p, int fd);
 FDEMU_API int64_t fdemu_ioctl(struct fdemu_proc *p, int fd,
                               unsigned long request, void *arg);
 FDEMU_API int fdemu_fstat(struct fdemu_proc *p, int fd, struct stat *st);

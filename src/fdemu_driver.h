@@ -46,9 +46,9 @@ struct fdemu_ops {
   fdemu_method *lseek;    /* moves the position if SEEKABLE, else -ESPIPE */
   fdemu_method *ioctl;    /* -ENOTTY; FIOCLEX, FIONBIO, ... are the core's */
   fdemu_method *fcntl;    /* -EINVAL; F_DUPFD, F_GETFL, ... are the core's */
-  fdemu_method *flock;    /* the core's locks */
+  fdemu_method *flock;    /* the core's locks; r->cmd is LOCK_* */
   fdemu_method *stat;     /* from the inode; see fdemu_fill_stat() */
-  fdemu_method *truncate; /* -EINVAL */
+  fdemu_method *truncate; /* -EINVAL; r->offset is the new size */
   fdemu_method *sync;     /* -EINVAL */
   fdemu_method *flush;    /* 0; at every close. r is NULL when nobody waits for
                              an answer (exit, dup2, exec) */
@@ -149,6 +149,7 @@ struct fdemu_inode {
   int refs;
   int nlink;
   uint64_t ino;
+  struct fdemu_locks *locks; /* allocated by the first */
 };
 
 /* Initialise with one reference, the caller's. */
@@ -181,8 +182,9 @@ struct fdemu_file {
 
   /* private */
   struct fdemu_weak *weak;
-  int refs;     /* descriptors, requests in flight, holders */
-  void *handle; /* the binding's */
+  int refs;                 /* descriptors, requests in flight, holders */
+  void *handle;             /* the binding's */
+  struct fdemu_lock *waits; /* its requests that wait for record locks */
 };
 
 /*

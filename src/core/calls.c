@@ -131,7 +131,7 @@ int fdemu_dup3(struct fdemu_proc *p, int fd, int newfd, int flags)
 int fdemu_fcntl(struct fdemu_proc *p, int fd, int cmd, int64_t arg)
 {
   struct fdemu_req r = { CALL(FCNTL), .fd = fd, .cmd = (unsigned long)cmd,
-                         .arg = arg };
+                         .arg = arg, BUF(arg, sizeof(struct flock)) };
 
   return (int)fdemu_call(p, &r);
 }
@@ -149,6 +149,34 @@ int64_t fdemu_ioctl(struct fdemu_proc *p, int fd, unsigned long request,
 int fdemu_fstat(struct fdemu_proc *p, int fd, struct stat *st)
 {
   struct fdemu_req r = { CALL(FSTAT), .fd = fd, BUF(st, sizeof *st) };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_flock(struct fdemu_proc *p, int fd, int op)
+{
+  struct fdemu_req r = { CALL(FLOCK), .fd = fd, .cmd = (unsigned long)op };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_ftruncate(struct fdemu_proc *p, int fd, int64_t length)
+{
+  struct fdemu_req r = { CALL(FTRUNCATE), .fd = fd, .offset = length };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_fsync(struct fdemu_proc *p, int fd)
+{
+  struct fdemu_req r = { CALL(FSYNC), .fd = fd };
+
+  return (int)fdemu_call(p, &r);
+}
+
+int fdemu_fdatasync(struct fdemu_proc *p, int fd)
+{
+  struct fdemu_req r = { CALL(FDATASYNC), .fd = fd };
 
   return (int)fdemu_call(p, &r);
 }

@@ -84,6 +84,7 @@ void fde_drop(struct fdemu_proc *p, int fd)
     return;
   if (f->ops->flush != NULL)
     f->ops->flush(f, NULL);
+  fde_locks_close(p, f);
   fdemu_file_put(f);
 }
 
@@ -97,6 +98,13 @@ int64_t fde_close(struct fdemu_file *f, struct fdemu_req *r)
     fdemu_file_put(f); /* the request has a reference of its own */
   }
   return FDEMU_NEXT;
+}
+
+int64_t fde_close_end(struct fdemu_req *r, int64_t result)
+{
+  if (r->file != NULL && r->on == NULL)
+    fde_locks_close(r->proc, r->file);
+  return result;
 }
 
 int64_t fde_close_range(struct fdemu_file *f, struct fdemu_req *r)
@@ -157,6 +165,7 @@ static int64_t dup_onto(struct fdemu_file *f, struct fdemu_req *r, int fd,
   if (old != NULL) {
     if (old->ops->flush != NULL)
       old->ops->flush(old, NULL);
+    fde_locks_close(p, old);
     fdemu_file_put(old);
   }
   return fd;
@@ -227,6 +236,12 @@ int64_t fde_fcntl(struct fdemu_file *f, struct fdemu_req *r)
     return 0;
   case F_GETFL: return f->flags;
   case F_SETFL: return setfl(f, r->arg);
+  case F_GETLK:
+  case F_OFD_GETLK: return fde_getlk(f, r);
+  case F_SETLK:
+  case F_SETLKW:
+  case F_OFD_SETLK:
+  case F_OFD_SETLKW: return fde_setlk(f, r);
   default: return FDEMU_NEXT;
   }
 }

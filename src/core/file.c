@@ -19,6 +19,7 @@ void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
   i->free = free;
   i->refs = 1;
   i->nlink = 1;
+  i->locks = NULL;
   i->ino = ++k->last_ino;
   fdemu_waitq_init(&i->wq);
 }
@@ -30,8 +31,10 @@ void fdemu_inode_get(struct fdemu_inode *i)
 
 void fdemu_inode_put(struct fdemu_inode *i)
 {
-  if (--i->refs == 0)
-    i->free(i);
+  if (--i->refs > 0)
+    return;
+  fdemu_free(i->kernel, i->locks); /* nobody is left to have one */
+  i->free(i);
 }
 
 struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
@@ -98,6 +101,7 @@ void fdemu_file_put(struct fdemu_file *f)
     fdemu_weak_clear(w);
     w->gone(w);
   }
+  fde_locks_release(f);
   if (f->ops->release != NULL && f->ops->release(f) == FDEMU_PENDING)
     return;
   fdemu_free(i->kernel, f->path);

@@ -240,6 +240,22 @@ int fdemu_arg_store(struct fdemu_req *r, size_t offset, const void *src,
   return error;
 }
 
+/* ---- sizes ------------------------------------------------------------ */
+
+int64_t fde_truncate_check(struct fdemu_req *r)
+{
+  return r->offset < 0 ? -EINVAL : FDEMU_NEXT;
+}
+
+/* Unlike a write, not EBADF. */
+int64_t fde_truncate_mode(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int mode = f->flags & O_ACCMODE;
+
+  (void)r;
+  return mode == O_WRONLY || mode == O_RDWR ? FDEMU_NEXT : -EINVAL;
+}
+
 /* ---- positions -------------------------------------------------------- */
 
 /* What Linux checks before it asks the file. */

@@ -76,6 +76,7 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
   fde_names_free(k);
   while (!fdemu_list_empty(&k->rules))
     fdemu_rule_remove(fdemu_entry(k->rules.next, struct fdemu_rule, link));
+  fdemu_free(k, k->anon_locks);
   while (!fdemu_list_empty(&k->dead)) {
     p = fdemu_entry(k->dead.next, struct fdemu_proc, link);
     fdemu_list_remove(&p->link);

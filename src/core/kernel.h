@@ -36,7 +36,8 @@ struct fdemu_kernel {
   struct fdemu_timer *timers; /* pairing heap */
   struct fde_name **names;    /* hash table */
   size_t nnames, namecap;
-  size_t pending; /* requests not yet handed back */
+  struct fdemu_locks *anon_locks; /* of every inode without a type */
+  size_t pending;                 /* requests not yet handed back */
   uint64_t timer_seq, last_ino, last_file;
   int64_t now; /* ns */
   uint64_t rng;
@@ -77,7 +78,8 @@ struct fdemu_proc {
   struct fdemu_proc *parent; /* NULL: the kernel's own */
   struct fdemu_waitq exits;  /* who waits for children */
   struct fde_table table;
-  int refs; /* holders, and one until it has been waited for */
+  struct fdemu_lock *waits; /* its requests that wait for record locks */
+  int refs;                 /* holders, and one until it has been waited for */
   int pid;
   int status;
   int soft, hard;      /* RLIMIT_NOFILE */
@@ -100,11 +102,13 @@ int64_t fde_inject(struct fdemu_req *r);
 int64_t fde_io_begin(struct fdemu_req *r);
 int64_t fde_io_end(struct fdemu_req *r, int64_t result);
 fdemu_method fde_lseek, fde_lseek_check;
-fdemu_method fde_stat;
+fdemu_method fde_stat, fde_truncate_mode;
+int64_t fde_truncate_check(struct fdemu_req *r);
 
 /* fd.c, table.c */
 fdemu_method fde_close, fde_close_range, fde_dup, fde_dup2, fde_dup3;
 fdemu_method fde_fcntl, fde_fcntl_other, fde_ioctl;
+int64_t fde_close_end(struct fdemu_req *r, int64_t result);
 int fde_table_reserve(struct fdemu_proc *p, int min);
 void fde_table_free(struct fdemu_kernel *k, struct fde_table *t);
 int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
@@ -116,6 +120,15 @@ bool fde_reserved(const struct fde_table *t, int fd);
 void fde_set_cloexec(struct fde_table *t, int fd, bool on);
 bool fde_get_cloexec(const struct fde_table *t, int fd);
 void fde_drop(struct fdemu_proc *p, int fd);
+
+/* lock.c */
+fdemu_method fde_flock, fde_flock_mode, fde_setlk, fde_getlk;
+int64_t fde_flock_check(struct fdemu_req *r);
+int fde_flock_park(struct fdemu_req *r);
+int fde_lock_park(struct fdemu_req *r);
+int64_t fde_lock_end(struct fdemu_req *r, int64_t result);
+void fde_locks_close(struct fdemu_proc *p, struct fdemu_file *f);
+void fde_locks_release(struct fdemu_file *f);
 
 /* name.c */
 fdemu_method fde_open;

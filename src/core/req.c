@@ -85,6 +85,7 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                     .args = "f",
                     .slot = SLOT(flush),
                     .run = fde_close,
+                    .finish = fde_close_end,
                     .flags = FD },
   [FDEMU_CLOSE_RANGE] = { .name = "close_range",
                           .args = "fdc",
@@ -97,6 +98,8 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                     .slot = SLOT(fcntl),
                     .run = fde_fcntl,
                     .other = fde_fcntl_other,
+                    .park = fde_lock_park,
+                    .finish = fde_lock_end,
                     .flags = FD },
   [FDEMU_IOCTL] = { .name = "ioctl",
                     .args = "fi",
@@ -110,6 +113,35 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                     .slot = SLOT(stat),
                     .other = fde_stat,
                     .flags = FD },
+  [FDEMU_FLOCK] = { .name = "flock",
+                    .args = "fL",
+                    .slot = SLOT(flock),
+                    .check = fde_flock_check,
+                    .run = fde_flock_mode,
+                    .other = fde_flock,
+                    .park = fde_flock_park,
+                    .finish = fde_lock_end,
+                    .flags = FD },
+  [FDEMU_FTRUNCATE] = { .name = "ftruncate",
+                        .args = "fo",
+                        .slot = SLOT(truncate),
+                        .check = fde_truncate_check,
+                        .run = fde_truncate_mode,
+                        .missing = -EINVAL,
+                        .events = POLLPRI,
+                        .flags = FD },
+  [FDEMU_FSYNC] = { .name = "fsync",
+                    .args = "f",
+                    .slot = SLOT(sync),
+                    .missing = -EINVAL,
+                    .events = POLLPRI,
+                    .flags = FD },
+  [FDEMU_FDATASYNC] = { .name = "fdatasync",
+                        .args = "f",
+                        .slot = SLOT(sync),
+                        .missing = -EINVAL,
+                        .events = POLLPRI,
+                        .flags = FD },
   [FDEMU_POLL] = { .name = "poll",
                    .args = "PnT=R",
                    .run = fde_poll,
@@ -436,6 +468,9 @@ int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
     return finish(r, -ESRCH);
   if (r->call->flags & FDEMU_CALL_AT && r->offset < 0)
     return finish(r, -EINVAL); /* even before the descriptor is looked at */
+  n = r->call->check != NULL ? r->call->check(r) : FDEMU_NEXT;
+  if (n != FDEMU_NEXT)
+    return finish(r, n);
   n = req_file(r);
   if (n == 0 && r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
     n = fde_io_begin(r);

@@ -597,6 +597,9 @@ static int push_args(lua_State *L, struct fdemu_req *r)
     lua_pushinteger(L, (lua_Integer)r->offset);
     lua_pushinteger(L, (lua_Integer)r->cmd);
     return 2;
+  case offsetof(struct fdemu_ops, flock):
+    lua_pushinteger(L, (lua_Integer)r->cmd);
+    return 1;
   case offsetof(struct fdemu_ops, ioctl): push_ioctl(L, r); return 2;
   case offsetof(struct fdemu_ops, fcntl):
     lua_pushinteger(L, (lua_Integer)r->cmd);

@@ -347,6 +347,28 @@ static int proc_dup(lua_State *L)
   return do_fd(L, CALL(DUP));
 }
 
+static int proc_fsync(lua_State *L)
+{
+  return do_fd(L, CALL(FSYNC));
+}
+
+static int proc_fdatasync(lua_State *L)
+{
+  return do_fd(L, CALL(FDATASYNC));
+}
+
+/* p:flock(fd, op) */
+static int proc_flock(lua_State *L)
+{
+  struct lprocess *lp = check(L);
+  int fd = check_fd(L, 2), op = check_int(L, 3);
+  struct call local, *c = begin(L, lp, &local, CALL(FLOCK));
+
+  c->req.fd = fd;
+  c->req.cmd = (unsigned)op;
+  return lcall_submit(L, lp->p, c);
+}
+
 /* p:close_range(first, last [, flags]): both are unsigned ints */
 static int proc_close_range(lua_State *L)
 {
@@ -1031,6 +1053,9 @@ static const luaL_Reg methods[] = {
   { "writev", proc_writev },
   { "pwritev", proc_pwritev },
   { "lseek", proc_lseek },
+  { "flock", proc_flock },
+  { "fsync", proc_fsync },
+  { "fdatasync", proc_fdatasync },
   { "dup", proc_dup },
   { "dup2", proc_dup2 },
   { "dup3", proc_dup3 },

@@ -1,0 +1,75 @@
+local fdemu = require "fdemu"
+
+local EX, SH, UN, NB = fdemu.LOCK_EX, fdemu.LOCK_SH, fdemu.LOCK_UN,
+  fdemu.LOCK_NB
+
+describe("flock", function()
+  local k, p, a, b
+
+  before_each(function()
+    k = fdemu.kernel()
+    p = k:process { stdout = "null", stderr = "null" }
+    a, b = p:open("/dev/zero", "r"), p:open("/dev/zero", "r")
+  end)
+
+  after_each(function() k:close() end)
+
+  local AGAIN = { nil, "Resource temporarily unavailable", 11 }
+
+  it("is shared by many or held by one description", function()
+    assert.equal(0, p:flock(a, SH))
+    assert.equal(0, p:flock(b, SH))
+    assert.same(AGAIN, { p:flock(a, EX | NB) })
+    p:flock(b, UN)
+    assert.equal(0, p:flock(a, EX | NB))
+    assert.same(AGAIN, { p:flock(b, SH | NB) })
+  end)
+
+  it("belongs to the description: dups and forks share it", function()
+    p:flock(a, EX)
+    local q, dup = p:fork(), p:dup(a)
+    assert.equal(0, p:flock(dup, EX | NB))
+    p:close(a)
+    p:close(dup)
+    assert.same(AGAIN, { p:flock(b, EX | NB) })
+    q:exit(0)
+    assert.equal(0, p:flock(b, EX | NB))
+  end)
+
+  it("waits until it is free", function()
+    p:flock(a, EX)
+    local t = p:spawn(function() return p:flock(b, EX), k:now() end)
+    k:sleep(2)
+    assert.equal("waiting", t.status)
+    p:flock(a, UN)
+    assert.same({ 0, 2 }, { t:join() })
+  end)
+
+  it("gives up when it is cancelled, and leaves nothing behind", function()
+    p:flock(a, EX)
+    local t = p:spawn(function() return p:flock(b, EX) end)
+    k:sleep(1)
+    t:cancel()
+    p:flock(a, UN)
+    assert.equal(0, p:flock(a, EX | NB))
+  end)
+
+  it("refuses what is no operation", function()
+    assert.equal(22, (select(3, p:flock(a, 0))))
+    assert.equal(22, (select(3, p:flock(a, SH | EX))))
+    assert.equal(9, (select(3, p:flock(99, SH))))
+    assert.equal(0, p:flock(a, UN | NB))
+  end)
+
+  it("may be scripted by a driver", function()
+    local seen
+    local fd = p:install(k:description {
+      flock = function(_, op)
+        seen = op
+        return nil, "ENOLCK"
+      end,
+    })
+    assert.equal(fdemu.ENOLCK, (select(3, p:flock(fd, EX | NB))))
+    assert.equal(EX | NB, seen)
+  end)
+end)
