@@ -185,7 +185,7 @@ static int stat_result(lua_State *L, struct call *c)
 {
   if (c->req.result < 0)
     return lcall_error(L, c->req.result, NULL);
-  lproc_push_stat(L, c->req.buf.iov_base);
+  lfd_push_stat(L, c->req.buf.iov_base);
   return 1;
 }
 

@@ -134,16 +134,10 @@ void lepoll_push_interests(lua_State *L, const struct fdemu_file *ep)
   }
 }
 
-static const luaL_Reg methods[] = {
+const luaL_Reg lepoll_methods[] = {
   { "epoll_create", epoll_create_method },
   { "epoll_create1", epoll_create1_method },
   { "epoll_ctl", epoll_ctl_method },
   { "epoll_wait", epoll_wait_method },
   { NULL, NULL },
 };
-
-/* Set them in the table on top of the stack. */
-void lepoll_register(lua_State *L, int meta)
-{
-  larg_register(L, methods, meta);
-}

@@ -244,18 +244,21 @@ int ldesc_open(lua_State *L);
 /* lproc.c */
 int lproc_new(lua_State *L);
 void lproc_forget(struct lprocess *lp);
-void lproc_push_stat(lua_State *L, const struct stat *st);
 struct lprocess *lproc_check(lua_State *L);
 int lproc_fd(lua_State *L, int index);
+size_t lproc_count(lua_State *L, int index);
 int lproc_int(lua_State *L, int index);
 int lproc_optint(lua_State *L, int index);
 int lproc_open(lua_State *L);
 
-/* levent.c */
-extern const luaL_Reg levent_methods[];
+/* Methods of a Process. */
+extern const luaL_Reg lio_methods[], lfd_methods[], lpoll_methods[];
+extern const luaL_Reg levent_methods[], lepoll_methods[];
+
+/* lfd.c */
+void lfd_push_stat(lua_State *L, const struct stat *st);
 
 /* lepoll.c */
-void lepoll_register(lua_State *L, int meta);
 void lepoll_push_interests(lua_State *L, const struct fdemu_file *ep);
 
 /* lbuffer.c */

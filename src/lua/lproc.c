@@ -1,22 +1,18 @@
 /*
- * lproc.c - Processes: the system calls, as methods
+ * lproc.c - Processes: made, forked, ended, and what belongs to one
  *
- * Each is parse, call, result. What fails is nil, message, errno; what is
- * misused raises.
+ * Its methods are parse, call, result. What fails is nil, message, errno; what
+ * is misused raises.
  */
-#include <asm/ioctls.h>
-#include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lua/lfdemu.h"
 
 #define CALL(what) (&fdemu_calls[FDEMU_##what])
-#define ARG(s)     ((void *)(uintptr_t)(s))
 
 static struct lprocess *check_any(lua_State *L)
 {
@@ -27,7 +23,8 @@ static struct lprocess *check_any(lua_State *L)
   return lp;
 }
 
-static struct lprocess *check(lua_State *L)
+/* The living process that a method is called on. */
+struct lprocess *lproc_check(lua_State *L)
 {
   struct lprocess *lp = check_any(L);
 
@@ -39,14 +36,14 @@ static struct lprocess *check(lua_State *L)
 }
 
 /* A descriptor. Integers that are no int are no descriptor either. */
-static int check_fd(lua_State *L, int index)
+int lproc_fd(lua_State *L, int index)
 {
   lua_Integer fd = larg_integer(L, index);
 
   return fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
 }
 
-static size_t check_count(lua_State *L, int index)
+size_t lproc_count(lua_State *L, int index)
 {
   lua_Integer n = larg_integer(L, index);
 
@@ -54,7 +51,7 @@ static size_t check_count(lua_State *L, int index)
   return (size_t)n;
 }
 
-static int check_int(lua_State *L, int index)
+int lproc_int(lua_State *L, int index)
 {
   lua_Integer n = larg_integer(L, index);
 
@@ -63,585 +60,9 @@ static int check_int(lua_State *L, int index)
   return (int)n;
 }
 
-static int opt_int(lua_State *L, int index)
-{
-  return lua_isnoneornil(L, index) ? 0 : check_int(L, index);
-}
-
-/* The same for files that have more of a Process's methods. */
-struct lprocess *lproc_check(lua_State *L)
-{
-  return check(L);
-}
-
-int lproc_fd(lua_State *L, int index)
-{
-  return check_fd(L, index);
-}
-
-int lproc_int(lua_State *L, int index)
-{
-  return check_int(L, index);
-}
-
 int lproc_optint(lua_State *L, int index)
 {
-  return opt_int(L, index);
-}
-
-static struct call *begin(lua_State *L, struct lprocess *lp, struct call *local,
-                          const struct fdemu_call *what)
-{
-  return lcall_begin(L, lp->lk, local, what);
-}
-
-/* ---- read and write --------------------------------------------------- */
-
-static int do_read(lua_State *L, const struct fdemu_call *what)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2);
-  size_t count = check_count(L, 3);
-  lua_Integer offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
-  struct call local, *c = begin(L, lp, &local, what);
-
-  c->req.fd = fd;
-  c->req.offset = offset;
-  lcall_want(c, count);
-  return lcall_submit(L, lp->p, c);
-}
-
-static int do_write(lua_State *L, const struct fdemu_call *what)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2);
-  size_t n;
-  const char *s = larg_string(L, 3, &n);
-  lua_Integer offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
-  struct call local, *c = begin(L, lp, &local, what);
-
-  c->req.fd = fd;
-  c->req.offset = offset;
-  c->req.buf.iov_base = ARG(s);
-  c->req.buf.iov_len = n;
-  return lcall_submit(L, lp->p, c);
-}
-
-static int proc_read(lua_State *L)
-{
-  return do_read(L, CALL(READ));
-}
-
-static int proc_pread(lua_State *L)
-{
-  return do_read(L, CALL(PREAD));
-}
-
-static int proc_write(lua_State *L)
-{
-  return do_write(L, CALL(WRITE));
-}
-
-static int proc_pwrite(lua_State *L)
-{
-  return do_write(L, CALL(PWRITE));
-}
-
-/* A list of n elements at index 3 becomes an array of iovecs, which the stack
- * keeps; it is pushed. */
-static struct iovec *push_iov(lua_State *L, lua_Integer *n)
-{
-  larg_type(L, 3, LUA_TTABLE);
-  *n = luaL_len(L, 3);
-  larg_check(L, *n >= 0 && *n <= INT_MAX, 3, "list is too long");
-  return lcompat_newuserdata(L,
-                             (size_t)(*n > 0 ? *n : 1) * sizeof(struct iovec));
-}
-
-/* The bytes that were read, one string for each size asked for; the total. */
-static int readv_result(lua_State *L, struct call *c)
-{
-  const char *s = c->store != NULL ? c->store : c->lk->scratch;
-  size_t left, n;
-
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  left = (size_t)c->req.result;
-  lua_createtable(L, c->req.iovcnt, 0);
-  for (int i = 0; i < c->req.iovcnt; i++) {
-    n = c->req.iov[i].iov_len < left ? c->req.iov[i].iov_len : left;
-    lua_pushlstring(L, s, n);
-    lua_rawseti(L, -2, i + 1);
-    s += n;
-    left -= n;
-  }
-  lua_pushinteger(L, (lua_Integer)c->req.result);
-  return 2;
-}
-
-static int do_readv(lua_State *L, const struct fdemu_call *what)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2);
-  lua_Integer n, offset;
-  size_t total = 0;
-  struct call local, *c;
-  struct iovec *iov;
-
-  lua_settop(L, 4);
-  iov = push_iov(L, &n);
-  for (int i = 0; i < n; i++) {
-    lua_Integer size;
-    int ok;
-    lua_geti(L, 3, i + 1);
-    size = lua_tointegerx(L, -1, &ok);
-    larg_check(L, ok && size >= 0, 3,
-               "a list of counts, none negative, expected");
-    lua_pop(L, 1);
-    iov[i].iov_base = lp->lk->scratch + total;
-    iov[i].iov_len = (size_t)size;
-    total = (size_t)size < INT_MAX - total ? total + (size_t)size : INT_MAX;
-  }
-  offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
-  c = begin(L, lp, &local, what);
-  c->req.fd = fd;
-  c->req.offset = offset;
-  lcall_want(c, total);
-  c->result = readv_result;
-  c->req.iov = iov;
-  c->req.iovcnt = (int)n;
-  return lcall_submit(L, lp->p, c);
-}
-
-/* The strings are on the stack too: the list may change while a call waits. */
-static int do_writev(lua_State *L, const struct fdemu_call *what)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2);
-  lua_Integer n, offset;
-  struct call local, *c;
-  struct iovec *iov;
-
-  lua_settop(L, 4);
-  iov = push_iov(L, &n);
-  offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
-  for (int i = 0; i < n && i <= 1024; i++) {
-    luaL_checkstack(L, 2, "list is too long");
-    lua_geti(L, 3, i + 1);
-    larg_check(L, lua_type(L, -1) == LUA_TSTRING, 3,
-               "a list of strings expected");
-    iov[i].iov_base = ARG(lua_tolstring(L, -1, &iov[i].iov_len));
-  }
-  luaL_checkstack(L, LUA_MINSTACK, "list is too long");
-  c = begin(L, lp, &local, what);
-  c->req.fd = fd;
-  c->req.offset = offset;
-  c->req.iov = iov;
-  c->req.iovcnt = (int)n;
-  return lcall_submit(L, lp->p, c);
-}
-
-static int proc_readv(lua_State *L)
-{
-  return do_readv(L, CALL(READV));
-}
-
-static int proc_preadv(lua_State *L)
-{
-  return do_readv(L, CALL(PREADV));
-}
-
-static int proc_writev(lua_State *L)
-{
-  return do_writev(L, CALL(WRITEV));
-}
-
-static int proc_pwritev(lua_State *L)
-{
-  return do_writev(L, CALL(PWRITEV));
-}
-
-static int proc_lseek(lua_State *L)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2);
-  lua_Integer offset = larg_integer(L, 3);
-  int whence = opt_int(L, 4);
-  struct call local, *c = begin(L, lp, &local, CALL(LSEEK));
-
-  c->req.fd = fd;
-  c->req.offset = offset;
-  c->req.cmd = (unsigned)whence;
-  return lcall_submit(L, lp->p, c);
-}
-
-/* ---- open and close --------------------------------------------------- */
-
-static int path_result(lua_State *L, struct call *c)
-{
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, c->req.path);
-  lua_pushinteger(L, (lua_Integer)c->req.result);
-  return 1;
-}
-
-/* fopen(3)'s modes */
-static int check_flags(lua_State *L, int index)
-{
-  static const char *const names[] = { "r", "w", "a", "r+", "w+", "a+", NULL };
-  static const int flags[] = {
-    O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND,
-    O_RDWR,   O_RDWR | O_CREAT | O_TRUNC,   O_RDWR | O_CREAT | O_APPEND,
-  };
-
-  if (lua_type(L, index) != LUA_TSTRING)
-    return opt_int(L, index);
-  for (int i = 0; names[i] != NULL; i++)
-    if (strcmp(names[i], lua_tostring(L, index)) == 0)
-      return flags[i];
-  return larg_error(L, index, "invalid mode");
-}
-
-static const char *check_path(lua_State *L, int index)
-{
-  size_t n;
-  const char *path = larg_string(L, index, &n);
-
-  larg_check(L, strlen(path) == n, index, "path contains a zero byte");
-  return path;
-}
-
-/* p:open(path [, flags [, mode]]) */
-static int proc_open(lua_State *L)
-{
-  struct lprocess *lp = check(L);
-  const char *path = check_path(L, 2);
-  int flags = check_flags(L, 3), mode = opt_int(L, 4);
-  struct call local, *c = begin(L, lp, &local, CALL(OPEN));
-
-  c->req.path = path;
-  c->req.cmd = (unsigned)flags;
-  c->req.arg = mode;
-  c->result = path_result;
-  return lcall_submit(L, lp->p, c);
-}
-
-/* A call that takes nothing but a descriptor. */
-static int do_fd(lua_State *L, const struct fdemu_call *what)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2);
-  struct call local, *c = begin(L, lp, &local, what);
-
-  c->req.fd = fd;
-  return lcall_submit(L, lp->p, c);
-}
-
-static int proc_close(lua_State *L)
-{
-  return do_fd(L, CALL(CLOSE));
-}
-
-static int proc_dup(lua_State *L)
-{
-  return do_fd(L, CALL(DUP));
-}
-
-static int proc_fsync(lua_State *L)
-{
-  return do_fd(L, CALL(FSYNC));
-}
-
-static int proc_fdatasync(lua_State *L)
-{
-  return do_fd(L, CALL(FDATASYNC));
-}
-
-/* p:flock(fd, op) */
-static int proc_flock(lua_State *L)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2), op = check_int(L, 3);
-  struct call local, *c = begin(L, lp, &local, CALL(FLOCK));
-
-  c->req.fd = fd;
-  c->req.cmd = (unsigned)op;
-  return lcall_submit(L, lp->p, c);
-}
-
-/* p:close_range(first, last [, flags]): both are unsigned ints */
-static int proc_close_range(lua_State *L)
-{
-  struct lprocess *lp = check(L);
-  lua_Integer first = larg_integer(L, 2);
-  lua_Integer last = larg_integer(L, 3);
-  int flags = opt_int(L, 4);
-  struct call local, *c;
-
-  larg_check(L, first >= 0 && first <= UINT_MAX, 2,
-             "number does not fit into an unsigned int");
-  larg_check(L, last >= -1 && last <= UINT_MAX, 3,
-             "number does not fit into an unsigned int");
-  c = begin(L, lp, &local, CALL(CLOSE_RANGE));
-  c->req.fd = (int)(unsigned)first;
-  c->req.arg = (int64_t)(unsigned)last;
-  c->req.cmd = (unsigned)flags;
-  return lcall_submit(L, lp->p, c);
-}
-
-static int do_dup(lua_State *L, const struct fdemu_call *what)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2), newfd = check_fd(L, 3), flags = opt_int(L, 4);
-  struct call local, *c = begin(L, lp, &local, what);
-
-  c->req.fd = fd;
-  c->req.arg = newfd;
-  c->req.cmd = (unsigned)flags;
-  return lcall_submit(L, lp->p, c);
-}
-
-static int proc_dup2(lua_State *L)
-{
-  return do_dup(L, CALL(DUP2));
-}
-
-static int proc_dup3(lua_State *L)
-{
-  return do_dup(L, CALL(DUP3));
-}
-
-/* ---- control ---------------------------------------------------------- */
-
-/* p:fcntl(fd, cmd [, arg]) */
-static int proc_fcntl(lua_State *L)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2), cmd = check_int(L, 3);
-  lua_Integer arg = larg_optinteger(L, 4, 0);
-  struct call local, *c = begin(L, lp, &local, CALL(FCNTL));
-
-  c->req.fd = fd;
-  c->req.cmd = (unsigned)cmd;
-  c->req.arg = arg;
-  return lcall_submit(L, lp->p, c);
-}
-
-/* p:ioctl(fd, request [, arg]) */
-static int proc_ioctl(lua_State *L)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2), request = check_int(L, 3);
-  struct call local, *c;
-
-  lua_settop(L, 4);
-  c = begin(L, lp, &local, CALL(IOCTL));
-  c->req.fd = fd;
-  c->req.cmd = (unsigned)request;
-  lcall_set_ioctl(L, c, 4);
-  return lcall_submit(L, lp->p, c);
-}
-
-static int isatty_result(lua_State *L, struct call *c)
-{
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  lua_pushinteger(L, 1);
-  return 1;
-}
-
-/* As isatty(3): whether TCGETS works. */
-static int proc_isatty(lua_State *L)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2);
-  struct call local, *c;
-
-  lua_settop(L, 2);
-  lbuffer_new(L, sizeof(struct termios));
-  c = begin(L, lp, &local, CALL(IOCTL));
-  c->req.fd = fd;
-  c->req.cmd = TCGETS;
-  lcall_set_ioctl(L, c, 3);
-  c->result = isatty_result;
-  return lcall_submit(L, lp->p, c);
-}
-
-void lproc_push_stat(lua_State *L, const struct stat *st)
-{
-  lua_createtable(L, 0, 13);
-#define FIELD(name) \
-  lua_pushinteger(L, (lua_Integer)st->st_##name); \
-  lua_setfield(L, -2, "st_" #name)
-  FIELD(dev);
-  FIELD(ino);
-  FIELD(mode);
-  FIELD(nlink);
-  FIELD(uid);
-  FIELD(gid);
-  FIELD(rdev);
-  FIELD(size);
-  FIELD(blksize);
-  FIELD(blocks);
-  FIELD(atime);
-  FIELD(mtime);
-  FIELD(ctime);
-#undef FIELD
-}
-
-static int stat_result(lua_State *L, struct call *c)
-{
-  struct stat st;
-
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  memcpy(&st, c->req.buf.iov_base, sizeof st);
-  lproc_push_stat(L, &st);
-  return 1;
-}
-
-static int proc_fstat(lua_State *L)
-{
-  struct lprocess *lp = check(L);
-  int fd = check_fd(L, 2);
-  struct call local, *c = begin(L, lp, &local, CALL(FSTAT));
-
-  c->req.fd = fd;
-  c->req.buf.iov_base = lp->lk->scratch;
-  c->req.buf.iov_len = sizeof(struct stat);
-  c->keep = lcall_keep_copy;
-  c->result = stat_result;
-  return lcall_submit(L, lp->p, c);
-}
-
-/* ---- pipes and poll --------------------------------------------------- */
-
-/* Two descriptors. */
-static int pair_result(lua_State *L, struct call *c)
-{
-  int fds[2];
-
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  memcpy(fds, c->req.buf.iov_base, sizeof fds);
-  lua_pushinteger(L, fds[0]);
-  lua_pushinteger(L, fds[1]);
-  return 2;
-}
-
-/* p:pipe(), p:pipe2([flags]) -> read end, write end */
-static int do_pipe(lua_State *L, const struct fdemu_call *what, int flags)
-{
-  struct lprocess *lp = check(L);
-  struct call local, *c = begin(L, lp, &local, what);
-
-  c->req.buf.iov_base = lp->lk->scratch;
-  c->req.buf.iov_len = 2 * sizeof(int);
-  c->req.cmd = (unsigned)flags;
-  c->keep = lcall_keep_copy;
-  c->result = pair_result;
-  return lcall_submit(L, lp->p, c);
-}
-
-static int proc_pipe(lua_State *L)
-{
-  return do_pipe(L, &fdemu_pipe_call, 0);
-}
-
-static int proc_pipe2(lua_State *L)
-{
-  check(L);
-  return do_pipe(L, &fdemu_pipe2_call, opt_int(L, 2));
-}
-
-/* Element i of the list at index 2, as a pollfd. */
-static struct pollfd check_pollfd(lua_State *L, lua_Integer i)
-{
-  struct pollfd p = { 0 };
-  int ok;
-
-  lua_geti(L, 2, i);
-  if (!lua_istable(L, -1))
-    luaL_error(L, "bad argument #1 to 'poll' (entry %d is not a table)",
-               (int)i);
-  lua_getfield(L, -1, "fd");
-  p.fd = (int)lua_tointegerx(L, -1, &ok);
-  if (!ok)
-    luaL_error(L, "bad argument #1 to 'poll' (entry %d has no integer fd)",
-               (int)i);
-  lua_getfield(L, -2, "events");
-  p.events = (short)lua_tointegerx(L, -1, &ok);
-  if (!ok && !lua_isnil(L, -1))
-    luaL_error(L, "bad argument #1 to 'poll' (events of entry %d is a %s)",
-               (int)i, luaL_typename(L, -1));
-  lua_pop(L, 3);
-  return p;
-}
-
-/* (call, list): set revents in each entry. */
-static int set_revents(lua_State *L)
-{
-  const struct call *c = lua_touserdata(L, 1);
-  size_t n = c->req.buf.iov_len / sizeof(struct pollfd);
-
-  for (size_t i = 0; i < n; i++) {
-    struct pollfd p;
-    memcpy(&p, (const char *)c->req.buf.iov_base + i * sizeof p, sizeof p);
-    lua_geti(L, 2, (lua_Integer)i + 1);
-    if (lua_istable(L, -1)) {
-      lua_pushinteger(L, (unsigned short)p.revents);
-      lua_setfield(L, -2, "revents");
-    }
-    lua_pop(L, 1);
-  }
-  return 0;
-}
-
-static int poll_result(lua_State *L, struct call *c)
-{
-  int status;
-
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  lua_pushcfunction(L, set_revents);
-  lua_pushlightuserdata(L, c);
-  lua_pushvalue(L, 2);
-  status = lua_pcall(L, 2, 0, 0);
-  if (status != LUA_OK) {
-    lcall_free(c);
-    return lua_error(L);
-  }
-  return lcall_integer(L, c);
-}
-
-/* p:poll(list [, timeout_ms]) */
-static int proc_poll(lua_State *L)
-{
-  struct lprocess *lp = check(L);
-  lua_Number timeout = lua_isnoneornil(L, 3) ? -1 : larg_number(L, 3);
-  struct call local, *c;
-  struct pollfd *fds;
-  lua_Integer n;
-
-  larg_type(L, 2, LUA_TTABLE);
-  larg_check(L, timeout == timeout, 3, "timeout is not a number");
-  n = luaL_len(L, 2);
-  larg_check(L, n >= 0 && n <= INT_MAX, 2, "list is too long");
-  lua_settop(L, 3);
-  fds = (size_t)n * sizeof *fds <= SCRATCH_SIZE
-            ? (struct pollfd *)(void *)lp->lk->scratch
-            : lcompat_newuserdata(L, (size_t)n * sizeof *fds);
-  for (lua_Integer i = 0; i < n; i++)
-    fds[i] = check_pollfd(L, i + 1);
-  c = begin(L, lp, &local, CALL(POLL));
-  c->req.buf.iov_base = fds;
-  c->req.buf.iov_len = (size_t)n * sizeof *fds;
-  c->req.timeout = timeout < 0      ? -1
-                   : timeout < 9e12 ? (int64_t)(timeout * 1e6)
-                                    : INT64_MAX;
-  c->keep = lcall_keep_copy;
-  c->result = poll_result;
-  return lcall_submit(L, lp->p, c);
+  return lua_isnoneornil(L, index) ? 0 : lproc_int(L, index);
 }
 
 /* ---- processes -------------------------------------------------------- */
@@ -681,7 +102,7 @@ static int fork_result(lua_State *L, struct call *c)
 /* p:fork() -> Process */
 static int proc_fork(lua_State *L)
 {
-  struct lprocess *lp = check(L), *child;
+  struct lprocess *lp = lproc_check(L), *child;
   struct call local, *c;
 
   lua_settop(L, 1);
@@ -690,15 +111,15 @@ static int proc_fork(lua_State *L)
   for (int i = 0; i < 3; i++)
     if (child->captured[i] != NULL)
       fdemu_inode_get(child->captured[i]);
-  c = begin(L, lp, &local, CALL(FORK));
+  c = lcall_begin(L, lp->lk, &local, CALL(FORK));
   c->result = fork_result;
   return lcall_submit(L, lp->p, c);
 }
 
 static int proc_exec(lua_State *L)
 {
-  struct lprocess *lp = check(L);
-  struct call local, *c = begin(L, lp, &local, CALL(EXEC));
+  struct lprocess *lp = lproc_check(L);
+  struct call local, *c = lcall_begin(L, lp->lk, &local, CALL(EXEC));
 
   return lcall_submit(L, lp->p, c);
 }
@@ -706,8 +127,8 @@ static int proc_exec(lua_State *L)
 /* p:exit([status]) */
 static int proc_exit(lua_State *L)
 {
-  struct lprocess *lp = check(L);
-  int status = opt_int(L, 2);
+  struct lprocess *lp = lproc_check(L);
+  int status = lproc_optint(L, 2);
 
   lp->lk->L = L;
   fdemu_exit(lp->p, status);
@@ -732,8 +153,8 @@ static int wait_result(lua_State *L, struct call *c)
 /* p:wait() -> pid, "exited", status */
 static int proc_wait(lua_State *L)
 {
-  struct lprocess *lp = check(L);
-  struct call local, *c = begin(L, lp, &local, CALL(WAIT));
+  struct lprocess *lp = lproc_check(L);
+  struct call local, *c = lcall_begin(L, lp->lk, &local, CALL(WAIT));
 
   c->req.buf.iov_base = lp->lk->scratch;
   c->req.buf.iov_len = sizeof(int);
@@ -744,7 +165,7 @@ static int proc_wait(lua_State *L)
 
 static int proc_getpid(lua_State *L)
 {
-  lua_pushinteger(L, check(L)->pid);
+  lua_pushinteger(L, lproc_check(L)->pid);
   return 1;
 }
 
@@ -757,7 +178,7 @@ static void check_resource(lua_State *L, int index)
 /* p:getrlimit(RLIMIT_NOFILE) -> soft, hard */
 static int proc_getrlimit(lua_State *L)
 {
-  struct lprocess *lp = check(L);
+  struct lprocess *lp = lproc_check(L);
   int soft, hard;
 
   check_resource(L, 2);
@@ -770,14 +191,14 @@ static int proc_getrlimit(lua_State *L)
 /* p:setrlimit(RLIMIT_NOFILE, soft [, hard]) */
 static int proc_setrlimit(lua_State *L)
 {
-  struct lprocess *lp = check(L);
+  struct lprocess *lp = lproc_check(L);
   int soft, hard, error;
 
   check_resource(L, 2);
   fdemu_get_nofile(lp->p, &soft, &hard);
-  soft = check_int(L, 3);
+  soft = lproc_int(L, 3);
   if (!lua_isnoneornil(L, 4))
-    hard = check_int(L, 4);
+    hard = lproc_int(L, 4);
   error = fdemu_set_nofile(lp->p, soft, hard);
   if (error < 0)
     return lcall_error(L, error, NULL);
@@ -787,7 +208,7 @@ static int proc_setrlimit(lua_State *L)
 
 static int proc_spawn(lua_State *L)
 {
-  return lsched_spawn(L, check(L)->lk);
+  return lsched_spawn(L, lproc_check(L)->lk);
 }
 
 /* ---- descriptions ----------------------------------------------------- */
@@ -795,8 +216,8 @@ static int proc_spawn(lua_State *L)
 /* p:description(fd) -> Description */
 static int proc_description(lua_State *L)
 {
-  struct lprocess *lp = check(L);
-  struct fdemu_file *f = fdemu_file_at(lp->p, check_fd(L, 2));
+  struct lprocess *lp = lproc_check(L);
+  struct fdemu_file *f = fdemu_file_at(lp->p, lproc_fd(L, 2));
 
   if (f == NULL)
     return lcall_error(L, -EBADF, NULL);
@@ -807,9 +228,9 @@ static int proc_description(lua_State *L)
 /* p:install(description [, min]) -> fd */
 static int proc_install(lua_State *L)
 {
-  struct lprocess *lp = check(L);
+  struct lprocess *lp = lproc_check(L);
   struct ldesc *d = ldesc_check(L, 2);
-  int min = opt_int(L, 3), fd;
+  int min = lproc_optint(L, 3), fd;
 
   larg_check(L, d->lk == lp->lk, 2, "description of another kernel");
   lcall_set_origin(L, lp->lk);
@@ -842,7 +263,7 @@ static int check_host(lua_State *L, int index)
   luaL_Stream *stream = luaL_testudata(L, index, LUA_FILEHANDLE);
 
   if (stream == NULL)
-    return check_fd(L, index);
+    return lproc_fd(L, index);
   larg_check(L, stream->closef != NULL, index, "file is closed");
   fflush(stream->f);
   return fileno(stream->f);
@@ -851,7 +272,7 @@ static int check_host(lua_State *L, int index)
 /* p:host(hostfd | file) -> fd */
 static int proc_host(lua_State *L)
 {
-  struct lprocess *lp = check(L);
+  struct lprocess *lp = lproc_check(L);
   int hostfd = check_host(L, 2), fd, error;
   struct fdemu_file *f;
 
@@ -985,7 +406,7 @@ int lproc_new(lua_State *L)
 static int proc_captured(lua_State *L)
 {
   struct lprocess *lp = check_any(L);
-  int fd = check_fd(L, 2);
+  int fd = lproc_fd(L, 2);
   const char *s;
   size_t n;
 
@@ -1041,31 +462,6 @@ static int proc_close_scope(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-  { "open", proc_open },
-  { "close", proc_close },
-  { "close_range", proc_close_range },
-  { "read", proc_read },
-  { "pread", proc_pread },
-  { "write", proc_write },
-  { "pwrite", proc_pwrite },
-  { "readv", proc_readv },
-  { "preadv", proc_preadv },
-  { "writev", proc_writev },
-  { "pwritev", proc_pwritev },
-  { "lseek", proc_lseek },
-  { "flock", proc_flock },
-  { "fsync", proc_fsync },
-  { "fdatasync", proc_fdatasync },
-  { "dup", proc_dup },
-  { "dup2", proc_dup2 },
-  { "dup3", proc_dup3 },
-  { "fcntl", proc_fcntl },
-  { "ioctl", proc_ioctl },
-  { "isatty", proc_isatty },
-  { "fstat", proc_fstat },
-  { "pipe", proc_pipe },
-  { "pipe2", proc_pipe2 },
-  { "poll", proc_poll },
   { "fork", proc_fork },
   { "exec", proc_exec },
   { "exit", proc_exit },
@@ -1088,14 +484,19 @@ static const luaL_Reg metamethods[] = {
   { NULL, NULL },
 };
 
+/* All methods: the system calls, by what they are about. */
+static const luaL_Reg *const groups[] = {
+  methods,        lio_methods,    lfd_methods, lpoll_methods,
+  levent_methods, lepoll_methods, NULL,
+};
+
 int lproc_open(lua_State *L)
 {
   luaL_newmetatable(L, LFD_PROCESS);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
-  larg_register(L, methods, -2);
-  larg_register(L, levent_methods, -2);
-  lepoll_register(L, -2);
+  for (int i = 0; groups[i] != NULL; i++)
+    larg_register(L, groups[i], -2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   return 0;

@@ -1,0 +1,191 @@
+/* lio.c - reading and writing from Lua */
+#include "lua/lfdemu.h"
+
+#define CALL(what) (&fdemu_calls[FDEMU_##what])
+#define ARG(s)     ((void *)(uintptr_t)(s))
+
+static int do_read(lua_State *L, const struct fdemu_call *what)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2);
+  size_t count = lproc_count(L, 3);
+  lua_Integer offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
+  struct call local, *c = lcall_begin(L, lp->lk, &local, what);
+
+  c->req.fd = fd;
+  c->req.offset = offset;
+  lcall_want(c, count);
+  return lcall_submit(L, lp->p, c);
+}
+
+static int do_write(lua_State *L, const struct fdemu_call *what)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2);
+  size_t n;
+  const char *s = larg_string(L, 3, &n);
+  lua_Integer offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
+  struct call local, *c = lcall_begin(L, lp->lk, &local, what);
+
+  c->req.fd = fd;
+  c->req.offset = offset;
+  c->req.buf.iov_base = ARG(s);
+  c->req.buf.iov_len = n;
+  return lcall_submit(L, lp->p, c);
+}
+
+static int proc_read(lua_State *L)
+{
+  return do_read(L, CALL(READ));
+}
+
+static int proc_pread(lua_State *L)
+{
+  return do_read(L, CALL(PREAD));
+}
+
+static int proc_write(lua_State *L)
+{
+  return do_write(L, CALL(WRITE));
+}
+
+static int proc_pwrite(lua_State *L)
+{
+  return do_write(L, CALL(PWRITE));
+}
+
+/* A list of n elements at index 3 becomes an array of iovecs, which the stack
+ * keeps; it is pushed. */
+static struct iovec *push_iov(lua_State *L, lua_Integer *n)
+{
+  larg_type(L, 3, LUA_TTABLE);
+  *n = luaL_len(L, 3);
+  larg_check(L, *n >= 0 && *n <= INT_MAX, 3, "list is too long");
+  return lcompat_newuserdata(L,
+                             (size_t)(*n > 0 ? *n : 1) * sizeof(struct iovec));
+}
+
+/* The bytes that were read, one string for each size asked for; the total. */
+static int readv_result(lua_State *L, struct call *c)
+{
+  const char *s = c->store != NULL ? c->store : c->lk->scratch;
+  size_t left, n;
+
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  left = (size_t)c->req.result;
+  lua_createtable(L, c->req.iovcnt, 0);
+  for (int i = 0; i < c->req.iovcnt; i++) {
+    n = c->req.iov[i].iov_len < left ? c->req.iov[i].iov_len : left;
+    lua_pushlstring(L, s, n);
+    lua_rawseti(L, -2, i + 1);
+    s += n;
+    left -= n;
+  }
+  lua_pushinteger(L, (lua_Integer)c->req.result);
+  return 2;
+}
+
+static int do_readv(lua_State *L, const struct fdemu_call *what)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2);
+  lua_Integer n, offset;
+  size_t total = 0;
+  struct call local, *c;
+  struct iovec *iov;
+
+  lua_settop(L, 4);
+  iov = push_iov(L, &n);
+  for (int i = 0; i < n; i++) {
+    lua_Integer size;
+    int ok;
+    lua_geti(L, 3, i + 1);
+    size = lua_tointegerx(L, -1, &ok);
+    larg_check(L, ok && size >= 0, 3,
+               "a list of counts, none negative, expected");
+    lua_pop(L, 1);
+    iov[i].iov_base = lp->lk->scratch + total;
+    iov[i].iov_len = (size_t)size;
+    total = (size_t)size < INT_MAX - total ? total + (size_t)size : INT_MAX;
+  }
+  offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
+  c = lcall_begin(L, lp->lk, &local, what);
+  c->req.fd = fd;
+  c->req.offset = offset;
+  lcall_want(c, total);
+  c->result = readv_result;
+  c->req.iov = iov;
+  c->req.iovcnt = (int)n;
+  return lcall_submit(L, lp->p, c);
+}
+
+/* The strings are on the stack too: the list may change while a call waits. */
+static int do_writev(lua_State *L, const struct fdemu_call *what)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2);
+  lua_Integer n, offset;
+  struct call local, *c;
+  struct iovec *iov;
+
+  lua_settop(L, 4);
+  iov = push_iov(L, &n);
+  offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
+  for (int i = 0; i < n && i <= 1024; i++) {
+    luaL_checkstack(L, 2, "list is too long");
+    lua_geti(L, 3, i + 1);
+    larg_check(L, lua_type(L, -1) == LUA_TSTRING, 3,
+               "a list of strings expected");
+    iov[i].iov_base = ARG(lua_tolstring(L, -1, &iov[i].iov_len));
+  }
+  luaL_checkstack(L, LUA_MINSTACK, "list is too long");
+  c = lcall_begin(L, lp->lk, &local, what);
+  c->req.fd = fd;
+  c->req.offset = offset;
+  c->req.iov = iov;
+  c->req.iovcnt = (int)n;
+  return lcall_submit(L, lp->p, c);
+}
+
+static int proc_readv(lua_State *L)
+{
+  return do_readv(L, CALL(READV));
+}
+
+static int proc_preadv(lua_State *L)
+{
+  return do_readv(L, CALL(PREADV));
+}
+
+static int proc_writev(lua_State *L)
+{
+  return do_writev(L, CALL(WRITEV));
+}
+
+static int proc_pwritev(lua_State *L)
+{
+  return do_writev(L, CALL(PWRITEV));
+}
+
+static int proc_lseek(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2);
+  lua_Integer offset = larg_integer(L, 3);
+  int whence = lproc_optint(L, 4);
+  struct call local, *c = lcall_begin(L, lp->lk, &local, CALL(LSEEK));
+
+  c->req.fd = fd;
+  c->req.offset = offset;
+  c->req.cmd = (unsigned)whence;
+  return lcall_submit(L, lp->p, c);
+}
+
+const luaL_Reg lio_methods[] = {
+  { "read", proc_read },     { "pread", proc_pread },
+  { "write", proc_write },   { "pwrite", proc_pwrite },
+  { "readv", proc_readv },   { "preadv", proc_preadv },
+  { "writev", proc_writev }, { "pwritev", proc_pwritev },
+  { "lseek", proc_lseek },   { NULL, NULL },
+};
