@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -17,6 +21,27 @@ typedef int64_t syscall_fn(long nr, const uint64_t args[6]);
 
 static struct fdemu_proc *proc;
 
+/* Addresses below a page are bad, as they are for Linux. */
+static int low_load(const struct fdemu_mem *m, void *dst, const void *addr,
+                    size_t n)
+{
+  (void)m;
+  if ((uintptr_t)addr < 4096)
+    return -EFAULT;
+  memcpy(dst, addr, n);
+  return 0;
+}
+
+static int low_store(const struct fdemu_mem *m, void *addr, const void *src,
+                     size_t n)
+{
+  (void)m;
+  if ((uintptr_t)addr < 4096)
+    return -EFAULT;
+  memcpy(addr, src, n);
+  return 0;
+}
+
 static int64_t by_linux(long nr, const uint64_t a[6])
 {
   long n = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -26,7 +51,9 @@ static int64_t by_linux(long nr, const uint64_t a[6])
 
 static int64_t by_fdemu(long nr, const uint64_t a[6])
 {
-  return fdemu_syscall(proc, NULL, nr, a);
+  static const struct fdemu_mem mem = { low_load, low_store };
+
+  return fdemu_syscall(proc, &mem, nr, a);
 }
 
 #define P(x)        ((uint64_t)(uintptr_t)(x))
@@ -88,12 +115,114 @@ static size_t calls(syscall_fn *fn, int64_t log[])
   return n;
 }
 
-static void the_same_as_linux(void)
+/* What waits, and what is waited for. 100 is an eventfd, 101 an epoll. */
+static size_t event_calls(syscall_fn *fn, int64_t log[])
 {
-  int64_t expected[80], got[80];
-  size_t n = calls(by_linux, expected);
+  struct epoll_event in = { .events = EPOLLIN, .data.u64 = 0x123456789abcdef },
+                     out[3] = { { 0 } };
+  struct timespec none = { 0, 0 }, odd = { 0, 1000000000 }, second = { 1, 0 };
+  struct timeval at_once = { 0, 0 }, carried = { -1, 1000000 };
+  uint64_t five = 5, got = 0, mask = 0, pair[2] = { P(&mask), 8 };
+  uint64_t set[3] = { 0 };
+  size_t n = 0;
 
-  CHECK_EQ(calls(by_fdemu, got), n);
+  DO(eventfd2, 5, EFD_NONBLOCK | EFD_SEMAPHORE);
+  log[n++] = fn(SYS_dup2, (const uint64_t[6]){ (uint64_t)log[n - 1], 100 });
+  DO(eventfd, 1);
+  DO(eventfd2, 0, 2);
+  DO(epoll_create, 0);
+  DO(epoll_create, 1);
+  DO(epoll_create1, 1);
+  DO(epoll_create1, EPOLL_CLOEXEC);
+  log[n++] = fn(SYS_dup2, (const uint64_t[6]){ (uint64_t)log[n - 1], 101 });
+  DO(epoll_wait, 101, P(out), 3, 0);
+  DO(epoll_ctl, 101, EPOLL_CTL_ADD, 100, P(&in));
+  DO(epoll_ctl, 101, EPOLL_CTL_ADD, 100, P(&in));
+  DO(epoll_ctl, 101, EPOLL_CTL_ADD, 101, P(&in));
+  DO(epoll_ctl, 101, EPOLL_CTL_MOD, 100, 0);
+  DO(epoll_wait, 101, P(out), 3, 0);
+  log[n++] = out[0].events;
+  log[n++] = (int64_t)out[0].data.u64;
+  DO(epoll_wait, 101, 0, 3, 0);
+  DO(epoll_wait, 101, P(out), 0, 0);
+  DO(epoll_wait, 101, P(out), (uint64_t)-1, 0);
+  DO(epoll_wait, 100, P(out), 1, 0);
+  DO(epoll_pwait, 101, P(out), 3, (uint64_t)-1, P(&mask), 8);
+  DO(epoll_pwait, 101, P(out), 3, 0, P(&mask), 7);
+  DO(epoll_pwait, 101, P(out), 3, 0, 0, 7);
+  DO(epoll_pwait2, 101, P(out), 3, P(&none), 0, 0);
+  DO(epoll_pwait2, 101, P(out), 3, P(&odd), 0, 0);
+  DO(epoll_pwait2, 101, P(out), 3, 0, 0, 0);
+  DO(read, 100, P(&got), 8);
+  log[n++] = (int64_t)got;
+  DO(write, 100, P(&five), 8);
+  set[0] = 0x10;
+  DO(select, 5, P(&set[0]), P(&set[1]), P(&set[2]), P(&at_once));
+  log[n++] = (int64_t)set[0];
+  set[0] = 1 << 3, set[1] = 1 << 3 | 1 << 4;
+  DO(select, 64, P(&set[0]), P(&set[1]), 0, 0);
+  log[n++] = (int64_t)(set[0] | set[1] << 32);
+  DO(select, (uint64_t)-1, 0, 0, 0, P(&at_once));
+  DO(select, 0, P(1), P(1), P(1), P(&at_once));
+  DO(select, 1, P(1), 0, 0, P(&at_once));
+  DO(select, 0, 0, 0, 0, P(&carried));
+  set[0] = 1ull << 63;
+  DO(select, 64, P(&set[0]), 0, 0, P(&at_once));
+  DO(pselect6, 0, 0, 0, 0, P(&none), P(pair));
+  DO(pselect6, 0, 0, 0, 0, P(&odd), P(pair));
+  pair[1] = 4;
+  DO(pselect6, 0, 0, 0, 0, P(&none), P(pair));
+  set[0] = 1 << 3;
+  DO(pselect6, 4, 0, P(set), 0, P(&second), 0);
+  log[n++] = second.tv_sec > 0 || second.tv_nsec > 0;
+  DO(close_range, 3, ~0u, 0);
+  return n;
+}
+
+static size_t timer_calls(syscall_fn *fn, int64_t log[])
+{
+  struct itimerspec new = { { 7, 8 }, { 0, 1 } }, old = { { 9, 9 }, { 9, 9 } };
+  uint64_t fd, ticks = 0;
+  size_t n = 0;
+
+  DO(timerfd_create, CLOCK_MONOTONIC, TFD_NONBLOCK);
+  fd = (uint64_t)log[0];
+  DO(timerfd_create, 99, 0);
+  DO(timerfd_create, CLOCK_REALTIME, 1);
+  DO(read, fd, P(&ticks), 8);
+  DO(timerfd_settime, fd, TFD_TIMER_ABSTIME, P(&new), P(&old));
+  log[n++] = old.it_value.tv_sec + old.it_interval.tv_sec;
+  DO(timerfd_settime, fd, 0, 0, P(&old));
+  DO(timerfd_settime, 0, 0, P(&new), P(&old));
+  DO(timerfd_settime, 99, 0, P(&new), P(&old));
+  new = (struct itimerspec){ { 0, 0 }, { 1000000, 0 } };
+  DO(timerfd_settime, fd, 0, P(&new), P(1));
+  new = (struct itimerspec){ { 0, 0 }, { 0, 1 } };
+  DO(timerfd_settime, fd, TFD_TIMER_ABSTIME, P(&new), P(&old));
+  log[n++] = (old.it_value.tv_sec + 1) / 1000;
+  log[n++] = old.it_interval.tv_sec;
+  DO(read, fd, P(&ticks), 8);
+  log[n++] = (int64_t)ticks;
+  DO(timerfd_gettime, fd, P(&old));
+  log[n++] = old.it_value.tv_nsec;
+  DO(timerfd_gettime, fd, 0);
+  DO(timerfd_gettime, 0, P(&old));
+  DO(ftruncate, fd, 0);
+  DO(ftruncate, fd, (uint64_t)-1);
+  DO(ftruncate, 99, 0);
+  DO(fsync, fd);
+  DO(fdatasync, fd);
+  DO(fsync, 99);
+  DO(close_range, 3, ~0u, 0);
+  return n;
+}
+
+static void the_same_as_linux(size_t (*made)(syscall_fn *fn, int64_t log[]))
+{
+  int64_t expected[100], got[100];
+  size_t n = made(by_linux, expected);
+
+  CHECK_EQ(made(by_fdemu, got), n);
   for (size_t i = 0; i < n; i++)
     if (expected[i] != got[i]) {
       printf("result %zu: Linux %lld, fdemu %lld\n", i, (long long)expected[i],
@@ -201,10 +330,13 @@ int main(void)
     close(fd);
   (void)null;
   proc = fdemu_proc_new(k);
+  fdemu_set_now(k, INT64_C(10000000000)); /* some time after the start */
   CHECK_EQ(fdemu_std_devices(k), 0);
   for (int fd = 0; fd < 3; fd++)
     CHECK_EQ(fdemu_open(proc, "/dev/null", O_RDWR, 0), fd);
-  the_same_as_linux();
+  the_same_as_linux(calls);
+  the_same_as_linux(event_calls);
+  the_same_as_linux(timer_calls);
   bad_memory_loses_nothing();
   zeros_go_through_the_accessor();
   what_is_not_there();

@@ -42,6 +42,15 @@ int fdl_store(const struct fdl_call *c, uint64_t addr, const void *src,
               size_t n);
 int fdl_load_path(const struct fdl_call *c, char path[], uint64_t addr);
 
+/* time.c: ns, or -errno; what is left of a timeout since start; 0 or -errno */
+int64_t fdl_load_timespec(const struct fdl_call *c, uint64_t addr);
+int64_t fdl_load_timeval(const struct fdl_call *c, uint64_t addr);
+void fdl_store_timespec(const struct fdl_call *c, uint64_t addr, int64_t start,
+                        int64_t timeout);
+void fdl_store_timeval(const struct fdl_call *c, uint64_t addr, int64_t start,
+                       int64_t timeout);
+int fdl_check_mask(const struct fdl_call *c, uint64_t addr, uint64_t size);
+
 /* Calls with functions of their own. */
 int64_t fdl_vector(const struct fdl_call *c);
 int64_t fdl_vector_at(const struct fdl_call *c);
@@ -53,6 +62,12 @@ int64_t fdl_fstatat(const struct fdl_call *c);
 int64_t fdl_statx(const struct fdl_call *c);
 int64_t fdl_poll(const struct fdl_call *c);
 int64_t fdl_ppoll(const struct fdl_call *c);
+int64_t fdl_select(const struct fdl_call *c);
+int64_t fdl_pselect6(const struct fdl_call *c);
+int64_t fdl_epoll_wait(const struct fdl_call *c);
+int64_t fdl_epoll_pwait(const struct fdl_call *c);
+int64_t fdl_epoll_pwait2(const struct fdl_call *c);
+int64_t fdl_timerfd_settime(const struct fdl_call *c);
 int64_t fdl_getpid(const struct fdl_call *c);
 int64_t fdl_getrlimit(const struct fdl_call *c);
 int64_t fdl_setrlimit(const struct fdl_call *c);

@@ -1,14 +1,11 @@
 /* poll.c - poll(2) and ppoll(2): the array is copied in, and revents out */
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 
 #include "fdemu_driver.h"
 #include "linux/bynumber.h"
 
-#define FEW     64
-#define SECOND  INT64_C(1000000000)
-#define SIGMASK 8 /* bytes in the kernel's sigset_t */
+#define FEW 64
 
 static int store_revents(const struct fdl_call *c, const struct pollfd *fds,
                          size_t n)
@@ -67,57 +64,20 @@ int64_t fdl_poll(const struct fdl_call *c)
   return poll_for(c, (int)c->arg[2] * INT64_C(1000000));
 }
 
-/* ns, or -errno */
-static int64_t load_timeout(const struct fdl_call *c, uint64_t addr)
-{
-  struct timespec t;
-  int error = fdl_load(c, &t, addr, sizeof t);
-
-  if (error < 0)
-    return error;
-  if (t.tv_sec < 0 || t.tv_nsec < 0 || t.tv_nsec >= SECOND)
-    return -EINVAL;
-  if (t.tv_sec >= INT64_MAX / SECOND)
-    return INT64_MAX;
-  return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-/* What is left of the time goes back to the caller, if that is possible; a
- * timeout of 0 stays as it is. */
-static void store_left(const struct fdl_call *c, uint64_t addr, int64_t end)
-{
-  int64_t left = end - fdemu_now(fdemu_kernel_of(c->p));
-  struct timespec t = { .tv_sec = 0 };
-
-  if (left > 0) {
-    t.tv_sec = left / SECOND;
-    t.tv_nsec = left % SECOND;
-  }
-  fdl_store(c, addr, &t, sizeof t);
-}
-
-/* There are no signals, so that a mask of them has only to be a good one. */
 int64_t fdl_ppoll(const struct fdl_call *c)
 {
-  int64_t now = fdemu_now(fdemu_kernel_of(c->p)), timeout = -1, n;
-  char mask[SIGMASK];
-  int error = 0;
+  int64_t start = fdemu_now(fdemu_kernel_of(c->p)), timeout = -1, n;
+  int error;
 
   if (c->arg[2] != 0) {
-    timeout = load_timeout(c, c->arg[2]);
+    timeout = fdl_load_timespec(c, c->arg[2]);
     if (timeout < 0)
       return timeout;
   }
-  if (c->arg[3] != 0) {
-    if (c->arg[4] != SIGMASK)
-      return -EINVAL;
-    error = fdl_load(c, mask, c->arg[3], SIGMASK);
-  }
+  error = fdl_check_mask(c, c->arg[3], c->arg[4]);
   if (error < 0)
     return error;
   n = poll_for(c, timeout);
-  if (timeout > 0)
-    store_left(c, c->arg[2],
-               timeout > INT64_MAX - now ? INT64_MAX : now + timeout);
+  fdl_store_timespec(c, c->arg[2], start, timeout);
   return n;
 }

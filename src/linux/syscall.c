@@ -1,7 +1,9 @@
 /* syscall.c - from numbers to requests: one table for all calls */
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "linux/bynumber.h"
 
@@ -38,6 +40,28 @@ static const struct fdl_row rows[] = {
   [SYS_pipe2] = { &fdemu_pipe2_call, .args = "sc", .size = 2 * sizeof(int) },
   [SYS_poll] = { CORE(POLL), .run = fdl_poll },
   [SYS_ppoll] = { CORE(POLL), .run = fdl_ppoll },
+  [SYS_select] = { CORE(SELECT), .run = fdl_select },
+  [SYS_pselect6] = { CORE(SELECT), .run = fdl_pselect6 },
+  [SYS_ftruncate] = { CORE(FTRUNCATE), .args = "fo" },
+  [SYS_fsync] = { CORE(FSYNC), .args = "f" },
+  [SYS_fdatasync] = { CORE(FDATASYNC), .args = "f" },
+  [SYS_eventfd] = { &fdemu_eventfd_call, .args = "u" },
+  [SYS_eventfd2] = { &fdemu_eventfd_call, .args = "uc" },
+  [SYS_epoll_create] = { &fdemu_epoll_create_call, .args = "a" },
+  [SYS_epoll_create1] = { &fdemu_epoll_create1_call, .args = "c" },
+  [SYS_epoll_ctl] = { &fdemu_epoll_ctl_call, .args = "fcas",
+                      .size = sizeof(struct epoll_event) },
+  [SYS_epoll_wait] = { &fdemu_epoll_wait_call, .args = "fb",
+                       .run = fdl_epoll_wait },
+  [SYS_epoll_pwait] = { &fdemu_epoll_pwait_call, .args = "fb",
+                        .run = fdl_epoll_pwait },
+  [SYS_epoll_pwait2] = { &fdemu_epoll_pwait2_call, .args = "fb",
+                         .run = fdl_epoll_pwait2 },
+  [SYS_timerfd_create] = { &fdemu_timerfd_create_call, .args = "ac" },
+  [SYS_timerfd_settime] = { &fdemu_timerfd_settime_call, .args = "fc",
+                            .run = fdl_timerfd_settime },
+  [SYS_timerfd_gettime] = { &fdemu_timerfd_gettime_call, .args = "fs",
+                            .size = sizeof(struct itimerspec) },
   [SYS_getpid] = { .run = fdl_getpid },
   [SYS_getrlimit] = { .run = fdl_getrlimit },
   [SYS_setrlimit] = { .run = fdl_setrlimit },
