@@ -277,6 +277,22 @@ FDEMU_API int fdemu_name(struct fdemu_kernel *k, const char *path,
                          struct fdemu_inode *i);
 
 /*
+ * How an object gets made under a name: mode has a type (S_IFREG, S_IFIFO, ...)
+ * and permissions. Returns an inode with one reference, the caller's; NULL: no
+ * memory.
+ */
+typedef struct fdemu_inode *fdemu_make_fn(struct fdemu_kernel *k, mode_t mode);
+
+/* From now on make is what mknod(2) and open(2) with O_CREAT use for objects
+ * with the type of mode (S_IF*). NULL: there are none (EPERM). */
+FDEMU_API void fdemu_maker(struct fdemu_kernel *k, mode_t mode,
+                           fdemu_make_fn *make);
+
+/* Make an object without a name: 0, -EPERM (nobody can), -ENOMEM. */
+FDEMU_API int fdemu_make(struct fdemu_kernel *k, mode_t mode,
+                         struct fdemu_inode **i);
+
+/*
  * A device: an inode whose descriptions have ops and no state of their own.
  * mode: S_IFCHR or S_IFBLK, and permissions. NULL: no memory.
  */

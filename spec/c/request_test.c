@@ -1537,6 +1537,30 @@ static void opening_by_name(void)
   teardown();
 }
 
+static struct fdemu_inode *make_box(struct fdemu_kernel *kernel, mode_t mode)
+{
+  return fdemu_device_new(kernel, &box_ops, mode, 0);
+}
+
+/* What a name of each type becomes is up to whoever registered for it. */
+static void makers(void)
+{
+  struct fdemu_inode *i = NULL;
+
+  k = test_kernel();
+  CHECK_EQ(fdemu_make(k, S_IFREG | 0600, &i), -EPERM);
+  fdemu_maker(k, S_IFREG | 0777, make_box);
+  CHECK_EQ(fdemu_make(k, S_IFIFO | 0600, &i), -EPERM);
+  CHECK_EQ(fdemu_make(k, S_IFREG | 0640, &i), 0);
+  CHECK_EQ(i->mode, S_IFREG | 0640);
+  fdemu_inode_put(i);
+  test_heap.fail_at = test_heap.count + 1;
+  CHECK_EQ(fdemu_make(k, S_IFREG | 0640, &i), -ENOMEM);
+  fdemu_maker(k, S_IFREG, NULL);
+  CHECK_EQ(fdemu_make(k, S_IFREG | 0600, &i), -EPERM);
+  TEST_KERNEL_FREE(k);
+}
+
 int main(void)
 {
   answers_at_once();
@@ -1585,5 +1609,6 @@ int main(void)
   open_may_wait();
   open_may_end_the_process();
   opening_by_name();
+  makers();
   return test_summary();
 }

@@ -37,6 +37,30 @@ void fdemu_inode_put(struct fdemu_inode *i)
   i->free(i);
 }
 
+/* ---- makers ----------------------------------------------------------- */
+
+static size_t type_of(mode_t mode)
+{
+  return (mode & S_IFMT) >> 12;
+}
+
+void fdemu_maker(struct fdemu_kernel *k, mode_t mode, fdemu_make_fn *make)
+{
+  k->makers[type_of(mode)] = make;
+}
+
+int fdemu_make(struct fdemu_kernel *k, mode_t mode, struct fdemu_inode **i)
+{
+  fdemu_make_fn *make = k->makers[type_of(mode)];
+
+  if (make == NULL)
+    return -EPERM;
+  *i = make(k, mode);
+  return *i != NULL ? 0 : -ENOMEM;
+}
+
+/* ---- descriptions ----------------------------------------------------- */
+
 struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
                                   const struct fdemu_ops *ops, int flags,
                                   void *data)

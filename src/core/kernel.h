@@ -36,6 +36,7 @@ struct fdemu_kernel {
   struct fdemu_timer *timers; /* pairing heap */
   struct fde_name **names;    /* hash table */
   size_t nnames, namecap;
+  fdemu_make_fn *makers[16];      /* by the type in mode_t */
   struct fdemu_locks *anon_locks; /* of every inode without a type */
   size_t pending;                 /* requests not yet handed back */
   uint64_t timer_seq, last_ino, last_file;
