@@ -69,6 +69,33 @@ describe("inject", function()
       assert.equal(5, p:dup(r))
     end)
 
+    it("by names with commas between them, as strace has them", function()
+      k:inject { call = "read,write, dup", errno = "EIO" }
+      assert.is_nil((p:write(w, "x")))
+      assert.is_nil((p:read(r, 1)))
+      assert.is_nil((p:dup(r)))
+      assert.equal(5, p:fcntl(r, fdemu.F_DUPFD, 0))
+      contains(failure(k.inject, k, { call = "read,wriet", errno = "EIO" }),
+        "bad rule: call 'wriet' is not known")
+    end)
+
+    it("but not sleep and join, which are no system calls", function()
+      k:inject { errno = "EIO" }
+      k:sleep(1)
+      assert.equal(1, k:now())
+      assert.equal(7, k:spawn(function() return 7 end):join())
+      contains(failure(k.inject, k, { call = "sleep", errno = "EIO" }),
+        "'sleep' is not known")
+    end)
+
+    it("by the descriptor of dup3 and close_range, too", function()
+      local rule = k:inject { fd = r, errno = "EIO" }
+      assert.is_nil((p:dup3(r, 9)))
+      assert.is_nil((p:close_range(r, r)))
+      assert.equal(9, p:dup3(w, 9))
+      assert.equal(2, rule.hits)
+    end)
+
     it("by the names that programs use", function()
       k:inject { call = { "open", "pread" }, errno = "EMFILE" }
       assert.same({ nil, "/dev/null: Too many open files", 24 },
@@ -125,6 +152,15 @@ describe("inject", function()
         seen[1])
       assert.equal("openat", seen[3].call)
       assert.equal("/dev/null", seen[3].path)
+    end)
+
+    it("by a predicate that knows the task", function()
+      k:inject { where = function(call) return call.task == "victim" end,
+        errno = "EIO" }
+      local function body() return p:write(w, "x") end
+      assert.is_nil((k:spawn { body, name = "victim" }:join()))
+      assert.equal(1, k:spawn { body, name = "other" }:join())
+      assert.equal(1, p:write(w, "x"))
     end)
 
     it("by a predicate whose error is the caller's", function()
@@ -269,16 +305,87 @@ describe("inject", function()
       assert.equal(1, p:write(w, "x"))
     end)
 
+    it("is listed while it is in force", function()
+      local a = k:inject { call = "write", errno = "EIO" }
+      local b = k:inject { call = "read", errno = "EIO" }
+      assert.same({ a, b }, k:rules())
+      a:remove()
+      assert.same({ b }, k:rules())
+    end)
+
+    describe("that was never used", function()
+      local made
+
+      local function rule(t)
+        t.errno = "EIO"
+        made = debug.getinfo(1, "l").currentline + 1
+        return k:inject(t)
+      end
+
+      local function expect(unused, reason)
+        local text = "a rule made at spec/inject_spec.lua:" .. made
+          .. " was never used: " .. reason
+        assert.equal(text, unused.unused)
+        contains(failure(unused.close, unused), text)
+      end
+
+      it("says so, where it was made, and why", function()
+        local a = rule { call = "read" }
+        p:write(w, "x")
+        expect(a, "no call matched it")
+        expect(rule { call = "read" }, "no call matched it")
+        local b = rule { call = "write", when = "3+" }
+        p:write(w, "x")
+        p:write(w, "x")
+        expect(b, "2 calls matched it, but when = 3+ picked none")
+      end)
+
+      it("says when others came before it", function()
+        rule { call = "write" }
+        local second = rule { call = "write" }
+        p:write(w, "x")
+        expect(second, "1 call matched it, but another rule came before it")
+      end)
+
+      it("is reported once", function()
+        local a = rule { call = "read" }
+        failure(a.close, a)
+        a:close()
+      end)
+
+      it("is not reported if it is optional, removed or was used", function()
+        local a = rule { call = "read", optional = true }
+        assert.is_nil(a.unused)
+        a:close()
+        local b = rule { call = "read" }
+        b:remove()
+        b:close()
+        local c = rule { call = "write" }
+        p:write(w, "x")
+        c:close()
+      end)
+
+      it("is reported after its kernel has ended", function()
+        local other = fdemu.kernel()
+        local a = other:inject { errno = "EIO" }
+        other:close()
+        contains(failure(a.close, a), "never used: no call matched it")
+      end)
+    end)
+
     if _VERSION ~= "Lua 5.3" then
       it("ends with its scope, and says if it was never used", function()
-        local body = load [[
+        local body = load([[
           local k, p, w, call = ...
           local rule <close> = k:inject { call = call, errno = "EIO" }
           p:write(w, "x")
-        ]]
+          if call == "dup" then error "something else" end
+        ]], "=body")
         body(k, p, w, "write")
         assert.equal(1, p:write(w, "x"))
-        contains(failure(body, k, p, w, "read"), "never used")
+        contains(failure(body, k, p, w, "read"),
+          "a rule made at body:2 was never used")
+        contains(failure(body, k, p, w, "dup"), "something else")
         assert.equal(1, p:write(w, "x"))
       end)
     end
@@ -297,6 +404,8 @@ describe("inject", function()
       ["path"] = { path = 1, errno = "EIO" },
       ["after"] = { after = true, short = 1 },
       ["where"] = { where = 1, errno = "EIO" },
+      ["optional"] = { optional = 1, errno = "EIO" },
+      ["bad rule: call"] = { call = { "read", 1 }, errno = "EIO" },
       ["it needs"] = { call = "write" },
     } do
       contains(failure(k.inject, k, rule), key)

@@ -64,6 +64,11 @@ describe("trace", function()
       end))
     end)
 
+    it("shows flock's operation", function()
+      assert.same({ "[pid  1] flock(3, LOCK_SH|LOCK_NB) = 0" },
+        lines(function() p:flock(r, fdemu.LOCK_SH | fdemu.LOCK_NB) end))
+    end)
+
     it("shows the end of file", function()
       p:close(w)
       assert.same({ '[pid  1] read(3, "", 10) = 0' },

@@ -536,6 +536,10 @@ FDEMU_API int fdemu_rule_when(struct fdemu_rule *rule, const char *when);
 FDEMU_API void fdemu_inject(struct fdemu_kernel *k, struct fdemu_rule *rule);
 FDEMU_API void fdemu_rule_remove(struct fdemu_rule *rule);
 
+/* Walk over the rules in force; rule = NULL for the first. */
+FDEMU_API struct fdemu_rule *fdemu_next_rule(struct fdemu_kernel *k,
+                                             struct fdemu_rule *rule);
+
 /* ---- tracing and names ------------------------------------------------ */
 
 enum fdemu_phase {

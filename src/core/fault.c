@@ -63,6 +63,14 @@ void fdemu_inject(struct fdemu_kernel *k, struct fdemu_rule *rule)
   fdemu_list_append(&k->rules, &rule->link);
 }
 
+struct fdemu_rule *fdemu_next_rule(struct fdemu_kernel *k,
+                                   struct fdemu_rule *rule)
+{
+  struct fdemu_list *n = rule != NULL ? rule->link.next : k->rules.next;
+
+  return n == &k->rules ? NULL : fdemu_entry(n, struct fdemu_rule, link);
+}
+
 /* A predicate may do this while the rules are being walked over. */
 void fdemu_rule_remove(struct fdemu_rule *rule)
 {
@@ -97,11 +105,17 @@ static const char *path_of(const struct fdemu_req *r)
   return r->file != NULL ? r->file->path : NULL;
 }
 
+/* dup3(2) and close_range(2) have a descriptor, too, which they check late. */
+static bool has_fd(const struct fdemu_req *r)
+{
+  return r->file != NULL || *r->call->args == 'f';
+}
+
 static bool matches(const struct fdemu_rule *rule, const struct fdemu_req *r)
 {
   const char *kind = r->file != NULL ? r->file->ops->name : NULL;
 
-  if (rule->fd >= 0 && (rule->fd != r->fd || r->file == NULL))
+  if (rule->fd >= 0 && (rule->fd != r->fd || !has_fd(r)))
     return false;
   if (rule->pid >= 0 && rule->pid != r->proc->pid)
     return false;
@@ -145,6 +159,8 @@ int64_t fde_inject(struct fdemu_req *r)
   struct fdemu_kernel *k = r->proc->kernel;
   struct fdemu_rule *rule = NULL;
 
+  if (r->quiet || r->call->flags & FDEMU_CALL_QUIET)
+    return 0;
   if (k->next_rule == NULL) /* a predicate's own calls are left alone */
     rule = find(k, r);
   if (rule == NULL)

@@ -114,7 +114,7 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                     .other = fde_stat,
                     .flags = FD },
   [FDEMU_FLOCK] = { .name = "flock",
-                    .args = "fL",
+                    .args = "fl",
                     .slot = SLOT(flock),
                     .check = fde_flock_check,
                     .run = fde_flock_mode,
@@ -476,7 +476,7 @@ int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
     n = fde_io_begin(r);
   if (n < 0)
     return finish(r, n);
-  if (!fdemu_list_empty(&p->kernel->rules) && !r->quiet)
+  if (!fdemu_list_empty(&p->kernel->rules))
     n = fde_inject(r);
   if (n < 0)
     return finish(r, n);

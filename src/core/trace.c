@@ -11,7 +11,7 @@
  * flags; A: timerfd_settime(2) flags; I, J: new and old itimerspec; K: one that was asked for; q:
  * nfds of select(2); x, y, z: its sets; E: its timeout; Q: what is ready; Y: epoll_create1(2) flags; X: epoll_ctl(2)
  * operation; V: its struct epoll_event; L: those that were reported; U: timeout
- * as a struct timespec; 8: 8.
+ * as a struct timespec; 8: 8; l: flock(2) operation.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -149,6 +150,10 @@ static const struct name clocks[] = {
 static const struct name ioctl_requests[] = {
   N(FIONREAD), N(FIONBIO), N(FIOASYNC), N(FIOCLEX),
   N(FIONCLEX), N(TCGETS),  { 0, NULL },
+};
+
+static const struct name flock_operations[] = {
+  N(LOCK_SH), N(LOCK_EX), N(LOCK_UN), N(LOCK_NB), { 0, NULL },
 };
 
 static const struct name epoll_flags[] = {
@@ -695,6 +700,7 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
     break;
   case 'L': put_epoll_events(o, r); break;
   case 'U': put_timeout(o, r); break;
+  case 'l': put_flags(o, flock_operations, r->cmd, "0"); break;
   default: break;
   }
 }

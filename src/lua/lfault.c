@@ -13,8 +13,10 @@ struct lrule {
   struct fdemu_rule rule;
   struct lkernel *lk;
   const char *calls[MAX_CALLS + 1];
-  const char *task; /* the name of the task that makes the call; NULL: any */
-  bool predicate;
+  const char *task;  /* the name of the task that makes the call; NULL: any */
+  const char *where; /* "file:line: " that made it, or "" */
+  const char *when;  /* as it was given, or NULL */
+  bool predicate, optional, ended;
 };
 
 static struct lrule *lrule_of(const struct fdemu_rule *rule)
@@ -33,19 +35,15 @@ static void push_rule(lua_State *L, struct lrule *lr)
 
 static bool right_task(lua_State *L, const struct lrule *lr)
 {
-  struct task *t = lr->lk->current;
+  const char *name;
   bool same;
 
   if (lr->task == NULL)
     return true;
-  if (t == NULL || t->worker)
-    return false;
-  lkernel_env(L, lr->lk, ENV_TASKS);
-  lua_rawgetp(L, -1, t);
-  lua_getiuservalue(L, -1, 1);
-  lua_getfield(L, -1, "name");
-  same = strcmp(lua_tostring(L, -1), lr->task) == 0;
-  lua_pop(L, 4);
+  lsched_push_name(L, lr->lk);
+  name = lua_tostring(L, -1);
+  same = name != NULL && strcmp(name, lr->task) == 0;
+  lua_pop(L, 1);
   return same;
 }
 
@@ -79,6 +77,8 @@ static int ask(lua_State *L)
                     : r->file != NULL ? r->file->path
                                       : NULL);
   lua_setfield(L, -2, "path");
+  lsched_push_name(L, lr->lk);
+  lua_setfield(L, -2, "task");
   lua_call(L, 1, 1);
   lua_pushboolean(L, lua_toboolean(L, -1));
   return 1;
@@ -181,7 +181,7 @@ static bool is_call(const char *name)
 
   for (size_t i = 0; i < FDEMU_NCALLS; i++)
     if (strcmp(fdemu_calls[i].name, name) == 0)
-      return true;
+      return !(fdemu_calls[i].flags & FDEMU_CALL_QUIET);
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (strcmp(others[i]->name, name) == 0)
       return true;
@@ -197,11 +197,8 @@ static const char *call_name(lua_State *L)
     { "wait", "wait4" },    { "eventfd", "eventfd2" }, { "exec", "execve" },
     { "isatty", "ioctl" },
   };
-  const char *s;
+  const char *s = lua_tostring(L, -1);
 
-  if (lua_type(L, -1) != LUA_TSTRING)
-    bad(L, "call", "must be a name or a list of names");
-  s = lua_tostring(L, -1);
   for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
     if (strcmp(aliases[i][0], s) == 0) {
       lua_pop(L, 1);
@@ -210,6 +207,29 @@ static const char *call_name(lua_State *L)
   if (!is_call(s))
     bad(L, "call", lua_pushfstring(L, "'%s' is not known", s));
   return keep(L);
+}
+
+/* Add the calls that the string on top of the stack names, with commas between
+ * them; pops it. Returns how many there are now. */
+static int add_calls(lua_State *L, struct lrule *lr, int n)
+{
+  const char *s = lua_tostring(L, -1);
+
+  if (lua_type(L, -1) != LUA_TSTRING)
+    bad(L, "call", "must be a name or a list of names");
+  for (;;) {
+    size_t len = strcspn(s, ",");
+    if (n == MAX_CALLS)
+      bad(L, "call", "must have from 1 to 32 names");
+    lua_pushlstring(L, s, len);
+    lr->calls[n++] = call_name(L);
+    if (s[len] == '\0')
+      break;
+    s += len + 1;
+    s += strspn(s, " ");
+  }
+  lua_pop(L, 1);
+  return n;
 }
 
 static void calls_field(lua_State *L, struct lrule *lr)
@@ -221,14 +241,14 @@ static void calls_field(lua_State *L, struct lrule *lr)
     return;
   }
   if (lua_type(L, -1) != LUA_TTABLE)
-    lr->calls[n++] = call_name(L);
+    n = add_calls(L, lr, n);
   else {
     lua_Integer len = luaL_len(L, -1);
-    if (len < 1 || len > MAX_CALLS)
+    if (len < 1)
       bad(L, "call", "must have from 1 to 32 names");
-    for (; n < len; n++) {
-      lua_geti(L, -1, n + 1);
-      lr->calls[n] = call_name(L);
+    for (lua_Integer i = 1; i <= len; i++) {
+      lua_geti(L, -1, i);
+      n = add_calls(L, lr, n);
     }
     lua_pop(L, 1);
   }
@@ -281,16 +301,29 @@ static void when_field(lua_State *L, struct lrule *lr)
                           "'%s' is not first, first+, first+step,"
                           " first..last or first..last+step",
                           when));
+    lr->when = keep(L);
+    return;
   }
   lua_pop(L, 1);
 }
 
+static bool boolean_field(lua_State *L, const char *key)
+{
+  bool yes = false;
+
+  if (field(L, key, LUA_TBOOLEAN)) {
+    yes = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  return yes;
+}
+
 static void check_keys(lua_State *L)
 {
-  static const char *const known[] = { "call",  "path",  "kind",  "fd",
-                                       "pid",   "task",  "where", "when",
-                                       "errno", "short", "delay", "after",
-                                       NULL };
+  static const char *const known[] = { "call",     "path",  "kind",  "fd",
+                                       "pid",      "task",  "where", "when",
+                                       "errno",    "short", "delay", "after",
+                                       "optional", NULL };
 
   lua_pushnil(L);
   while (lua_next(L, 2)) {
@@ -320,10 +353,8 @@ static void fill_rule(lua_State *L, struct lrule *lr)
   rule->error = errno_field(L);
   rule->delay = delay_field(L);
   when_field(L, lr);
-  if (field(L, "after", LUA_TBOOLEAN)) {
-    rule->after = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-  }
+  rule->after = boolean_field(L, "after");
+  lr->optional = boolean_field(L, "optional");
   if (field(L, "where", LUA_TFUNCTION)) {
     lr->predicate = true;
     lua_rawseti(L, 4, 1);
@@ -356,6 +387,8 @@ int lfault_inject(lua_State *L)
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 3, 1);
   fill_rule(L, lr);
+  luaL_where(L, 1);
+  lr->where = keep(L);
   lkernel_env(L, lk, ENV_RULES);
   lua_pushvalue(L, 3);
   lua_rawsetp(L, -2, lr);
@@ -373,6 +406,7 @@ static struct lrule *check(lua_State *L)
 
 static void remove_rule(lua_State *L, struct lrule *lr)
 {
+  lr->ended = true;
   if (lr->lk->k == NULL || lr->rule.kernel == NULL)
     return;
   fdemu_rule_remove(&lr->rule);
@@ -389,17 +423,71 @@ static int rule_remove(lua_State *L)
   return 0;
 }
 
+/* Push why a rule that did nothing did nothing. */
+static void push_unused(lua_State *L, const struct lrule *lr)
+{
+  const struct fdemu_rule *rule = &lr->rule;
+  luaL_Buffer b;
+
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, "a rule");
+  if (*lr->where != '\0') {
+    luaL_addstring(&b, " made at ");
+    luaL_addlstring(&b, lr->where, strlen(lr->where) - 2);
+  }
+  luaL_addstring(&b, " was never used: ");
+  if (rule->seen == 0)
+    luaL_addstring(&b, "no call matched it");
+  else {
+    lua_pushfstring(L, "%I", (LUAI_UACINT)rule->seen);
+    luaL_addvalue(&b);
+    luaL_addstring(&b, rule->seen == 1 ? " call" : " calls");
+    luaL_addstring(&b, " matched it, but ");
+    if (lr->when == NULL || rule->seen >= rule->first)
+      luaL_addstring(&b, "another rule came before it");
+    else {
+      luaL_addstring(&b, "when = ");
+      luaL_addstring(&b, lr->when);
+      luaL_addstring(&b, " picked none");
+    }
+  }
+  luaL_pushresult(&b);
+}
+
+static bool unused(const struct lrule *lr)
+{
+  return lr->rule.hits == 0 && !lr->optional;
+}
+
 /* The end of its scope: a rule that did nothing was a mistake, unless something
- * else went wrong. */
+ * else went wrong. Also rule:close(). */
 static int rule_close(lua_State *L)
 {
   struct lrule *lr = check(L);
+  bool ended = lr->ended;
 
   remove_rule(L, lr);
-  if (lr->rule.hits == 0 && lua_isnil(L, 2))
-    return luaL_error(L, "a rule was never used: %d calls matched it",
-                      (int)lr->rule.seen);
-  return 0;
+  if (ended || !unused(lr) || !lua_isnoneornil(L, 2))
+    return 0;
+  luaL_where(L, 1);
+  push_unused(L, lr);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* k:rules() -> a list of the rules in force, in the order of k:inject() */
+int lfault_rules(lua_State *L)
+{
+  struct lkernel *lk = lkernel_check(L, 1);
+  struct fdemu_rule *rule = NULL;
+  lua_Integer n = 0;
+
+  lua_newtable(L);
+  while ((rule = fdemu_next_rule(lk->k, rule)) != NULL) {
+    push_rule(L, lrule_of(rule));
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
 }
 
 static int rule_index(lua_State *L)
@@ -411,7 +499,12 @@ static int rule_index(lua_State *L)
     lua_pushinteger(L, (lua_Integer)lr->rule.hits);
   else if (key != NULL && strcmp(key, "seen") == 0)
     lua_pushinteger(L, (lua_Integer)lr->rule.seen);
-  else {
+  else if (key != NULL && strcmp(key, "unused") == 0) {
+    if (unused(lr))
+      push_unused(L, lr);
+    else
+      lua_pushnil(L);
+  } else {
     lua_pushvalue(L, 2);
     lua_rawget(L, lua_upvalueindex(1));
   }
@@ -429,6 +522,7 @@ static int rule_tostring(lua_State *L)
 
 static const luaL_Reg methods[] = {
   { "remove", rule_remove },
+  { "close", rule_close },
   { NULL, NULL },
 };
 

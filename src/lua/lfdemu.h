@@ -220,6 +220,7 @@ void lsched_guard(lua_State *L, struct task *t);
 int lsched_spawn(lua_State *L, struct lkernel *lk);
 int lsched_run(lua_State *L);
 int lsched_waiting(lua_State *L);
+void lsched_push_name(lua_State *L, struct lkernel *lk);
 void lsched_deadlock(lua_State *L, struct lkernel *lk);
 int lsched_open(lua_State *L);
 
@@ -275,6 +276,7 @@ int ltrace_open(lua_State *L);
 
 /* lfault.c */
 int lfault_inject(lua_State *L);
+int lfault_rules(lua_State *L);
 int lfault_open(lua_State *L);
 
 /* llsof.c */

@@ -384,6 +384,7 @@ static const luaL_Reg methods[] = {
   { "now", kernel_now },
   { "trace", ltrace_set },
   { "inject", lfault_inject },
+  { "rules", lfault_rules },
   { "lsof", llsof_all },
   { "leaks", llsof_leaks },
   { "close", kernel_close },

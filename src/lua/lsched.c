@@ -314,6 +314,20 @@ static void set_task_name(lua_State *L, struct task *t)
   lua_pop(L, 2);
 }
 
+/* Push the name of the task that runs now, or nil: none does. */
+void lsched_push_name(lua_State *L, struct lkernel *lk)
+{
+  if (lk->current == NULL || lk->current->worker) {
+    lua_pushnil(L);
+    return;
+  }
+  push_task(L, lk->current);
+  lua_getiuservalue(L, -1, 1);
+  lua_getfield(L, -1, "name");
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
 /* What a method's request is for: "read of thermo". */
 static void set_worker(lua_State *L, const struct task *t)
 {
