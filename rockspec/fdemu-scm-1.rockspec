@@ -70,6 +70,7 @@ build = {
         "src/lua/lepoll.c",
         "src/lua/levent.c",
         "src/lua/lfault.c",
+        "src/lua/lfcntl.c",
         "src/lua/lfd.c",
         "src/lua/lfdemu.c",
         "src/lua/lio.c",

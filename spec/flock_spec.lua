@@ -54,6 +54,41 @@ describe("flock", function()
     assert.equal(0, p:flock(a, EX | NB))
   end)
 
+  it("drops the old lock before it waits for another kind", function()
+    p:flock(a, SH)
+    p:flock(b, SH)
+    local t = p:spawn(function() return p:flock(a, EX) end)
+    k:sleep(1)
+    local u = p:spawn(function() return p:flock(b, EX) end)
+    k:sleep(1)
+    assert.equal("waiting", t.status .. "")
+    assert.equal(0, u:join())
+    p:flock(b, UN)
+    assert.equal(0, t:join())
+  end)
+
+  it("lets go when it cannot convert", function()
+    p:flock(a, SH)
+    p:flock(b, SH)
+    assert.same(AGAIN, { p:flock(a, EX | NB) })
+    assert.equal(0, p:flock(b, EX | NB))
+  end)
+
+  it("has nothing to do with record locks", function()
+    p:flock(a, EX)
+    assert.equal(0, p:fork():fcntl(a, fdemu.F_SETLK,
+      { l_type = fdemu.F_RDLCK }))
+  end)
+
+  it("explains who has what it waits for", function()
+    p:flock(a, SH)
+    local ok, text = pcall(p.flock, p, b, EX)
+    assert.is_false(ok)
+    assert.is_truthy(text:find(("waits for a lock: zero #%d has a shared lock:"
+      .. " process 1 holds it as descriptor %d"):format(p:description(a).id,
+      a), 1, true), text)
+  end)
+
   it("refuses what is no operation", function()
     assert.equal(22, (select(3, p:flock(a, 0))))
     assert.equal(22, (select(3, p:flock(a, SH | EX))))

@@ -72,6 +72,39 @@ local function watched(interests)
   return "it watches " .. list(items)
 end
 
+-- "a write lock on bytes 0 to 9", "a shared lock"
+local function lock_name(lock, call)
+  local exclusive = lock.l_type == core.F_WRLCK
+  if call == "flock" then
+    return exclusive and "an exclusive lock" or "a shared lock"
+  end
+  local range = "all bytes"
+  if lock.l_len == 1 then
+    range = ("byte %d"):format(lock.l_start)
+  elseif lock.l_len > 0 then
+    range = ("bytes %d to %d"):format(lock.l_start,
+      lock.l_start + lock.l_len - 1)
+  elseif lock.l_start > 0 then
+    range = ("the bytes from %d on"):format(lock.l_start)
+  end
+  return ("a %s lock on %s"):format(exclusive and "write" or "read", range)
+end
+
+-- A process holds record locks, a description the others; whoever has a
+-- descriptor of that keeps it.
+local function lock_holder(waiting)
+  local lock = waiting.lock
+  local name = lock_name(lock, waiting.call)
+  if lock.file == 0 then
+    return ("process %d holds %s"):format(lock.l_pid, name)
+  end
+  local function of_it(holder)
+    return holder.id == lock.file
+  end
+  return ("%s #%d has %s: %s"):format(waiting.kind, lock.file, name,
+    holders(waiting, "it", of_it))
+end
+
 -- What would have to happen for the call to go on.
 local function remedy(waiting)
   if waiting.answered then
@@ -79,7 +112,9 @@ local function remedy(waiting)
   end
   local reading = waiting.events & core.POLLIN ~= 0
   local writing = waiting.events & core.POLLOUT ~= 0
-  if waiting.kind == "pipe" and reading then
+  if waiting.lock then
+    return "waits for a lock: " .. lock_holder(waiting)
+  elseif waiting.kind == "pipe" and reading then
     return "waits for data, or for the last write end to be closed: "
       .. ends(waiting, writes, "write")
   elseif waiting.kind == "pipe" and writing then

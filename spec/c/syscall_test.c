@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -59,6 +60,35 @@ static int64_t by_fdemu(long nr, const uint64_t a[6])
 #define P(x)        ((uint64_t)(uintptr_t)(x))
 #define DO(nr, ...) log[n++] = fn(SYS_##nr, (const uint64_t[6]){ __VA_ARGS__ })
 
+/* flock(2) and the locks of fcntl(2) on the ends of a pipe. */
+static size_t locks(syscall_fn *fn, int64_t log[], size_t n)
+{
+  struct flock fl = { .l_type = F_WRLCK, .l_start = 7, .l_len = 3 };
+  struct flock q = { .l_type = F_RDLCK };
+
+  DO(flock, 100, LOCK_SH | LOCK_NB);
+  DO(flock, 100, LOCK_EX);
+  DO(flock, 100, 0);
+  DO(flock, 99, LOCK_SH);
+  DO(fcntl, 100, F_SETLK, 0);
+  DO(fcntl, 100, F_SETLK, P(&fl));
+  DO(fcntl, 101, F_SETLKW, P(&fl));
+  DO(fcntl, 100, F_OFD_GETLK, P(&q));
+  log[n++] = q.l_type << 16 | (int)q.l_start << 8 | (int)q.l_len;
+  q = (struct flock){ .l_type = F_UNLCK };
+  DO(fcntl, 100, F_GETLK, P(&q));
+  DO(fcntl, 100, F_GETLK, 0);
+  DO(fcntl, 99, F_GETLK, 0);
+  q.l_type = F_RDLCK;
+  DO(fcntl, 100, F_OFD_SETLK, P(&q));
+  fl.l_pid = 1;
+  DO(fcntl, 101, F_OFD_SETLK, P(&fl));
+  fl.l_start = INT64_MAX;
+  DO(fcntl, 101, F_SETLK, P(&fl));
+  DO(flock, 100, LOCK_UN);
+  return n;
+}
+
 /* Makes the calls; log has their results and what they filled in. 100 and up
  * are the descriptors in use, so that both sides have the same numbers. */
 static size_t calls(syscall_fn *fn, int64_t log[])
@@ -101,6 +131,7 @@ static size_t calls(syscall_fn *fn, int64_t log[])
   DO(fstat, 102, P(&st));
   log[n++] = st.st_mode;
   DO(fstat, 99, P(&st));
+  n = locks(fn, log, n);
   DO(close_range, 101, 102, 0);
   DO(read, 100, P(buf), 1);
   DO(close, 100);

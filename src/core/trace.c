@@ -178,12 +178,35 @@ static const struct name epoll_events[] = {
   { 0, NULL },
 };
 
+static const struct name whences[] = {
+  N(SEEK_SET),  N(SEEK_CUR),  N(SEEK_END),
+  N(SEEK_DATA), N(SEEK_HOLE), { 0, NULL },
+};
+
+static const struct name lock_types[] = {
+  N(F_RDLCK),
+  N(F_WRLCK),
+  N(F_UNLCK),
+  { 0, NULL },
+};
+
 static const char *lookup(const struct name *names, unsigned long value)
 {
   for (; names->name != NULL; names++)
     if (names->value == value)
       return names->name;
   return NULL;
+}
+
+static void put_name(struct out *o, const struct name *names,
+                     unsigned long value)
+{
+  const char *name = lookup(names, value);
+
+  if (name != NULL)
+    put(o, name);
+  else
+    put_hex(o, value);
 }
 
 /* A|B|0x80: a flag with several bits counts when all of them are there. */
@@ -383,16 +406,6 @@ static void put_epoll_events(struct out *o, const struct fdemu_req *r)
   put(o, "]");
 }
 
-static void put_epoll_operation(struct out *o, unsigned long op)
-{
-  const char *name = lookup(epoll_operations, op);
-
-  if (name != NULL)
-    put(o, name);
-  else
-    put_hex(o, op);
-}
-
 static void put_timespec(struct out *o, const struct timespec *ts)
 {
   put(o, "{tv_sec=");
@@ -501,14 +514,33 @@ static void put_timeout(struct out *o, const struct fdemu_req *r)
     put_ns(o, r->timeout);
 }
 
+/* F_GETLK's is shown as it was answered. */
+static void put_flock(struct out *o, const struct fdemu_req *r, bool asks)
+{
+  struct flock fl;
+
+  if (r->buf.iov_base == NULL || load(r, &fl, r->buf.iov_base, sizeof fl) < 0) {
+    put(o, r->buf.iov_base == NULL ? "NULL" : "?");
+    return;
+  }
+  put(o, "{l_type=");
+  put_name(o, lock_types, (unsigned short)fl.l_type);
+  put(o, ", l_whence=");
+  put_name(o, whences, (unsigned short)fl.l_whence);
+  put(o, ", l_start=");
+  put_int(o, fl.l_start);
+  put(o, ", l_len=");
+  put_int(o, fl.l_len);
+  if (asks) {
+    put(o, ", l_pid=");
+    put_int(o, fl.l_pid);
+  }
+  put(o, "}");
+}
+
 static void put_fcntl(struct out *o, const struct fdemu_req *r)
 {
-  const char *name = lookup(fcntl_commands, r->cmd);
-
-  if (name != NULL)
-    put(o, name);
-  else
-    put_hex(o, r->cmd);
+  put_name(o, fcntl_commands, r->cmd);
   switch (r->cmd) {
   case F_GETFD:
   case F_GETFL:
@@ -516,12 +548,17 @@ static void put_fcntl(struct out *o, const struct fdemu_req *r)
   case F_GETOWN: return;
   default: put(o, ", ");
   }
-  if (r->cmd == F_SETFL)
-    put_open_flags(o, (unsigned long)r->arg);
-  else if (r->cmd == F_SETFD)
-    put(o, r->arg & FD_CLOEXEC ? "FD_CLOEXEC" : "0");
-  else
-    put_int(o, r->arg);
+  switch (r->cmd) {
+  case F_SETFL: put_open_flags(o, (unsigned long)r->arg); break;
+  case F_SETFD: put(o, r->arg & FD_CLOEXEC ? "FD_CLOEXEC" : "0"); break;
+  case F_GETLK:
+  case F_OFD_GETLK: put_flock(o, r, r->result >= 0); break;
+  case F_SETLK:
+  case F_SETLKW:
+  case F_OFD_SETLK:
+  case F_OFD_SETLKW: put_flock(o, r, false); break;
+  default: put_int(o, r->arg);
+  }
 }
 
 static void put_request(struct out *o, unsigned long cmd)
@@ -606,20 +643,6 @@ static void put_ints(struct out *o, const struct fdemu_req *r, int n)
   put(o, "]");
 }
 
-static void put_whence(struct out *o, unsigned long whence)
-{
-  static const struct name names[] = {
-    N(SEEK_SET),  N(SEEK_CUR),  N(SEEK_END),
-    N(SEEK_DATA), N(SEEK_HOLE), { 0, NULL }
-  };
-  const char *name = lookup(names, whence);
-
-  if (name != NULL)
-    put(o, name);
-  else
-    put_hex(o, whence);
-}
-
 static void put_exit_status(struct out *o, const struct fdemu_req *r)
 {
   int status;
@@ -654,7 +677,7 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
       put_uint(o, r->buf.iov_len / sizeof(struct pollfd), 10);
     break;
   case 'o': put_int(o, r->offset); break;
-  case 'w': put_whence(o, r->cmd); break;
+  case 'w': put_name(o, whences, r->cmd); break;
   case 'p':
     put_string(o, (const unsigned char *)r->path, strlen(r->path), false);
     break;
@@ -691,7 +714,7 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case 'Q': put_selected(o, r); break;
   case '8': put(o, "8"); break;
   case 'Y': put_flags(o, epoll_flags, r->cmd, "0"); break;
-  case 'X': put_epoll_operation(o, r->cmd); break;
+  case 'X': put_name(o, epoll_operations, r->cmd); break;
   case 'V':
     if (r->cmd == EPOLL_CTL_DEL)
       put(o, "NULL");

@@ -31,6 +31,7 @@ static const struct fdl_row rows[] = {
   [SYS_dup2] = { CORE(DUP2), .args = "fa" },
   [SYS_dup3] = { CORE(DUP3), .args = "fac" },
   [SYS_fcntl] = { CORE(FCNTL), .args = "fcx" },
+  [SYS_flock] = { CORE(FLOCK), .args = "fc" },
   [SYS_ioctl] = { CORE(IOCTL), .args = "fcx" },
   [SYS_fstat] = { CORE(FSTAT), .args = "fs", .size = sizeof(struct stat) },
   [SYS_newfstatat] = { CORE(FSTAT), .args = "f-s", .size = sizeof(struct stat),

@@ -1,4 +1,4 @@
-/* lfd.c - descriptors from Lua: open, close, dup, fcntl, ioctl, fstat, pipe */
+/* lfd.c - descriptors from Lua: open, close, dup, ioctl, fstat, pipe */
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <errno.h>
@@ -93,18 +93,6 @@ static int proc_fdatasync(lua_State *L)
   return do_fd(L, CALL(FDATASYNC));
 }
 
-/* p:flock(fd, op) */
-static int proc_flock(lua_State *L)
-{
-  struct lprocess *lp = lproc_check(L);
-  int fd = lproc_fd(L, 2), op = lproc_int(L, 3);
-  struct call local, *c = lcall_begin(L, lp->lk, &local, CALL(FLOCK));
-
-  c->req.fd = fd;
-  c->req.cmd = (unsigned)op;
-  return lcall_submit(L, lp->p, c);
-}
-
 /* p:close_range(first, last [, flags]): both are unsigned ints */
 static int proc_close_range(lua_State *L)
 {
@@ -148,20 +136,6 @@ static int proc_dup3(lua_State *L)
 }
 
 /* ---- control ---------------------------------------------------------- */
-
-/* p:fcntl(fd, cmd [, arg]) */
-static int proc_fcntl(lua_State *L)
-{
-  struct lprocess *lp = lproc_check(L);
-  int fd = lproc_fd(L, 2), cmd = lproc_int(L, 3);
-  lua_Integer arg = larg_optinteger(L, 4, 0);
-  struct call local, *c = lcall_begin(L, lp->lk, &local, CALL(FCNTL));
-
-  c->req.fd = fd;
-  c->req.cmd = (unsigned)cmd;
-  c->req.arg = arg;
-  return lcall_submit(L, lp->p, c);
-}
 
 /* p:ioctl(fd, request [, arg]) */
 static int proc_ioctl(lua_State *L)
@@ -296,11 +270,9 @@ const luaL_Reg lfd_methods[] = {
   { "dup", proc_dup },
   { "fsync", proc_fsync },
   { "fdatasync", proc_fdatasync },
-  { "flock", proc_flock },
   { "close_range", proc_close_range },
   { "dup2", proc_dup2 },
   { "dup3", proc_dup3 },
-  { "fcntl", proc_fcntl },
   { "ioctl", proc_ioctl },
   { "isatty", proc_isatty },
   { "fstat", proc_fstat },

@@ -255,12 +255,16 @@ int lproc_open(lua_State *L);
 /* Methods of a Process. */
 extern const luaL_Reg lio_methods[], lfd_methods[], lpoll_methods[];
 extern const luaL_Reg levent_methods[], lepoll_methods[];
+extern const luaL_Reg lfcntl_methods[];
 
 /* lfd.c */
 void lfd_push_stat(lua_State *L, const struct stat *st);
 
 /* lepoll.c */
 void lepoll_push_interests(lua_State *L, const struct fdemu_file *ep);
+
+/* lfcntl.c */
+void lfcntl_push_flock(lua_State *L, const struct flock *fl);
 
 /* lbuffer.c */
 struct lbuffer *lbuffer_new(lua_State *L, size_t size);

@@ -285,6 +285,19 @@ static void set_where(lua_State *L, lua_State *co)
   }
 }
 
+/* The lock that r waits for: a struct flock's fields, and file, the id of the
+ * description that has it, or 0. */
+static void set_lock(lua_State *L, const struct fdemu_req *r)
+{
+  struct fdemu_lockinfo info;
+
+  if (!fdemu_awaited_lock(r, &info))
+    return;
+  lfcntl_push_flock(L, &info.lock);
+  set_integer(L, "file", (lua_Integer)info.file);
+  lua_setfield(L, -2, "lock");
+}
+
 static void set_request(lua_State *L, struct lkernel *lk,
                         const struct fdemu_req *r)
 {
@@ -303,6 +316,7 @@ static void set_request(lua_State *L, struct lkernel *lk,
   lua_setfield(L, -2, "holders");
   lepoll_push_interests(L, r->file);
   lua_setfield(L, -2, "interests");
+  set_lock(L, r);
 }
 
 static void set_task_name(lua_State *L, struct task *t)
