@@ -26,6 +26,7 @@ build = {
     ["fdemu.core"] = {
       sources = {
         "src/core/calls.c",
+        "src/core/choice.c",
         "src/core/errno.c",
         "src/core/fault.c",
         "src/core/fd.c",
@@ -64,6 +65,7 @@ build = {
         "src/lua/larg.c",
         "src/lua/lbuffer.c",
         "src/lua/lcall.c",
+        "src/lua/lchoice.c",
         "src/lua/lconst.c",
         "src/lua/ldesc.c",
         "src/lua/ldriver.c",

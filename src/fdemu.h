@@ -93,8 +93,62 @@ FDEMU_API int64_t fdemu_now(const struct fdemu_kernel *k);
 /* Move an idle kernel's clock on to when (fdemu_tick() has no timer before). */
 FDEMU_API void fdemu_set_now(struct fdemu_kernel *k, int64_t when);
 
-/* The kernel's chance: 64 random bits that depend on the seed alone. */
+/* 64 random bits that depend on the seed and on how often this was called
+ * before, and not on what chance chose (below). */
 FDEMU_API uint64_t fdemu_random(struct fdemu_kernel *k);
+
+/*
+ * What chance decides: a choice among 0 to n, where 0 is what happens without
+ * chance. Choices can be recorded, and replayed in another run. One is known
+ * by its kind, by who had to make it, and by being his nth of that kind
+ * (whatever came of them); so those of others keep their meaning when one is
+ * left out of a list. Unless they are recorded or replayed they cost a draw.
+ */
+enum fdemu_choice_kind {
+  FDEMU_CHOICE_SHORT, /* a read or write moves at most value bytes */
+  FDEMU_CHOICE_EINTR, /* a call that would wait is interrupted (1) */
+  FDEMU_CHOICE_RETRY, /* of the requests that were woken, the one so far behind
+                         the first (which is who's) goes next */
+  FDEMU_CHOICE_TURN,  /* likewise of tasks or threads that the caller has */
+  FDEMU_NCHOICES
+};
+
+struct fdemu_choice {
+  enum fdemu_choice_kind kind;
+  uint32_t who; /* req.who; if that is 0, FDEMU_WHO_PROC | pid */
+  uint64_t nth; /* from 1 */
+  uint64_t value;
+
+  /* For people to read; a replay does not need it. */
+  uint64_t most;    /* the highest value it could have had */
+  const char *call; /* of the request that it is about, if any */
+  int pid, fd;      /* fd: -1 if there is none */
+  uint32_t origin;  /* req.origin */
+  uint32_t other;   /* RETRY, TURN: who goes instead */
+};
+
+#define FDEMU_WHO_PROC UINT32_C(0x80000000)
+
+/* From now on remember the choices that are not 0, and count from 1. 0 or
+ * -ENOMEM. */
+FDEMU_API int fdemu_record(struct fdemu_kernel *k);
+
+/* As fdemu_record(); and from now on do not draw: the n choices in list, in
+ * any order, are made, and all others are 0. 0 or -ENOMEM. */
+FDEMU_API int fdemu_replay(struct fdemu_kernel *k,
+                           const struct fdemu_choice *list, size_t n);
+
+/* What was recorded, in the order in which it was chosen: how many, or -ENOMEM
+ * if some are missing. *list is valid until the next choice. */
+FDEMU_API int64_t fdemu_choices(const struct fdemu_kernel *k,
+                                const struct fdemu_choice **list);
+
+/* For what chooses itself (a binding that has tasks): with c->kind and c->who
+ * given, choose among 0 to n; when it has filled in the rest, tell. */
+FDEMU_API uint64_t fdemu_choose(struct fdemu_kernel *k, struct fdemu_choice *c,
+                                uint64_t n);
+FDEMU_API void fdemu_chosen(struct fdemu_kernel *k,
+                            const struct fdemu_choice *c);
 
 /* Something to do at a virtual time. The owner keeps the memory until the
  * timer has fired or was stopped. Zero-initialise before the first use. */
@@ -292,6 +346,8 @@ struct fdemu_req {
   void (*complete)(struct fdemu_req *r); /* after a pending answer; may be
                                             NULL */
   uint32_t origin; /* the caller's: who makes the descriptors it makes */
+  uint32_t who;    /* the caller's: whose choices chance makes; 0: the
+                      process's. Below FDEMU_WHO_PROC. */
   void *user;      /* the caller's */
   bool dontwait;   /* -EAGAIN rather than wait, whatever O_NONBLOCK says */
   bool quiet;      /* not a program's call: not traced, no chance */

@@ -28,7 +28,10 @@ end
 local fdemu = {}
 
 -- What is only for this package stays out of the module.
-local private = { explain = true, waiting = true, Kernel = true }
+local private = {
+  explain = true, waiting = true, Kernel = true,
+  record = true, replay = true, choices = true,
+}
 for name, value in next, core do
   if not private[name] then
     fdemu[name] = value

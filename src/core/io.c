@@ -36,13 +36,14 @@ static int64_t total_length(struct fdemu_req *r)
 /* Short counts: a property of the kind, drawn here and nowhere else. */
 static void draw_length(struct fdemu_req *r)
 {
-  struct fdemu_kernel *k = r->proc->kernel;
+  uint64_t n;
 
-  if (k->short_below == 0 || r->len < 2 || r->quiet ||
-      !(r->file->mode & FDEMU_MODE_SHORT))
+  if (r->proc->kernel->below[FDEMU_CHOICE_SHORT] == 0 || r->len < 2 ||
+      r->quiet || !(r->file->mode & FDEMU_MODE_SHORT))
     return;
-  if (fdemu_random(k) >> 32 < k->short_below)
-    r->len = 1 + (size_t)(fdemu_random(k) % (r->len - 1));
+  n = fde_choose(r, FDEMU_CHOICE_SHORT, r->len - 1);
+  if (n > 0)
+    r->len = (size_t)n;
 }
 
 /* What Linux checks before it asks the file, in its order. */

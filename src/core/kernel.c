@@ -29,12 +29,14 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   fdemu_list_init(&k->sources);
   fdemu_list_init(&k->rules);
   k->rng = c->seed;
+  k->chance = ~c->seed;
   k->nofile = c->nofile > 0 ? c->nofile : 1024;
   if (k->nofile > FDE_NR_OPEN)
     k->nofile = FDE_NR_OPEN;
-  k->short_below = probability(c->short_counts);
-  k->eintr_below = probability(c->eintr);
-  k->random_order = c->random_order;
+  k->below[FDEMU_CHOICE_SHORT] = probability(c->short_counts);
+  k->below[FDEMU_CHOICE_EINTR] = probability(c->eintr);
+  if (c->random_order)
+    k->below[FDEMU_CHOICE_RETRY] = k->below[FDEMU_CHOICE_TURN] = FDE_EVENLY;
   k->origins = c->origins;
 }
 
@@ -77,6 +79,7 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
   while (!fdemu_list_empty(&k->rules))
     fdemu_rule_remove(fdemu_entry(k->rules.next, struct fdemu_rule, link));
   fdemu_free(k, k->anon_locks);
+  fde_choices_free(k);
   while (!fdemu_list_empty(&k->dead)) {
     p = fdemu_entry(k->dead.next, struct fdemu_proc, link);
     fdemu_list_remove(&p->link);
@@ -102,13 +105,18 @@ void fdemu_free(struct fdemu_kernel *k, void *ptr)
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014): one word of state, any seed will do. */
-uint64_t fdemu_random(struct fdemu_kernel *k)
+uint64_t fde_splitmix(uint64_t *state)
 {
-  uint64_t z = (k->rng += 0x9e3779b97f4a7c15u);
+  uint64_t z = (*state += 0x9e3779b97f4a7c15u);
 
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
   return z ^ (z >> 31);
+}
+
+uint64_t fdemu_random(struct fdemu_kernel *k)
+{
+  return fde_splitmix(&k->rng);
 }
 
 int64_t fdemu_now(const struct fdemu_kernel *k)
@@ -122,20 +130,40 @@ void fdemu_set_now(struct fdemu_kernel *k, int64_t when)
     k->now = when;
 }
 
+static struct fdemu_req *runnable(struct fdemu_list *n)
+{
+  return fdemu_entry(n, struct fdemu_req, link);
+}
+
 /* In random order this walks the queue; whoever asks for it pays for it. */
+static struct fdemu_req *choose_runnable(struct fdemu_kernel *k)
+{
+  struct fdemu_req *first = runnable(k->runq.next), *r;
+  struct fdemu_list *n;
+  struct fdemu_choice c = { .kind = FDEMU_CHOICE_RETRY,
+                            .who = fde_who(first),
+                            .call = first->call->name,
+                            .pid = first->proc->pid,
+                            .fd = -1,
+                            .origin = first->origin };
+  uint64_t behind = 0;
+
+  for (n = first->link.next; n != &k->runq; n = n->next)
+    behind++;
+  n = &first->link;
+  for (behind = fdemu_choose(k, &c, behind); behind > 0; behind--)
+    n = n->next;
+  r = runnable(n);
+  c.other = fde_who(r);
+  fdemu_chosen(k, &c);
+  return r;
+}
+
 static struct fdemu_req *next_runnable(struct fdemu_kernel *k)
 {
-  struct fdemu_list *n = k->runq.next;
-  size_t count = 0;
-
-  if (k->random_order && n->next != &k->runq) {
-    for (; n != &k->runq; n = n->next)
-      count++;
-    n = k->runq.next;
-    for (count = fdemu_random(k) % count; count > 0; count--)
-      n = n->next;
-  }
-  return fdemu_entry(n, struct fdemu_req, link);
+  if (k->below[FDEMU_CHOICE_RETRY] > 0 && k->runq.next->next != &k->runq)
+    return choose_runnable(k);
+  return runnable(k->runq.next);
 }
 
 size_t fdemu_run(struct fdemu_kernel *k)

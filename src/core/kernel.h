@@ -40,16 +40,16 @@ struct fdemu_kernel {
   struct fdemu_locks *anon_locks; /* of every inode without a type */
   size_t pending;                 /* requests not yet handed back */
   uint64_t timer_seq, last_ino, last_file;
-  int64_t now; /* ns */
-  uint64_t rng;
-  uint64_t short_below; /* draw below this of 2^32: a short count */
+  int64_t now;                    /* ns */
+  uint64_t rng, chance;           /* of fdemu_random(); of choices */
+  uint64_t below[FDEMU_NCHOICES]; /* draw below this of 2^32: not 0 */
+  struct fde_choices *choices;    /* NULL: neither recorded nor replayed */
   int last_pid;
   int nofile;
   struct fdemu_list rules;
   struct fdemu_list *next_rule; /* of the walk over rules, if any */
   struct fdemu_rule *picked;    /* by that walk */
-  uint64_t eintr_below;         /* as short_below */
-  bool random_order, origins;
+  bool origins;
   uint32_t origin; /* of the request that is being tried */
   void (*trace)(void *ud, const struct fdemu_event *e);
   void *trace_ud;
@@ -96,6 +96,13 @@ void fde_unpark(struct fdemu_req *r);
 void fde_trace_flush(struct fdemu_kernel *k);
 void fde_trace(struct fdemu_req *r, enum fdemu_phase phase);
 
+/* choice.c */
+#define FDE_EVENLY UINT64_MAX /* in below[]: each value as probable as 0 */
+uint64_t fde_choose(const struct fdemu_req *r, enum fdemu_choice_kind kind,
+                    uint64_t n);
+uint32_t fde_who(const struct fdemu_req *r);
+void fde_choices_free(struct fdemu_kernel *k);
+
 /* fault.c */
 int64_t fde_inject(struct fdemu_req *r);
 
@@ -121,6 +128,9 @@ bool fde_reserved(const struct fde_table *t, int fd);
 void fde_set_cloexec(struct fde_table *t, int fd, bool on);
 bool fde_get_cloexec(const struct fde_table *t, int fd);
 void fde_drop(struct fdemu_proc *p, int fd);
+
+/* kernel.c */
+uint64_t fde_splitmix(uint64_t *state);
 
 /* lock.c */
 fdemu_method fde_flock, fde_flock_mode, fde_setlk, fde_getlk;

@@ -333,11 +333,9 @@ static int64_t interrupted(struct fdemu_req *r, int64_t n)
 /* Chance may send a signal where a call would wait. */
 static bool draw_eintr(const struct fdemu_req *r)
 {
-  struct fdemu_kernel *k = r->proc->kernel;
-
-  return k->eintr_below > 0 && !r->quiet &&
+  return r->proc->kernel->below[FDEMU_CHOICE_EINTR] > 0 && !r->quiet &&
          !(r->call->flags & FDEMU_CALL_QUIET) &&
-         fdemu_random(k) >> 32 < k->eintr_below;
+         fde_choose(r, FDEMU_CHOICE_EINTR, 1) > 0;
 }
 
 /* What a method, or a driver later, had to say. */

@@ -303,6 +303,7 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   c->req.complete = completed;
   c->req.user = c;
   c->req.origin = origin_of(L, lk);
+  c->req.who = lsched_who(lk->current);
   return c;
 }
 

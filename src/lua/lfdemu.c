@@ -83,11 +83,19 @@ static int module_explain(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-  { "buffer", lbuffer_make },    { "strerror", module_strerror },
-  { "errname", module_errname }, { "_IO", module_io },
-  { "_IOR", module_ior },        { "_IOW", module_iow },
-  { "_IOWR", module_iowr },      { "explain", module_explain },
-  { "waiting", lsched_waiting }, { NULL, NULL },
+  { "buffer", lbuffer_make },
+  { "strerror", module_strerror },
+  { "errname", module_errname },
+  { "_IO", module_io },
+  { "_IOR", module_ior },
+  { "_IOW", module_iow },
+  { "_IOWR", module_iowr },
+  { "explain", module_explain },
+  { "waiting", lsched_waiting },
+  { "record", lchoice_record },
+  { "replay", lchoice_replay },
+  { "choices", lchoice_list },
+  { NULL, NULL },
 };
 
 FDEMU_API int luaopen_fdemu_core(lua_State *L);

@@ -39,6 +39,7 @@ enum {
   ENV_ERRORS,
   ENV_ARGS,
   ENV_ORIGINS,
+  ENV_NAMES,
   ENV_RULES,
   ENV_TRACE,
   ENV_ORPHAN
@@ -61,6 +62,7 @@ struct lkernel {
   int polling;              /* depth of poll methods: nobody may wait */
   int depth;                /* of the scheduler */
   unsigned completed;       /* counts answers */
+  bool names;               /* of tasks are in ENV_NAMES */
   bool closing, random_order, strict, host, origins, orphan;
   lua_Integer seed, last_task;
   luaL_Stream *tracefile; /* anchored in env */
@@ -217,6 +219,7 @@ void lsched_ready(struct task *t);
 struct task *lsched_new(lua_State *L, struct lkernel *lk);
 void lsched_end(lua_State *L, struct task *t, enum task_status status);
 void lsched_guard(lua_State *L, struct task *t);
+uint32_t lsched_who(const struct task *t);
 int lsched_spawn(lua_State *L, struct lkernel *lk);
 int lsched_run(lua_State *L);
 int lsched_waiting(lua_State *L);
@@ -277,6 +280,12 @@ int ltrace_set(lua_State *L);
 void ltrace_stop(struct lkernel *lk);
 void ltrace_deliver(lua_State *L, struct lkernel *lk);
 int ltrace_open(lua_State *L);
+
+/* lchoice.c */
+void lchoice_name(lua_State *L, const struct task *t);
+int lchoice_record(lua_State *L);
+int lchoice_replay(lua_State *L);
+int lchoice_list(lua_State *L);
 
 /* lfault.c */
 int lfault_inject(lua_State *L);

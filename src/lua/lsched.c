@@ -187,19 +187,46 @@ void lsched_resume(lua_State *L, struct task *t)
   lua_pop(L, 1);
 }
 
+/* In whose name t makes calls: a worker in that of its caller, who waits. */
+uint32_t lsched_who(const struct task *t)
+{
+  if (t == NULL)
+    return 0;
+  if (t->worker)
+    return t->serving != NULL ? t->serving->who : 0;
+  return (uint32_t)t->id & ~FDEMU_WHO_PROC;
+}
+
+static struct task *ready_task(struct fdemu_list *n)
+{
+  return fdemu_entry(n, struct task, link);
+}
+
+static struct task *choose_ready(struct lkernel *lk)
+{
+  struct task *first = ready_task(lk->ready.next);
+  struct fdemu_list *n;
+  struct fdemu_choice c = { .kind = FDEMU_CHOICE_TURN,
+                            .who = lsched_who(first),
+                            .fd = -1,
+                            .origin = first->call.req.origin };
+  uint64_t behind = 0;
+
+  for (n = first->link.next; n != &lk->ready; n = n->next)
+    behind++;
+  n = &first->link;
+  for (behind = fdemu_choose(lk->k, &c, behind); behind > 0; behind--)
+    n = n->next;
+  c.other = lsched_who(ready_task(n));
+  fdemu_chosen(lk->k, &c);
+  return ready_task(n);
+}
+
 static struct task *next_ready(struct lkernel *lk)
 {
-  struct fdemu_list *n = lk->ready.next;
-  size_t count = 0;
-
-  if (lk->random_order && n->next != &lk->ready) {
-    for (; n != &lk->ready; n = n->next)
-      count++;
-    n = lk->ready.next;
-    for (count = fdemu_random(lk->k) % count; count > 0; count--)
-      n = n->next;
-  }
-  return fdemu_entry(n, struct task, link);
+  if (lk->random_order && lk->ready.next->next != &lk->ready)
+    return choose_ready(lk);
+  return ready_task(lk->ready.next);
 }
 
 /* Do one thing that can be done before the clock passes limit (ns). False if
@@ -511,6 +538,7 @@ int lsched_spawn(lua_State *L, struct lkernel *lk)
       lua_pop(L, 1);
     lua_pushfstring(L, "task %d", (int)t->id);
   }
+  lchoice_name(L, t);
   lua_setfield(L, -2, "name");
   lua_pop(L, 1);
   if (options != 0) {
