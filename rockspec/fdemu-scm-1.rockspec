@@ -23,6 +23,8 @@ build = {
   modules = {
     ["fdemu.explain"] = "lua/fdemu/explain.lua",
     ["fdemu"] = "lua/fdemu/init.lua",
+    ["fdemu.layout"] = "lua/fdemu/layout.lua",
+    ["fdemu.struct"] = "lua/fdemu/struct.lua",
     ["fdemu.core"] = {
       sources = {
         "src/core/calls.c",

@@ -38,4 +38,6 @@ for name, value in next, core do
   end
 end
 
+fdemu.struct = require "fdemu.struct"
+
 return fdemu

@@ -128,6 +128,64 @@ static int buffer_unpack(lua_State *L)
   return lua_gettop(L) - 3;
 }
 
+/* ---- pointers --------------------------------------------------------- */
+
+/* Each Buffer has addresses of its own for those that it points to: they are
+ * the same in every run, and nobody else's. Its user value keeps the Buffers,
+ * by number and the numbers by Buffer. */
+#define SPACE ((lua_Integer)1 << 32) /* more than a Buffer can have */
+
+static lua_Integer pointees(lua_State *L)
+{
+  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE)
+    return 0;
+  return (lua_Integer)lua_rawlen(L, -1);
+}
+
+/* b:point(buffer) -> the address that buffer has in b */
+static int buffer_point(lua_State *L)
+{
+  lua_Integer n;
+
+  check(L);
+  larg_udata(L, 2, LFD_BUFFER);
+  lua_settop(L, 2);
+  n = pointees(L) + 1;
+  if (n == 1) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, 1);
+  }
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, -2) == LUA_TNUMBER)
+    n = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, n);
+  lua_pushvalue(L, 2);
+  lua_pushinteger(L, n);
+  lua_rawset(L, -3);
+  lua_pushinteger(L, n * SPACE);
+  return 1;
+}
+
+/* b:pointee(address) -> Buffer, offset; or nil */
+static int buffer_pointee(lua_State *L)
+{
+  lua_Integer address, n;
+  const struct lbuffer *to;
+
+  check(L);
+  address = larg_integer(L, 2);
+  n = pointees(L);
+  if (address < SPACE || address / SPACE > n)
+    return 0;
+  lua_rawgeti(L, -1, address / SPACE);
+  to = lua_touserdata(L, -1);
+  lua_pushinteger(L, address % SPACE);
+  return (size_t)(address % SPACE) <= to->size ? 2 : 0;
+}
+
 static int buffer_len(lua_State *L)
 {
   lua_pushinteger(L, (lua_Integer)check(L)->size);
@@ -141,8 +199,13 @@ static int buffer_tostring(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-  { "get", buffer_get },       { "set", buffer_set }, { "pack", buffer_pack },
-  { "unpack", buffer_unpack }, { NULL, NULL },
+  { "get", buffer_get },
+  { "set", buffer_set },
+  { "pack", buffer_pack },
+  { "unpack", buffer_unpack },
+  { "point", buffer_point },
+  { "pointee", buffer_pointee },
+  { NULL, NULL },
 };
 
 static const luaL_Reg metamethods[] = {

@@ -42,12 +42,22 @@ static unsigned check_type(lua_State *L)
   return (unsigned)check_range(L, 1, _IOC_TYPEMASK);
 }
 
+/* The size of an argument: a number, or a layout's. */
+static unsigned check_size(lua_State *L)
+{
+  if (luaL_getmetafield(L, 3, "__name") == LUA_TSTRING &&
+      strcmp(lua_tostring(L, -1), LFD_STRUCT) == 0) {
+    lua_getfield(L, 3, "size");
+    lua_replace(L, 3);
+  }
+  return (unsigned)check_range(L, 3, _IOC_SIZEMASK);
+}
+
 static int request(lua_State *L, unsigned dir)
 {
   unsigned type = check_type(L);
   unsigned nr = (unsigned)check_range(L, 2, _IOC_NRMASK);
-  unsigned size =
-      dir != _IOC_NONE ? (unsigned)check_range(L, 3, _IOC_SIZEMASK) : 0;
+  unsigned size = dir != _IOC_NONE ? check_size(L) : 0;
 
   lua_pushinteger(L, (lua_Integer)_IOC(dir, type, nr, size));
   return 1;

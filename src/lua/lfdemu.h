@@ -22,6 +22,7 @@
 #define LFD_PROCESS     "fdemu.Process"
 #define LFD_DESCRIPTION "fdemu.Description"
 #define LFD_BUFFER      "fdemu.Buffer"
+#define LFD_STRUCT      "fdemu.Struct"
 #define LFD_TASK        "fdemu.Task"
 #define LFD_GUARD       "fdemu.guard"
 #define LFD_ROW         "fdemu.Row"
