@@ -81,6 +81,7 @@ build = {
         "src/lua/lkernel.c",
         "src/lua/llsof.c",
         "src/lua/lpoll.c",
+        "src/lua/lmisuse.c",
         "src/lua/lproc.c",
         "src/lua/lsched.c",
         "src/lua/ltrace.c",

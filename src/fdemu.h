@@ -204,6 +204,11 @@ FDEMU_API struct fdemu_proc *fdemu_next_proc(struct fdemu_kernel *k, int pid);
 /* The req.origin of the call that made an open descriptor; 0: unknown. */
 FDEMU_API uint32_t fdemu_origin(const struct fdemu_proc *p, int fd);
 
+/* The req.origin of the call that closed a descriptor, and of the one that had
+ * made it; 0: it is open, never was, or this is unknown. */
+FDEMU_API uint32_t fdemu_closed(const struct fdemu_proc *p, int fd,
+                                uint32_t *made);
+
 /* The origin of descriptors that are made without a request. */
 FDEMU_API void fdemu_set_origin(struct fdemu_kernel *k, uint32_t origin);
 

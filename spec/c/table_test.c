@@ -473,6 +473,50 @@ static void a_million(void)
   TEST_KERNEL_FREE(k);
 }
 
+static int64_t by(uint32_t origin, struct fdemu_proc *p, int call, int fd)
+{
+  struct fdemu_req r = { .call = &fdemu_calls[call],
+                         .fd = fd,
+                         .origin = origin };
+
+  return fdemu_submit(p, &r);
+}
+
+/* With origins a table knows who made and who closed each descriptor. */
+static void origins(void)
+{
+  struct fdemu_config config = { .origins = true };
+  struct fdemu_proc *p, *child;
+  uint32_t made = 0;
+
+  k = test_kernel_with(&config);
+  p = fdemu_proc_new(k);
+  fdemu_set_origin(k, 1);
+  CHECK_EQ(fdemu_install(p, fdemu_null_new(k, O_RDWR), 0, false), 0);
+  CHECK_EQ(by(2, p, FDEMU_DUP, 0), 1);
+  CHECK_EQ(fdemu_origin(p, 1), 2);
+  CHECK_EQ(fdemu_closed(p, 1, &made), 0);
+  CHECK_EQ(by(3, p, FDEMU_CLOSE, 1), 0);
+  CHECK_EQ(fdemu_origin(p, 1), 0);
+  CHECK_EQ(fdemu_closed(p, 1, &made), 3);
+  CHECK_EQ(made, 2);
+  CHECK_EQ(fdemu_install(p, fdemu_null_new(k, O_RDWR), 300, false), 300);
+  CHECK_EQ(fdemu_closed(p, 1, &made), 3); /* the table has grown */
+  CHECK(fdemu_fork(p, &child) > 0);
+  CHECK_EQ(fdemu_closed(child, 1, &made), 3);
+  CHECK_EQ(by(4, child, FDEMU_DUP, 0), 1);
+  CHECK_EQ(fdemu_closed(child, 1, &made), 0);
+  CHECK_EQ(fdemu_closed(p, 1, &made), 3);
+  CHECK_EQ(fdemu_closed(p, -1, &made), 0);
+  CHECK_EQ(fdemu_closed(p, 100, &made), 0);
+  CHECK_EQ(fdemu_closed(p, 100000, &made), 0);
+  fdemu_exit(child, 0);
+  fdemu_exit(p, 0);
+  fdemu_proc_put(child);
+  fdemu_proc_put(p);
+  TEST_KERNEL_FREE(k);
+}
+
 int main(void)
 {
   for (uint64_t seed = 0; seed < 8; seed++)
@@ -481,5 +525,6 @@ int main(void)
   absurd_limits();
   reserved_descriptors();
   a_million();
+  origins();
   return test_summary();
 }

@@ -40,8 +40,10 @@ void fdemu_fill(struct fdemu_proc *p, int fd, struct fdemu_file *f,
 {
   p->table.file[fd] = f;
   fde_set_cloexec(&p->table, fd, cloexec);
-  if (p->table.origin != NULL)
+  if (p->table.origin != NULL) {
     p->table.origin[fd] = p->kernel->origin;
+    p->table.closed[fd] = 0;
+  }
 }
 
 void fdemu_set_origin(struct fdemu_kernel *k, uint32_t origin)
@@ -54,6 +56,16 @@ uint32_t fdemu_origin(const struct fdemu_proc *p, int fd)
   return p->table.origin != NULL && fdemu_file_at(p, fd) != NULL
              ? p->table.origin[fd]
              : 0;
+}
+
+uint32_t fdemu_closed(const struct fdemu_proc *p, int fd, uint32_t *made)
+{
+  const struct fde_table *t = &p->table;
+
+  if (t->origin == NULL || fd < 0 || fd >= t->cap || t->file[fd] != NULL)
+    return 0;
+  *made = t->origin[fd];
+  return t->closed[fd];
 }
 
 void fdemu_unreserve(struct fdemu_proc *p, const int *fds, int n)
@@ -75,10 +87,18 @@ int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
 
 /* ---- closing ---------------------------------------------------------- */
 
+/* Empty a descriptor, of which it is known who does it. */
+static struct fdemu_file *take(struct fdemu_proc *p, int fd)
+{
+  if (p->table.closed != NULL && p->table.file[fd] != NULL)
+    p->table.closed[fd] = p->kernel->origin;
+  return fde_table_remove(&p->table, fd);
+}
+
 /* Take a descriptor away where nobody waits for an answer. */
 void fde_drop(struct fdemu_proc *p, int fd)
 {
-  struct fdemu_file *f = fde_table_remove(&p->table, fd);
+  struct fdemu_file *f = take(p, fd);
 
   if (f == NULL)
     return;
@@ -94,7 +114,7 @@ int64_t fde_close(struct fdemu_file *f, struct fdemu_req *r)
   if (r->on != NULL)
     return -EBADF; /* there is no descriptor to close */
   if (!r->retry) {
-    fde_table_remove(&r->proc->table, r->fd);
+    take(r->proc, r->fd);
     fdemu_file_put(f); /* the request has a reference of its own */
   }
   return FDEMU_NEXT;

@@ -66,7 +66,8 @@ struct fde_table {
   struct fdemu_file **file;
   uint64_t *used[FDE_LEVELS];
   uint64_t *cloexec;
-  uint32_t *origin; /* NULL: not kept */
+  uint32_t *origin; /* who made it; stays when it is closed. NULL: not kept */
+  uint32_t *closed; /* who closed it; 0: nobody */
   int cap;          /* 0 or a power of two >= 64 */
 };
 

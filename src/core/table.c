@@ -84,7 +84,7 @@ static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
     nbits += (size_t)words(cap, level);
   size = (size_t)cap * sizeof *t->file + nbits * sizeof *bits;
   if (k->origins)
-    size += (size_t)cap * sizeof *t->origin;
+    size += (size_t)cap * (sizeof *t->origin + sizeof *t->closed);
   t->file = fdemu_alloc(k, size);
   if (t->file == NULL)
     return -ENOMEM;
@@ -98,6 +98,7 @@ static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
     bits += words(cap, level);
   }
   t->origin = k->origins ? (uint32_t *)(void *)bits : NULL;
+  t->closed = k->origins ? t->origin + cap : NULL;
   return 0;
 }
 
@@ -109,8 +110,10 @@ static void table_move(struct fde_table *to, const struct fde_table *from)
     memcpy(to->file, from->file, (size_t)from->cap * sizeof *to->file);
     memcpy(to->cloexec, from->cloexec, nbits);
     memcpy(to->used[0], from->used[0], nbits);
-    if (from->origin != NULL)
+    if (from->origin != NULL) {
       memcpy(to->origin, from->origin, (size_t)from->cap * sizeof *to->origin);
+      memcpy(to->closed, from->closed, (size_t)from->cap * sizeof *to->closed);
+    }
   }
   build_levels(to);
 }

@@ -230,6 +230,21 @@ bool lcall_is(const struct fdemu_req *r)
   return r->complete == completed;
 }
 
+/* Push "file:line" of the innermost Lua function, or nil. */
+void lcall_where(lua_State *L, lua_State *co)
+{
+  lua_Debug ar;
+
+  for (int level = 0; lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "Sl", &ar);
+    if (ar.currentline > 0) {
+      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+      return;
+    }
+  }
+  lua_pushnil(L);
+}
+
 /* A number for the line that calls, from which the text can be had again:
  * both ways in env. */
 static uint32_t origin_of(lua_State *L, struct lkernel *lk)
@@ -238,7 +253,11 @@ static uint32_t origin_of(lua_State *L, struct lkernel *lk)
 
   if (!lk->origins)
     return 0;
-  luaL_where(L, 1);
+  lcall_where(L, L);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return 0;
+  }
   lkernel_env(L, lk, ENV_ORIGINS);
   lua_pushvalue(L, -2);
   if (lua_rawget(L, -2) == LUA_TNUMBER)
@@ -261,18 +280,12 @@ void lcall_set_origin(lua_State *L, struct lkernel *lk)
   fdemu_set_origin(lk->k, origin_of(L, lk));
 }
 
-/* "file:line", or nil: pushed. */
+/* "file:line", or nil: pushed. Allocates nothing. */
 void lcall_push_origin(lua_State *L, struct lkernel *lk, uint32_t id)
 {
   lkernel_env(L, lk, ENV_ORIGINS);
   lua_rawgeti(L, -1, id);
   lua_remove(L, -2);
-  if (lua_type(L, -1) == LUA_TSTRING) { /* luaL_where() ends with ": " */
-    size_t n;
-    const char *s = lua_tolstring(L, -1, &n);
-    lua_pushlstring(L, s, n > 2 ? n - 2 : n);
-    lua_remove(L, -2);
-  }
 }
 
 /* A call to fill in: its task's, or local, which is the caller's C frame. */
@@ -313,6 +326,8 @@ static int finish(lua_State *L, struct call *c)
   int n;
 
   fdemu_abandon(&c->req);
+  if (lk->origins)
+    lmisuse_note(L, c);
   n = c->failed ? 0 : c->result(L, c);
   lcall_free(c);
   if (!fdemu_list_empty(&lk->dying))
@@ -322,6 +337,8 @@ static int finish(lua_State *L, struct call *c)
   if (c->failed)
     return raise(L, c);
   lcall_raise_orphan(L, lk);
+  if (lk->misused && lk->strict)
+    lmisuse_raise(L, lk);
   return n;
 }
 

@@ -120,6 +120,7 @@ int luaopen_fdemu_core(lua_State *L)
   ltrace_open(L);
   lfault_open(L);
   llsof_open(L);
+  lmisuse_open(L);
   lua_newtable(L);
   larg_register(L, functions, 0);
   lkernel_open(L);

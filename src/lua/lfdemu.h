@@ -26,6 +26,7 @@
 #define LFD_TASK        "fdemu.Task"
 #define LFD_GUARD       "fdemu.guard"
 #define LFD_ROW         "fdemu.Row"
+#define LFD_MISUSE      "fdemu.Misuse"
 #define LFD_RULE        "fdemu.Rule"
 #define LFD_EVENT       "fdemu.Event"
 #define LFD_EXPLAIN     "fdemu.explain"
@@ -42,6 +43,7 @@ enum {
   ENV_ORIGINS,
   ENV_NAMES,
   ENV_RULES,
+  ENV_MISUSE,
   ENV_TRACE,
   ENV_ORPHAN
 };
@@ -65,6 +67,7 @@ struct lkernel {
   unsigned completed;       /* counts answers */
   bool names;               /* of tasks are in ENV_NAMES */
   bool closing, random_order, strict, host, origins, orphan;
+  bool misused; /* strict: the last row of ENV_MISUSE is to be raised */
   lua_Integer seed, last_task;
   luaL_Stream *tracefile; /* anchored in env */
   char *scratch;          /* SCRATCH_SIZE; where reads that need not wait go */
@@ -205,6 +208,7 @@ void lcall_orphan(lua_State *L, struct lkernel *lk);
 void lcall_raise_orphan(lua_State *L, struct lkernel *lk);
 void lcall_free(struct call *c);
 void lcall_set_origin(lua_State *L, struct lkernel *lk);
+void lcall_where(lua_State *L, lua_State *co);
 void lcall_push_origin(lua_State *L, struct lkernel *lk, uint32_t id);
 int lcall_keep_copy(struct call *c);
 void lcall_push_ioarg(lua_State *L, struct call *c);
@@ -292,6 +296,13 @@ int lchoice_list(lua_State *L);
 int lfault_inject(lua_State *L);
 int lfault_rules(lua_State *L);
 int lfault_open(lua_State *L);
+
+/* lmisuse.c */
+uint32_t lmisuse_closed(const struct fdemu_req *r, int *fd, uint32_t *made);
+void lmisuse_note(lua_State *L, struct call *c);
+int lmisuse_raise(lua_State *L, struct lkernel *lk);
+int lmisuse_list(lua_State *L);
+int lmisuse_open(lua_State *L);
 
 /* llsof.c */
 int llsof_all(lua_State *L);

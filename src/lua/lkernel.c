@@ -50,7 +50,7 @@ static void register_env(lua_State *L, struct lkernel *lk, int kernel)
 static void new_env(lua_State *L, int kernel)
 {
   lua_newtable(L);
-  for (int i = ENV_TASKS; i <= ENV_RULES; i++) {
+  for (int i = ENV_TASKS; i <= ENV_MISUSE; i++) {
     lua_newtable(L);
     lua_rawseti(L, -2, i);
   }
@@ -387,6 +387,7 @@ static const luaL_Reg methods[] = {
   { "rules", lfault_rules },
   { "lsof", llsof_all },
   { "leaks", llsof_leaks },
+  { "misuse", lmisuse_list },
   { "close", kernel_close },
   { NULL, NULL },
 };

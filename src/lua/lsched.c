@@ -297,19 +297,11 @@ static const char *kind_of(const struct fdemu_file *f)
   return f->ops->name != NULL ? f->ops->name : "file";
 }
 
-/* The line that waits: the innermost Lua function on co. */
+/* The line that waits. */
 static void set_where(lua_State *L, lua_State *co)
 {
-  lua_Debug ar;
-
-  for (int level = 0; lua_getstack(co, level, &ar); level++) {
-    lua_getinfo(co, "Sl", &ar);
-    if (ar.currentline > 0) {
-      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-      lua_setfield(L, -2, "where");
-      return;
-    }
-  }
+  lcall_where(L, co);
+  lua_setfield(L, -2, "where");
 }
 
 /* The lock that r waits for: a struct flock's fields, and file, the id of the

@@ -5,6 +5,7 @@
  * once; for a function the event is queued, and delivered when the core has
  * returned.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,12 +51,43 @@ static void queue(struct lkernel *lk, const struct fdemu_event *e,
   fdemu_list_append(&lk->events, &v->link);
 }
 
+/* The text of an origin; it lives as long as the kernel. */
+static const char *origin_text(struct lkernel *lk, uint32_t id)
+{
+  const char *s = "?";
+
+  if (!lua_checkstack(lk->L, LUA_MINSTACK))
+    return s;
+  lcall_push_origin(lk->L, lk, id);
+  if (lua_type(lk->L, -1) == LUA_TSTRING)
+    s = lua_tostring(lk->L, -1);
+  lua_pop(lk->L, 1);
+  return s;
+}
+
+/* What to say of a call that found its descriptor closed. */
+static size_t add_misuse(struct lkernel *lk, const struct fdemu_req *r,
+                         char *buf, size_t size)
+{
+  uint32_t made, closed;
+  int fd, n;
+
+  closed = lmisuse_closed(r, &fd, &made);
+  if (closed == 0)
+    return 0;
+  n = snprintf(buf, size, " (%d was closed at %s, and made at %s)", fd,
+               origin_text(lk, closed), origin_text(lk, made));
+  return (size_t)n < size ? (size_t)n : size - 1;
+}
+
 static void on_event(void *ud, const struct fdemu_event *e)
 {
   struct lkernel *lk = ud;
   char line[LINE_SIZE];
   size_t n = fdemu_format(e, line, sizeof line - 1);
 
+  if (lk->origins && e->phase != FDEMU_PHASE_UNFINISHED)
+    n += add_misuse(lk, e->req, line + n, sizeof line - 1 - n);
   if (lk->tracefile == NULL)
     queue(lk, e, line, n);
   else if (lk->tracefile->closef != NULL) { /* nobody has closed it */

@@ -1,0 +1,183 @@
+/*
+ * lmisuse.c - k:misuse(): descriptors that were used after they were closed
+ *
+ * With the option origins a closed descriptor remembers who made it and who
+ * closed it. A call that finds it closed gets EBADF, as on Linux, and leaves a
+ * row here; with strict it raises.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "lua/lfdemu.h"
+
+static struct pollfd pollfd_at(const struct fdemu_req *r, size_t i)
+{
+  struct pollfd p;
+
+  memcpy(&p, (const char *)r->buf.iov_base + i * sizeof p, sizeof p);
+  return p;
+}
+
+static bool is_closed(const struct fdemu_req *r, int64_t fd)
+{
+  uint32_t made;
+
+  return fd >= 0 && fd <= INT32_MAX &&
+         fdemu_closed(r->proc, (int)fd, &made) != 0;
+}
+
+/* Of those that a poll or select looks at: one that was closed, or -1. */
+static int closed_among(const struct fdemu_req *r)
+{
+  size_t n = r->mem == NULL ? r->buf.iov_len / sizeof(struct pollfd) : 0;
+
+  for (size_t i = 0; i < n; i++)
+    if (is_closed(r, pollfd_at(r, i).fd))
+      return pollfd_at(r, i).fd;
+  return -1;
+}
+
+/* The descriptor that r found closed, or -1. */
+static int culprit(const struct fdemu_req *r)
+{
+  if (r->call == &fdemu_calls[FDEMU_POLL] && r->result > 0)
+    return closed_among(r);
+  if (r->result != -EBADF || r->injected || r->on != NULL)
+    return -1;
+  if (r->call == &fdemu_calls[FDEMU_SELECT])
+    return closed_among(r);
+  if (strchr(r->call->args, 'f') != NULL && is_closed(r, r->fd))
+    return r->fd;
+  if (strchr(r->call->args, 'd') != NULL && is_closed(r, r->arg))
+    return (int)r->arg;
+  return -1;
+}
+
+uint32_t lmisuse_closed(const struct fdemu_req *r, int *fd, uint32_t *made)
+{
+  *fd = culprit(r);
+  return *fd >= 0 ? fdemu_closed(r->proc, *fd, made) : 0;
+}
+
+static void set_integer(lua_State *L, const char *key, lua_Integer n)
+{
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, key);
+}
+
+static void set_origin(lua_State *L, struct lkernel *lk, const char *key,
+                       uint32_t id)
+{
+  lcall_push_origin(L, lk, id);
+  lua_setfield(L, -2, key);
+}
+
+/* Push a row, with what lmisuse_closed() has found. */
+static void push_row(lua_State *L, const struct call *c, int fd, uint32_t made,
+                     uint32_t closed)
+{
+  lua_createtable(L, 0, 7);
+  luaL_setmetatable(L, LFD_MISUSE);
+  set_integer(L, "pid", fdemu_getpid(c->req.proc));
+  set_integer(L, "fd", fd);
+  set_integer(L, "count", 0);
+  lua_pushstring(L, c->req.call->name);
+  lua_setfield(L, -2, "call");
+  set_origin(L, c->lk, "where", c->req.origin);
+  set_origin(L, c->lk, "made", made);
+  set_origin(L, c->lk, "closed", closed);
+}
+
+/* After a call, while its request is still what it was. A line that does it
+ * again and again has one row. */
+void lmisuse_note(lua_State *L, struct call *c)
+{
+  const struct fdemu_req *r = &c->req;
+  uint32_t made, closed;
+  int fd;
+
+  closed = lmisuse_closed(r, &fd, &made);
+  if (closed == 0)
+    return;
+  lkernel_env(L, c->lk, ENV_MISUSE);
+  lua_pushfstring(L, "%d %d %s %d %d %d", fdemu_getpid(r->proc), fd,
+                  r->call->name, (int)r->origin, (int)closed, (int)made);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, -3) == LUA_TNIL) {
+    lua_pop(L, 1);
+    push_row(L, c, fd, made, closed);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -4, (lua_Integer)lua_rawlen(L, -4) + 1);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_getfield(L, -1, "count");
+  lua_pushinteger(L, lua_tointeger(L, -1) + 1);
+  lua_setfield(L, -3, "count");
+  lua_pop(L, 1);
+  lua_setfield(L, -3, "last"); /* the row, for lmisuse_raise() */
+  lua_pop(L, 2);
+  c->lk->misused = true;
+}
+
+/* With strict: raise what was found. */
+int lmisuse_raise(lua_State *L, struct lkernel *lk)
+{
+  lk->misused = false;
+  luaL_where(L, 1);
+  lkernel_env(L, lk, ENV_MISUSE);
+  lua_getfield(L, -1, "last");
+  luaL_tolstring(L, -1, NULL);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* k:misuse() -> a list of calls on descriptors that were closed before */
+int lmisuse_list(lua_State *L)
+{
+  struct lkernel *lk = lkernel_check(L, 1);
+  lua_Integer n;
+
+  lkernel_env(L, lk, ENV_MISUSE);
+  n = (lua_Integer)lua_rawlen(L, -1);
+  lua_createtable(L, (int)n, 0);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, -2, i);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+/* "process 1, close(5) at x.lua:14: it was closed at x.lua:12, and made at
+ * x.lua:3" */
+static int row_tostring(lua_State *L)
+{
+  larg_type(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "pid");
+  lua_getfield(L, 1, "call");
+  lua_getfield(L, 1, "fd");
+  lua_getfield(L, 1, "where");
+  lua_getfield(L, 1, "closed");
+  lua_getfield(L, 1, "made");
+  lua_pushfstring(L,
+                  "process %s, %s of descriptor %s at %s: it was closed at"
+                  " %s, and made at %s",
+                  lua_tostring(L, 2), lua_tostring(L, 3), lua_tostring(L, 4),
+                  luaL_optstring(L, 5, "?"), luaL_optstring(L, 6, "?"),
+                  luaL_optstring(L, 7, "?"));
+  return 1;
+}
+
+int lmisuse_open(lua_State *L)
+{
+  luaL_newmetatable(L, LFD_MISUSE);
+  lua_pushcfunction(L, row_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pop(L, 1);
+  return 0;
+}
