@@ -1,11 +1,9 @@
 /* lfd.c - descriptors from Lua: open, close, dup, ioctl, fstat, pipe */
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lua/lfdemu.h"
 

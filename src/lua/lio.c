@@ -1,4 +1,6 @@
 /* lio.c - reading and writing from Lua */
+#include <limits.h>
+
 #include "lua/lfdemu.h"
 
 #define CALL(what) (&fdemu_calls[FDEMU_##what])
