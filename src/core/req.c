@@ -215,6 +215,17 @@ static bool may_wait(const struct fdemu_req *r)
   return r->call->events != 0 && !(r->file->flags & O_NONBLOCK);
 }
 
+/* What only those need that do not get their answer at once. */
+static void wait_init(struct fdemu_req *r)
+{
+  if (r->result == FDEMU_PENDING)
+    return;
+  r->timer.prev = NULL;
+  r->timer.child = r->timer.next = NULL;
+  fdemu_list_init(&r->waiter.link);
+  fdemu_list_init(&r->mine);
+}
+
 /* Pending requests are on their process's list, so that it can exit. */
 static void set_pending(struct fdemu_req *r, enum fde_state state)
 {
@@ -230,6 +241,7 @@ static void set_pending(struct fdemu_req *r, enum fde_state state)
 
 static int park(struct fdemu_req *r)
 {
+  wait_init(r);
   if (r->call->park != NULL) {
     int error = r->call->park(r);
     if (error < 0)
@@ -282,11 +294,13 @@ static int64_t finish(struct fdemu_req *r, int64_t result)
     fdemu_timer_stop(r->proc->kernel, &r->timer);
     fdemu_list_remove(&r->mine);
   }
-  fde_trace(r, pending ? FDEMU_PHASE_RESUMED : FDEMU_PHASE_CALL);
+  if (r->proc->kernel->trace != NULL)
+    fde_trace(r, pending ? FDEMU_PHASE_RESUMED : FDEMU_PHASE_CALL);
   if (f != NULL) {
     if (r->ended != NULL)
       r->ended(f, r);
-    fde_chain(r, f->inode);
+    if (r->chained)
+      fde_chain(r, f->inode);
     r->file = NULL;
     fdemu_file_put(f);
   }
@@ -345,6 +359,7 @@ static int64_t settle(struct fdemu_req *r, int64_t n)
     n = interrupted(r, n);
   if (n == FDEMU_PENDING) {
     set_cancel(r);
+    wait_init(r);
     set_pending(r, FDE_KEPT);
     return n;
   }
@@ -416,11 +431,7 @@ static void req_init(struct fdemu_req *r, struct fdemu_proc *p)
   r->fault = 0;
   r->injected = r->delayed = false;
   r->delay = 0;
-  r->timer.prev = NULL;
-  r->timer.child = r->timer.next = NULL;
   fdemu_list_init(&r->link);
-  fdemu_list_init(&r->waiter.link);
-  fdemu_list_init(&r->mine);
 }
 
 /* Find the description and hold it. */
@@ -450,6 +461,7 @@ static int64_t hold_back(struct fdemu_req *r)
 {
   struct fdemu_kernel *k = r->proc->kernel;
 
+  wait_init(r);
   r->delayed = true;
   r->timer.fire = notify_delay;
   fdemu_timer_set(k, &r->timer, k->now + r->delay);

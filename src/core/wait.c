@@ -114,8 +114,6 @@ void fde_chain(struct fdemu_req *r, struct fdemu_inode *i)
 {
   int events = r->call->events;
 
-  if (!r->chained)
-    return;
   r->chained = false;
   if (fdemu_list_empty(list_for(&i->wq, events)) &&
       fdemu_list_empty(&i->wq.watchers))

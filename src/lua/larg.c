@@ -25,12 +25,6 @@ int larg_error(lua_State *L, int index, const char *msg)
                     msg);
 }
 
-void larg_check(lua_State *L, bool ok, int index, const char *msg)
-{
-  if (!ok)
-    larg_error(L, index, msg);
-}
-
 static const char *type_name(lua_State *L, int index)
 {
   if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING)
@@ -73,16 +67,12 @@ void *larg_udata(lua_State *L, int index, const char *name)
   return u;
 }
 
-lua_Integer larg_integer(lua_State *L, int index)
+/* Raises: argument index is not an integer. */
+lua_Integer larg_no_integer(lua_State *L, int index)
 {
-  int ok;
-  lua_Integer n = lua_tointegerx(L, index, &ok);
-
-  if (!ok && lua_isnumber(L, index))
-    larg_error(L, index, "number has no integer representation");
-  if (!ok)
-    type_error(L, index, "number");
-  return n;
+  if (lua_isnumber(L, index))
+    return larg_error(L, index, "number has no integer representation");
+  return type_error(L, index, "number");
 }
 
 lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def)

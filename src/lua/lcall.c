@@ -251,8 +251,6 @@ static uint32_t origin_of(lua_State *L, struct lkernel *lk)
 {
   uint32_t id;
 
-  if (!lk->origins)
-    return 0;
   lcall_where(L, L);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
@@ -277,7 +275,7 @@ static uint32_t origin_of(lua_State *L, struct lkernel *lk)
 /* For descriptors that are made without a call. */
 void lcall_set_origin(lua_State *L, struct lkernel *lk)
 {
-  fdemu_set_origin(lk->k, origin_of(L, lk));
+  fdemu_set_origin(lk->k, lk->origins ? origin_of(L, lk) : 0);
 }
 
 /* "file:line", or nil: pushed. Allocates nothing. */
@@ -315,21 +313,23 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   c->req.call = what;
   c->req.complete = completed;
   c->req.user = c;
-  c->req.origin = origin_of(L, lk);
+  if (lk->origins)
+    c->req.origin = origin_of(L, lk);
   c->req.who = lsched_who(lk->current);
   return c;
 }
 
+/* The answer is there: push it. */
 static int finish(lua_State *L, struct call *c)
 {
   struct lkernel *lk = c->lk;
   int n;
 
-  fdemu_abandon(&c->req);
   if (lk->origins)
     lmisuse_note(L, c);
   n = c->failed ? 0 : c->result(L, c);
-  lcall_free(c);
+  if (c->store != NULL)
+    lcall_free(c);
   if (!fdemu_list_empty(&lk->dying))
     ldriver_drain(L, lk);
   if (!fdemu_list_empty(&lk->events))
@@ -342,6 +342,13 @@ static int finish(lua_State *L, struct call *c)
   return n;
 }
 
+/* The same after a wait. */
+static int finish_wait(lua_State *L, struct call *c)
+{
+  fdemu_abandon(&c->req);
+  return finish(L, c);
+}
+
 static int resumed(lua_State *L, int status, lua_KContext ctx)
 {
   struct call *c = (struct call *)ctx;
@@ -352,7 +359,7 @@ static int resumed(lua_State *L, int status, lua_KContext ctx)
     c->task->status = TASK_WAITING;
     return lua_yieldk(L, 0, ctx, resumed);
   }
-  return finish(L, c);
+  return finish_wait(L, c);
 }
 
 /* In the task's own coroutine: only it waits. */
@@ -408,7 +415,7 @@ static int wait_nested(lua_State *L, struct call *c)
     lua_pop(L, 1);
   }
   if (status == LUA_OK)
-    return finish(L, c);
+    return finish_wait(L, c);
   fdemu_abandon(&c->req);
   lcall_free(c);
   return lua_error(L);
@@ -420,7 +427,7 @@ static int wait(lua_State *L, struct call *c)
 
   if (error < 0) {
     fdemu_cancel(&c->req, -error);
-    return finish(L, c);
+    return finish_wait(L, c);
   }
   if (c->lk->polling > 0) {
     fdemu_abandon(&c->req);
@@ -436,13 +443,14 @@ int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
 {
   struct lkernel *lk = c->lk;
 
-  fdemu_submit(p, &c->req);
-  if (c->req.result == FDEMU_PENDING && !fdemu_list_empty(&lk->jobs) &&
-      lk->jobs.prev == &c->req.link && lk->polling == 0)
+  if (fdemu_submit(p, &c->req) != FDEMU_PENDING)
+    return finish(L, c);
+  if (!fdemu_list_empty(&lk->jobs) && lk->jobs.prev == &c->req.link &&
+      lk->polling == 0)
     ldriver_job(L, &c->req); /* a method written in Lua: run it now */
   if (c->req.result == FDEMU_PENDING)
     return wait(L, c);
-  return finish(L, c);
+  return finish_wait(L, c);
 }
 
 /* ---- ioctl ------------------------------------------------------------ */

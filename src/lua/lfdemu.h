@@ -14,6 +14,8 @@
 #ifndef LFDEMU_H
 #define LFDEMU_H
 
+#include <limits.h>
+
 #include "fdemu.h"
 #include "fdemu_driver.h"
 #include "lua/lcompat.h"
@@ -74,6 +76,7 @@ struct lkernel {
 };
 
 struct lprocess {
+  const char *tag;        /* of this kind of userdata; see lproc_check() */
   struct fdemu_list link; /* in lk->processes */
   struct fdemu_proc *p;   /* a reference */
   struct lkernel *lk;
@@ -180,14 +183,27 @@ struct lbuffer {
 
 /* larg.c */
 int larg_error(lua_State *L, int index, const char *msg);
-void larg_check(lua_State *L, bool ok, int index, const char *msg);
 void larg_type(lua_State *L, int index, int type);
 void *larg_udata(lua_State *L, int index, const char *name);
-lua_Integer larg_integer(lua_State *L, int index);
+lua_Integer larg_no_integer(lua_State *L, int index);
 lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def);
 lua_Number larg_number(lua_State *L, int index);
 const char *larg_string(lua_State *L, int index, size_t *n);
 void larg_register(lua_State *L, const luaL_Reg *l, int meta);
+
+static inline void larg_check(lua_State *L, bool ok, int index, const char *msg)
+{
+  if (!ok)
+    larg_error(L, index, msg);
+}
+
+static inline lua_Integer larg_integer(lua_State *L, int index)
+{
+  int ok;
+  lua_Integer n = lua_tointegerx(L, index, &ok);
+
+  return ok ? n : larg_no_integer(L, index);
+}
 
 /* lkernel.c */
 struct lkernel *lkernel_check(lua_State *L, int index);
@@ -254,11 +270,25 @@ int ldesc_open(lua_State *L);
 int lproc_new(lua_State *L);
 void lproc_forget(struct lprocess *lp);
 struct lprocess *lproc_check(lua_State *L);
-int lproc_fd(lua_State *L, int index);
-size_t lproc_count(lua_State *L, int index);
 int lproc_int(lua_State *L, int index);
 int lproc_optint(lua_State *L, int index);
 int lproc_open(lua_State *L);
+
+/* A descriptor. Integers that are no int are no descriptor either. */
+static inline int lproc_fd(lua_State *L, int index)
+{
+  lua_Integer fd = larg_integer(L, index);
+
+  return fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
+}
+
+static inline size_t lproc_count(lua_State *L, int index)
+{
+  lua_Integer n = larg_integer(L, index);
+
+  larg_check(L, n >= 0, index, "count must not be negative");
+  return (size_t)n;
+}
 
 /* Methods of a Process. */
 extern const luaL_Reg lio_methods[], lfd_methods[], lpoll_methods[];

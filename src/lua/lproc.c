@@ -23,8 +23,7 @@ static struct lprocess *check_any(lua_State *L)
   return lp;
 }
 
-/* The living process that a method is called on. */
-struct lprocess *lproc_check(lua_State *L)
+static struct lprocess *check_living(lua_State *L)
 {
   struct lprocess *lp = check_any(L);
 
@@ -35,20 +34,19 @@ struct lprocess *lproc_check(lua_State *L)
   return lp;
 }
 
-/* A descriptor. Integers that are no int are no descriptor either. */
-int lproc_fd(lua_State *L, int index)
+static const char tag[] = LFD_PROCESS;
+
+/* The living process that a method is called on. Every call begins here, so
+ * one that is as it should be is known by its tag, which takes fewer calls of
+ * Lua's than comparing metatables. */
+struct lprocess *lproc_check(lua_State *L)
 {
-  lua_Integer fd = larg_integer(L, index);
+  struct lprocess *lp = lua_touserdata(L, 1);
 
-  return fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
-}
-
-size_t lproc_count(lua_State *L, int index)
-{
-  lua_Integer n = larg_integer(L, index);
-
-  larg_check(L, n >= 0, index, "count must not be negative");
-  return (size_t)n;
+  if (lp == NULL || lua_rawlen(L, 1) != sizeof *lp || lp->tag != tag ||
+      lp->p == NULL || !fdemu_alive(lp->p))
+    lp = check_living(L);
+  return lp;
 }
 
 int lproc_int(lua_State *L, int index)
@@ -73,6 +71,7 @@ static struct lprocess *push_process(lua_State *L, struct lkernel *lk)
   struct lprocess *lp = lcompat_newuserdata(L, sizeof *lp);
 
   memset(lp, 0, sizeof *lp);
+  lp->tag = tag;
   lp->lk = lk;
   fdemu_list_append(&lk->processes, &lp->link);
   luaL_setmetatable(L, LFD_PROCESS);
