@@ -21,6 +21,7 @@ dependencies = { "lua >= 5.3, < 5.5" }
 build = {
   type = "builtin",
   modules = {
+    ["fdemu.busted"] = "lua/fdemu/busted.lua",
     ["fdemu.explain"] = "lua/fdemu/explain.lua",
     ["fdemu"] = "lua/fdemu/init.lua",
     ["fdemu.layout"] = "lua/fdemu/layout.lua",
