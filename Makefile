@@ -24,7 +24,8 @@ LIB_O = $(LIB:src/%.c=$(BUILD)/obj/%.o)
 BINDING_O = $(BINDING:src/%.c=$(BUILD)/$(LUA)/obj/%.o)
 CORE_SO = $(BUILD)/$(LUA)/fdemu/core.so
 CTEST_BIN = $(CTESTS:spec/c/%.c=$(BUILD)/spec/%)
-C_FILES = $(wildcard src/*.h src/*/*.h src/*/*.c spec/c/*.h spec/c/*.c)
+C_FILES = $(wildcard src/*.h src/*/*.h src/*/*.c spec/c/*.h spec/c/*.c) \
+  $(wildcard bench/*.c)
 
 # What each target needs of Debian.
 NEED_DEMO = gcc libc6-dev lua5.4 liblua5.4-dev
@@ -45,7 +46,7 @@ MAKEFLAGS += --no-print-directory
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
-.PHONY: all lib all-tests ctests demo test sanitize lint format \
+.PHONY: all lib all-tests ctests demo test bench sanitize lint format \
   package deps clean help
 .DELETE_ON_ERROR:
 
@@ -112,10 +113,21 @@ sanitize:
 	  UBSAN_OPTIONS=print_stacktrace=1 BUSTED="--exclude-tags=plain" \
 	  tools/test.sh build/asan $(LUAS)
 
+# fdemu against its peers; ROUNDS=n, ONLY=pattern, JSON=file.
+bench:
+	@tools/need.sh $(NEED_DEMO)
+	@$(MAKE) $(JOBS) all $(BUILD)/$(LUA)/hostsys.so
+	@LUA_PATH="?.lua;lua/?.lua;lua/?/init.lua;;" \
+	  LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" $(LUA) bench/run.lua
+
+$(BUILD)/$(LUA)/hostsys.so: bench/hostsys.c Makefile
+	@mkdir -p $(@D)
+	$(call SAY,LD)$(CC) $(CFLAGS) $(LUA_CFLAGS) -shared -o $@ $< -lpthread
+
 lint:
 	@tools/need.sh $(NEED_LINT)
 	clang-format --dry-run -Werror $(C_FILES)
-	luacheck -q lua spec examples tools rockspec/*.rockspec .busted
+	luacheck -q lua spec examples tools bench rockspec/*.rockspec .busted
 	cppcheck -q --std=c11 --enable=warning,performance,portability \
 	  --library=lua,posix,gnu $(CPPCHECK_SUPPRESS) --inline-suppr \
 	  --error-exitcode=1 -Isrc -D_GNU_SOURCE src
@@ -142,6 +154,7 @@ help:
 	@echo "make demo      examples/digest.lua; FILE=path SEED=n TRACE=1"
 	@echo "make test      C tests and specs under $(LUAS)"
 	@echo "make sanitize  the same with ASan, UBSan and LeakSanitizer"
+	@echo "make bench     against the real calls, bare Lua, memcpy; JSON=file"
 	@echo "make lint      clang-format, luacheck, cppcheck, layers"
 	@echo "make package   LuaRocks: lint, install, test; the README's script"
 	@echo "make format    clang-format in place"
