@@ -40,4 +40,14 @@ end
 
 fdemu.struct = require "fdemu.struct"
 
+-- Loaded when they are first called.
+local function later(name, module)
+  fdemu[name] = function(...)
+    return require(module)[name](...)
+  end
+end
+
+later("explore", "fdemu.explore")
+later("deterministic", "fdemu.explore")
+
 return fdemu

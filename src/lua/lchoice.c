@@ -108,7 +108,7 @@ static void set_name(lua_State *L, struct lkernel *lk, const char *key,
     if (who > FDEMU_WHO_PROC)
       lua_pushfstring(L, "process %d", (int)(who & ~FDEMU_WHO_PROC));
     else
-      lua_pushliteral(L, "the main chunk");
+      lua_pushfstring(L, "task %d", (int)who);
   }
   lua_setfield(L, -3, key);
   lua_pop(L, 1);
