@@ -32,6 +32,7 @@ build = {
     ["fdemu.core"] = {
       sources = {
         "src/core/calls.c",
+        "src/core/check.c",
         "src/core/choice.c",
         "src/core/errno.c",
         "src/core/fault.c",

@@ -150,6 +150,12 @@ FDEMU_API uint64_t fdemu_choose(struct fdemu_kernel *k, struct fdemu_choice *c,
 FDEMU_API void fdemu_chosen(struct fdemu_kernel *k,
                             const struct fdemu_choice *c);
 
+/*
+ * Whether everything in the kernel fits together: NULL, or what does not. Walks
+ * over all there is: for tests and fuzzers, between calls.
+ */
+FDEMU_API const char *fdemu_check(struct fdemu_kernel *k);
+
 /* Something to do at a virtual time. The owner keeps the memory until the
  * timer has fired or was stopped. Zero-initialise before the first use. */
 struct fdemu_timer {

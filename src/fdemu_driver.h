@@ -65,6 +65,9 @@ struct fdemu_ops {
    * inode if it was the last.
    */
   int64_t (*release)(struct fdemu_file *f);
+
+  /* For fdemu_check(): NULL, or what is wrong with the object. */
+  const char *(*check)(const struct fdemu_file *f);
 };
 
 /* struct fdemu_call.flags */
@@ -182,6 +185,7 @@ struct fdemu_file {
 
   /* private */
   struct fdemu_weak *weak;
+  int counted;              /* by fdemu_check() */
   int refs;                 /* descriptors, requests in flight, holders */
   void *handle;             /* the binding's */
   struct fdemu_lock *waits; /* its requests that wait for record locks */

@@ -485,6 +485,7 @@ static void sequence(uint64_t seed, int steps, bool wait)
       c = pick_command(i, wait);
     if (!both(i, &c))
       fprintf(stderr, "  seed %d, step %d\n", (int)seed, step);
+    CHECK_KERNEL(k);
   }
   CHECK(same);
   stop();

@@ -425,6 +425,8 @@ static bool sequence(uint64_t seed, int steps)
   same = true;
   for (int i = 0; i < steps && same; i++) {
     step();
+    if (i % 8 == 0)
+      CHECK_KERNEL(k);
     if (!same)
       fprintf(stderr, "  seed %d, step %d\n", (int)seed, i);
   }

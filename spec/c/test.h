@@ -117,10 +117,18 @@ static inline struct fdemu_kernel *test_kernel(void)
   return test_kernel_with(NULL);
 }
 
+/* Everything in the kernel fits together. */
+#define CHECK_KERNEL(k) \
+  do { \
+    const char *wrong = fdemu_check(k); \
+    test_check(wrong == NULL, __FILE__, __LINE__, wrong); \
+  } while (0)
+
 /* Ends a test: nothing is in flight and nothing leaks. */
 #define TEST_KERNEL_FREE(k) \
   do { \
     CHECK_EQ(fdemu_run(k), 0); \
+    CHECK_KERNEL(k); \
     fdemu_kernel_free(k); \
     CHECK_EQ(test_heap.live, 0); \
   } while (0)

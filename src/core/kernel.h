@@ -129,6 +129,7 @@ bool fde_reserved(const struct fde_table *t, int fd);
 void fde_set_cloexec(struct fde_table *t, int fd, bool on);
 bool fde_get_cloexec(const struct fde_table *t, int fd);
 void fde_drop(struct fdemu_proc *p, int fd);
+const char *fde_table_check(const struct fde_table *t);
 
 /* kernel.c */
 uint64_t fde_splitmix(uint64_t *state);
@@ -139,6 +140,7 @@ int64_t fde_flock_check(struct fdemu_req *r);
 int fde_flock_park(struct fdemu_req *r);
 int fde_lock_park(struct fdemu_req *r);
 int64_t fde_lock_end(struct fdemu_req *r, int64_t result);
+const char *fde_locks_check(const struct fdemu_file *f);
 void fde_locks_close(struct fdemu_proc *p, struct fdemu_file *f);
 void fde_locks_release(struct fdemu_file *f);
 
@@ -160,6 +162,7 @@ int fde_wait_park(struct fdemu_req *r);
 /* timer.c */
 struct fdemu_timer *fde_timer_first(const struct fdemu_kernel *k);
 void fde_timer_fire(struct fdemu_kernel *k);
+const char *fde_timers_check(const struct fdemu_kernel *k);
 
 /* wait.c */
 void fde_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w);

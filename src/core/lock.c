@@ -642,3 +642,39 @@ bool fdemu_awaited_lock(const struct fdemu_req *r, struct fdemu_lockinfo *info)
   info->file = l->file;
   return true;
 }
+
+/* ---- checking --------------------------------------------------------- */
+
+/* Who waits behind l knows it, and is in its way. */
+static bool blocked_ok(const struct fdemu_lock *l)
+{
+  const struct fdemu_list *n;
+
+  for (n = l->blocked.next; n != &l->blocked; n = n->next)
+    if (lock_at(n)->blocker != l || lock_at(n)->req == NULL ||
+        !conflict(l, lock_at(n)) || !blocked_ok(lock_at(n)))
+      return false;
+  return true;
+}
+
+const char *fde_locks_check(const struct fdemu_file *f)
+{
+  const struct fdemu_locks *locks = *locks_of(f);
+  const struct fdemu_lock *before = NULL;
+  const struct fdemu_list *n;
+
+  if (locks == NULL)
+    return NULL;
+  for (n = locks->flocks.next; n != &locks->flocks; n = n->next)
+    if (lock_at(n)->req != NULL || !blocked_ok(lock_at(n)))
+      return "a flock that is not held, or that others do not wait for";
+  for (n = locks->records.next; n != &locks->records; n = n->next) {
+    const struct fdemu_lock *l = lock_at(n);
+    if (l->req != NULL || l->start > l->end || !blocked_ok(l))
+      return "a record lock that is not held, or that others do not wait for";
+    if (before != NULL && before->owner == l->owner && before->end >= l->start)
+      return "record locks of one owner that overlap";
+    before = l;
+  }
+  return NULL;
+}

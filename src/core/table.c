@@ -228,3 +228,22 @@ bool fde_get_cloexec(const struct fde_table *t, int fd)
 {
   return test(t->cloexec, fd);
 }
+
+/* ---- checking --------------------------------------------------------- */
+
+const char *fde_table_check(const struct fde_table *t)
+{
+  for (int fd = 0; fd < t->cap; fd++) {
+    if (t->file[fd] != NULL && !test(t->used[0], fd))
+      return "an open descriptor that counts as free";
+    if (t->file[fd] != NULL && t->file[fd]->refs <= 0)
+      return "a descriptor whose description is gone";
+    if (test(t->cloexec, fd) && !test(t->used[0], fd))
+      return "a free descriptor with FD_CLOEXEC";
+  }
+  for (int level = 1; t->cap > 0 && level < FDE_LEVELS; level++)
+    for (int i = 0; i < words(t->cap, level - 1); i++)
+      if (test(t->used[level], i) != (t->used[level - 1][i] == UINT64_MAX))
+        return "a bitmap that does not know which words are full";
+  return NULL;
+}

@@ -101,3 +101,23 @@ void fde_timer_fire(struct fdemu_kernel *k)
   fdemu_timer_stop(k, t);
   t->fire(t);
 }
+
+/* t and its siblings, which must not come before parent. */
+static bool heap_ok(const struct fdemu_timer *t,
+                    const struct fdemu_timer *parent)
+{
+  for (; t != NULL; t = t->next) {
+    if (t->prev == NULL || *t->prev != t)
+      return false;
+    if (parent != NULL && before(t, parent))
+      return false;
+    if (!heap_ok(t->child, t))
+      return false;
+  }
+  return true;
+}
+
+const char *fde_timers_check(const struct fdemu_kernel *k)
+{
+  return heap_ok(k->timers, NULL) ? NULL : "timers out of order";
+}
