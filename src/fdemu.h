@@ -226,6 +226,16 @@ FDEMU_API bool fdemu_is_initial(const struct fdemu_proc *p, int fd);
 /* The first descriptor >= fd that is open, or -1: to walk over a table. */
 FDEMU_API int fdemu_next_fd(const struct fdemu_proc *p, int fd);
 
+/*
+ * Signals are recorded and do nothing else: no process ends of one. SIGPIPE is
+ * sent by a write to a pipe or a stream socket that nobody reads. signals: how
+ * often each came since it was asked for the last time, in counts[n], by number
+ * (counts[0] is not used).
+ */
+#define FDEMU_NSIG 65
+FDEMU_API void fdemu_signal(struct fdemu_proc *p, int signo);
+FDEMU_API void fdemu_signals(struct fdemu_proc *p, unsigned counts[FDEMU_NSIG]);
+
 /* ---- requests --------------------------------------------------------- */
 
 /*
@@ -283,6 +293,8 @@ struct fdemu_call {
   size_t slot;      /* offsetof(struct fdemu_ops, read), ... or 0 */
   /* Before the descriptor is looked at. FDEMU_NEXT: go on; or the result. */
   int64_t (*check)(struct fdemu_req *r);
+  fdemu_method *begin; /* of a call that moves data: whether it may, whatever
+                          the access mode. FDEMU_NEXT, or -errno */
   fdemu_method *run;   /* before the slot; FDEMU_NEXT: go on to the slot */
   fdemu_method *other; /* if the slot is NULL; default: missing */
   int64_t missing;     /* the result if there is none of these */
@@ -308,6 +320,12 @@ struct fdemu_waiter {
 /* Calls of kinds of files. */
 FDEMU_API extern const struct fdemu_call fdemu_pipe_call;  /* buf: two ints */
 FDEMU_API extern const struct fdemu_call fdemu_pipe2_call; /* cmd = flags */
+
+/* arg = family; cmd = type and flags; offset = protocol; of socketpair, buf: two
+ * ints. AF_UNIX only; socket(2) makes a socket that cannot be connected. */
+FDEMU_API extern const struct fdemu_call fdemu_socketpair_call;
+FDEMU_API extern const struct fdemu_call fdemu_socket_call;
+FDEMU_API extern const struct fdemu_call fdemu_shutdown_call; /* cmd = how */
 
 /* arg = initial value; cmd = flags */
 FDEMU_API extern const struct fdemu_call fdemu_eventfd_call;
@@ -371,6 +389,9 @@ struct fdemu_req {
   size_t done;             /* bytes moved so far; survives a retry */
   size_t asked;            /* len before chance made it shorter */
   bool retry;              /* this is not the first attempt */
+  int64_t patience;        /* ns; a method may set it before its first -EAGAIN:
+                              how long to wait for better times. 0: for ever;
+                              < 0: not at all */
   void *driver;            /* for the driver that keeps the request */
   struct fdemu_list link;  /* likewise: a list node */
   void *out;               /* what a call makes: a file, a process */
@@ -475,6 +496,11 @@ FDEMU_API int fdemu_isatty(struct fdemu_proc *p, int fd);
 FDEMU_API int fdemu_poll(struct fdemu_proc *p, struct pollfd *fds, size_t n,
                          int timeout_ms);
 FDEMU_API int fdemu_pipe2(struct fdemu_proc *p, int fds[2], int flags);
+FDEMU_API int fdemu_socketpair(struct fdemu_proc *p, int family, int type,
+                               int protocol, int fds[2]);
+FDEMU_API int fdemu_socket(struct fdemu_proc *p, int family, int type,
+                           int protocol);
+FDEMU_API int fdemu_shutdown(struct fdemu_proc *p, int fd, int how);
 FDEMU_API int fdemu_epoll_create(struct fdemu_proc *p, int size);
 FDEMU_API int fdemu_epoll_create1(struct fdemu_proc *p, int flags);
 FDEMU_API int fdemu_epoll_ctl(struct fdemu_proc *p, int ep, int op, int fd,

@@ -56,6 +56,9 @@ struct fdemu_ops {
   /* Readiness, POLL*; pure. Default: readable and writable. */
   int (*poll)(struct fdemu_file *f);
 
+  /* A reference to f was given back, and others are left. */
+  void (*dropped)(struct fdemu_file *f);
+
   /* The caller of a request that this driver keeps gave up: forget it. */
   void (*cancel)(struct fdemu_file *f, struct fdemu_req *r);
 
@@ -248,6 +251,17 @@ FDEMU_API int fdemu_arg_load(struct fdemu_req *r, size_t offset, void *dst,
 FDEMU_API int fdemu_arg_store(struct fdemu_req *r, size_t offset,
                               const void *src, size_t n);
 
+/* Any other memory of the caller, whose address was found in an argument. 0 or
+ * -EFAULT. */
+FDEMU_API int fdemu_load(struct fdemu_req *r, void *dst, const void *addr,
+                         size_t n);
+FDEMU_API int fdemu_store(struct fdemu_req *r, void *addr, const void *src,
+                          size_t n);
+
+/* Whether r waits if its method returns -EAGAIN now. For kinds that tell those
+ * who wait something else than those who do not: few. */
+FDEMU_API bool fdemu_may_wait(const struct fdemu_req *r);
+
 /*
  * The answer to a request that a method kept. -EAGAIN: as if the method had
  * returned it now. The caller hears of it from fdemu_run().
@@ -317,6 +331,14 @@ FDEMU_API fdemu_method fdemu_read_zeros, fdemu_write_nowhere, fdemu_lseek_0;
 FDEMU_API void *fdemu_alloc(struct fdemu_kernel *k, size_t size);
 FDEMU_API void *fdemu_realloc(struct fdemu_kernel *k, void *ptr, size_t size);
 FDEMU_API void fdemu_free(struct fdemu_kernel *k, void *ptr);
+
+/*
+ * A kind's own memory in a kernel: size zeroed bytes, the same at every call
+ * with this key (the address of something constant that is the kind's). Freed
+ * with the kernel. NULL: no memory.
+ */
+FDEMU_API void *fdemu_local(struct fdemu_kernel *k, const void *key,
+                            size_t size);
 
 /*
  * Something outside that can become ready without the kernel's doing. When

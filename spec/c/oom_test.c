@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "fdemu_driver.h"
@@ -331,6 +332,29 @@ static void hosts(void)
   }
 }
 
+static void sockets(void)
+{
+  static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
+  char buf[6000];
+  int fds[2], n;
+
+  memset(buf, 'x', sizeof buf);
+  for (int i = 0; i < 3; i++) {
+    TRY(n, fdemu_socketpair(p, AF_UNIX, types[i], 0, fds));
+    CHECK_EQ(n, 0);
+    TRY(n, fdemu_socket(p, AF_UNIX, types[i], 0));
+    CHECK_EQ(fdemu_close(p, n), 0);
+    TRY(n, (int)fdemu_write(p, fds[0], buf, sizeof buf));
+    CHECK_EQ(n, sizeof buf);
+    TRY(n, (int)fdemu_write(p, fds[0], buf, 10));
+    CHECK_EQ(n, 10);
+    CHECK_EQ(fdemu_read(p, fds[1], buf, sizeof buf), sizeof buf);
+    CHECK_EQ(fdemu_close(p, fds[0]), 0);
+    CHECK_EQ(fdemu_read(p, fds[1], buf, sizeof buf), 10);
+    CHECK_EQ(fdemu_close(p, fds[1]), 0);
+  }
+}
+
 /* Until nothing is refused any more. */
 static bool workload(int64_t fail_at)
 {
@@ -357,6 +381,7 @@ static bool workload(int64_t fail_at)
   pipes();
   waiting();
   epolls();
+  sockets();
   descriptors();
   processes();
   hosts();

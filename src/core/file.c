@@ -118,8 +118,11 @@ void fdemu_file_put(struct fdemu_file *f)
 {
   struct fdemu_inode *i = f->inode;
 
-  if (--f->refs > 0)
+  if (--f->refs > 0) {
+    if (f->ops->dropped != NULL)
+      f->ops->dropped(f);
     return;
+  }
   while (f->weak != NULL) {
     struct fdemu_weak *w = f->weak;
     fdemu_weak_clear(w);

@@ -53,13 +53,17 @@ int64_t fde_io_begin(struct fdemu_req *r)
   unsigned flags = r->call->flags;
   int unwanted = flags & FDEMU_CALL_READ ? O_WRONLY : O_RDONLY;
   int mode = f->flags & O_ACCMODE;
-  int64_t error;
+  int64_t error = FDEMU_NEXT;
 
   if (flags & FDEMU_CALL_AT &&
       !(f->mode & (FDEMU_MODE_SEEK | FDEMU_MODE_PREAD)))
     return -ESPIPE;
-  if (mode == unwanted || mode == O_ACCMODE)
-    return -EBADF;
+  if (r->call->begin != NULL)
+    error = r->call->begin(f, r);
+  else if (mode == unwanted || mode == O_ACCMODE)
+    error = -EBADF;
+  if (error != FDEMU_NEXT)
+    return error;
   error = total_length(r);
   if (error < 0)
     return error;
@@ -239,6 +243,16 @@ int64_t fdemu_write_nowhere(struct fdemu_file *f, struct fdemu_req *r)
 {
   (void)f;
   return (int64_t)r->len;
+}
+
+int fdemu_load(struct fdemu_req *r, void *dst, const void *addr, size_t n)
+{
+  return addr != NULL || n == 0 ? mem_load(r, dst, addr, n) : -EFAULT;
+}
+
+int fdemu_store(struct fdemu_req *r, void *addr, const void *src, size_t n)
+{
+  return addr != NULL || n == 0 ? mem_store(r, addr, src, n) : -EFAULT;
 }
 
 static bool in_block(const struct fdemu_req *r, size_t offset, size_t n)

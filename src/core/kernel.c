@@ -85,7 +85,30 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
     fdemu_list_remove(&p->link);
     fdemu_free(k, p);
   }
+  while (k->locals != NULL) {
+    struct fde_local *next = k->locals->next;
+    fdemu_free(k, k->locals);
+    k->locals = next;
+  }
   k->alloc(k->alloc_ud, k, 0);
+}
+
+void *fdemu_local(struct fdemu_kernel *k, const void *key, size_t size)
+{
+  struct fde_local *l = k->locals;
+
+  while (l != NULL && l->key != key)
+    l = l->next;
+  if (l != NULL)
+    return l->data;
+  l = fdemu_alloc(k, sizeof *l + size);
+  if (l == NULL)
+    return NULL;
+  memset(l->data, 0, size);
+  l->key = key;
+  l->next = k->locals;
+  k->locals = l;
+  return l->data;
 }
 
 void *fdemu_realloc(struct fdemu_kernel *k, void *ptr, size_t size)

@@ -24,6 +24,13 @@ struct fde_name {
   char path[];
 };
 
+/* A kind's memory in a kernel: fdemu_local(). */
+struct fde_local {
+  struct fde_local *next;
+  const void *key;
+  max_align_t data[];
+};
+
 struct fdemu_kernel {
   void *(*alloc)(void *ud, void *ptr, size_t size);
   void *alloc_ud;
@@ -46,6 +53,7 @@ struct fdemu_kernel {
   struct fde_choices *choices;    /* NULL: neither recorded nor replayed */
   int last_pid;
   int nofile;
+  struct fde_local *locals;
   struct fdemu_list rules;
   struct fdemu_list *next_rule; /* of the walk over rules, if any */
   struct fdemu_rule *picked;    /* by that walk */
@@ -80,8 +88,9 @@ struct fdemu_proc {
   struct fdemu_proc *parent; /* NULL: the kernel's own */
   struct fdemu_waitq exits;  /* who waits for children */
   struct fde_table table;
-  struct fdemu_lock *waits; /* its requests that wait for record locks */
-  int refs;                 /* holders, and one until it has been waited for */
+  struct fdemu_lock *waits;     /* its requests that wait for record locks */
+  unsigned signals[FDEMU_NSIG]; /* received, and not yet asked for */
+  int refs; /* holders, and one until it has been waited for */
   int pid;
   int status;
   int soft, hard;      /* RLIMIT_NOFILE */

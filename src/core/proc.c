@@ -1,6 +1,7 @@
 /* proc.c - processes: fork, exec, exit, wait */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 
@@ -219,4 +220,19 @@ bool fdemu_is_initial(const struct fdemu_proc *p, int fd)
   const struct fdemu_file *f = fdemu_file_at(p, fd);
 
   return fd >= 0 && fd < 3 && f != NULL && f->id == p->initial[fd];
+}
+
+/* ---- signals ---------------------------------------------------------- */
+
+void fdemu_signal(struct fdemu_proc *p, int signo)
+{
+  if (p->alive && signo > 0 && signo < FDEMU_NSIG &&
+      p->signals[signo] < UINT_MAX)
+    p->signals[signo]++;
+}
+
+void fdemu_signals(struct fdemu_proc *p, unsigned counts[FDEMU_NSIG])
+{
+  memcpy(counts, p->signals, sizeof p->signals);
+  memset(p->signals, 0, sizeof p->signals);
 }

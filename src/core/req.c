@@ -212,7 +212,13 @@ static bool may_wait(const struct fdemu_req *r)
     return r->timeout != 0;
   if (r->call->park != NULL)
     return true;
-  return r->call->events != 0 && !(r->file->flags & O_NONBLOCK);
+  return r->call->events != 0 && !(r->file->flags & O_NONBLOCK) &&
+         r->patience >= 0;
+}
+
+bool fdemu_may_wait(const struct fdemu_req *r)
+{
+  return may_wait(r);
 }
 
 /* What only those need that do not get their answer at once. */
@@ -239,8 +245,26 @@ static void set_pending(struct fdemu_req *r, enum fde_state state)
   r->state = (unsigned char)state;
 }
 
+static void notify_impatient(struct fdemu_timer *t)
+{
+  fde_finish_later(fdemu_entry(t, struct fdemu_req, timer), -EAGAIN);
+}
+
+/* The end of a wait that has one. */
+static void set_timeout(struct fdemu_req *r, int64_t ns)
+{
+  int64_t now = r->proc->kernel->now;
+
+  r->timer.fire =
+      r->call->flags & FDEMU_CALL_TIMED ? notify_timeout : notify_impatient;
+  fdemu_timer_set(r->proc->kernel, &r->timer,
+                  ns > INT64_MAX - now ? INT64_MAX : now + ns);
+}
+
 static int park(struct fdemu_req *r)
 {
+  int64_t ns = r->call->flags & FDEMU_CALL_TIMED ? r->timeout : r->patience;
+
   wait_init(r);
   if (r->call->park != NULL) {
     int error = r->call->park(r);
@@ -248,13 +272,8 @@ static int park(struct fdemu_req *r)
       return error;
   } else if (r->call->events != 0)
     fdemu_park(r, &r->file->inode->wq, r->call->events, false);
-  if (r->call->flags & FDEMU_CALL_TIMED && r->timeout > 0 && !r->retry) {
-    int64_t now = r->proc->kernel->now;
-    r->timer.fire = notify_timeout;
-    fdemu_timer_set(r->proc->kernel, &r->timer,
-                    r->timeout > INT64_MAX - now ? INT64_MAX
-                                                 : now + r->timeout);
-  }
+  if (ns > 0 && !r->retry)
+    set_timeout(r, ns);
   set_pending(r, FDE_PARKED);
   return 0;
 }
@@ -431,6 +450,7 @@ static void req_init(struct fdemu_req *r, struct fdemu_proc *p)
   r->fault = 0;
   r->injected = r->delayed = false;
   r->delay = 0;
+  r->patience = 0;
   fdemu_list_init(&r->link);
 }
 
@@ -492,7 +512,7 @@ int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
     return finish(r, n);
   if (r->delay > 0)
     return hold_back(r);
-  if (r->call->flags & FDEMU_CALL_VEC && r->len == 0)
+  if (r->call->flags & FDEMU_CALL_VEC && r->call->slot != 0 && r->len == 0)
     return finish(r, method_of(r) != NULL ? 0 : r->call->missing);
   return attempt(r);
 }

@@ -11,7 +11,8 @@
  * flags; A: timerfd_settime(2) flags; I, J: new and old itimerspec; K: one that was asked for; q:
  * nfds of select(2); x, y, z: its sets; E: its timeout; Q: what is ready; Y: epoll_create1(2) flags; X: epoll_ctl(2)
  * operation; V: its struct epoll_event; L: those that were reported; U: timeout
- * as a struct timespec; 8: 8; l: flock(2) operation.
+ * as a struct timespec; 8: 8; l: flock(2) operation; B: family, type
+ * and protocol of a socket; H: shutdown(2) how.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -120,6 +122,28 @@ static const struct name fcntl_commands[] = {
 static const struct name close_range_flags[] = {
   N(CLOSE_RANGE_UNSHARE),
   N(CLOSE_RANGE_CLOEXEC),
+  { 0, NULL },
+};
+
+static const struct name socket_families[] = {
+  N(AF_UNSPEC), N(AF_UNIX), N(AF_INET), N(AF_INET6), N(AF_NETLINK), { 0, NULL },
+};
+
+static const struct name socket_types[] = {
+  N(SOCK_STREAM), N(SOCK_DGRAM),     N(SOCK_RAW),
+  N(SOCK_RDM),    N(SOCK_SEQPACKET), { 0, NULL },
+};
+
+static const struct name socket_flags[] = {
+  N(SOCK_CLOEXEC),
+  N(SOCK_NONBLOCK),
+  { 0, NULL },
+};
+
+static const struct name shutdown_hows[] = {
+  N(SHUT_RD),
+  N(SHUT_WR),
+  N(SHUT_RDWR),
   { 0, NULL },
 };
 
@@ -229,6 +253,19 @@ static void put_flags(struct out *o, const struct name *names,
     put_hex(o, value);
   else if (o->len == start)
     put(o, none);
+}
+
+static void put_socket(struct out *o, const struct fdemu_req *r)
+{
+  put_name(o, socket_families, (unsigned long)r->arg);
+  put(o, ", ");
+  put_name(o, socket_types, r->cmd & 0xf);
+  if (r->cmd & ~0xful) {
+    put(o, "|");
+    put_flags(o, socket_flags, r->cmd & ~0xful, "");
+  }
+  put(o, ", ");
+  put_int(o, r->offset);
 }
 
 static void put_open_flags(struct out *o, unsigned long flags)
@@ -723,6 +760,8 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
     break;
   case 'L': put_epoll_events(o, r); break;
   case 'U': put_timeout(o, r); break;
+  case 'B': put_socket(o, r); break;
+  case 'H': put_name(o, shutdown_hows, r->cmd); break;
   case 'l': put_flags(o, flock_operations, r->cmd, "0"); break;
   default: break;
   }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -196,8 +197,10 @@ static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
 
   if (r->len == 0)
     return 0;
-  if (p->readers == 0)
+  if (p->readers == 0) {
+    fdemu_signal(r->proc, SIGPIPE);
     return -EPIPE;
+  }
   error = ring_alloc(p);
   if (error == 0 && !r->retry)
     error = merge(p, r);

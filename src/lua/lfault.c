@@ -167,15 +167,12 @@ static lua_Integer integer_field(lua_State *L, const char *key, lua_Integer def,
 static bool is_call(const char *name)
 {
   static const struct fdemu_call *const others[] = {
-    &fdemu_pipe_call,
-    &fdemu_pipe2_call,
-    &fdemu_eventfd_call,
-    &fdemu_epoll_create_call,
-    &fdemu_epoll_create1_call,
-    &fdemu_epoll_ctl_call,
-    &fdemu_epoll_wait_call,
-    &fdemu_timerfd_create_call,
-    &fdemu_timerfd_settime_call,
+    &fdemu_pipe_call,           &fdemu_pipe2_call,
+    &fdemu_socketpair_call,     &fdemu_socket_call,
+    &fdemu_shutdown_call,       &fdemu_eventfd_call,
+    &fdemu_epoll_create_call,   &fdemu_epoll_create1_call,
+    &fdemu_epoll_ctl_call,      &fdemu_epoll_wait_call,
+    &fdemu_timerfd_create_call, &fdemu_timerfd_settime_call,
     &fdemu_timerfd_gettime_call
   };
 

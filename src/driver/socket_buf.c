@@ -1,0 +1,121 @@
+/*
+ * socket_buf.c - what is on its way between sockets, and what it is charged
+ *
+ * Linux does not count bytes but the memory that they take: a header from one
+ * of kmalloc()'s sizes, and pages. A sender may go on while its charge is
+ * below SO_SNDBUF, and is writable when it is at most a quarter of that.
+ */
+#include <errno.h>
+#include <poll.h>
+
+#include "driver/socket.h"
+
+#define PAGE     4096u
+#define ALIGN    64u
+#define SKB      256u /* sizeof(struct sk_buff), aligned */
+#define OVERHEAD 320u /* sizeof(struct skb_shared_info), aligned */
+#define SMALLEST 512u
+#define SPARE    PAGE /* no larger buffer is kept */
+
+/* Charge of a header of n bytes. */
+static unsigned head_charge(unsigned n)
+{
+  unsigned size = SMALLEST;
+
+  n = (n + ALIGN - 1) / ALIGN * ALIGN + OVERHEAD;
+  while (size < n)
+    size *= 2;
+  return SKB + size;
+}
+
+/* sock_alloc_send_pskb() of Linux, before it allocates. */
+int64_t fds_may_send(struct fds_socket *s)
+{
+  int error = fds_take_error(s);
+
+  if (error < 0)
+    return error;
+  if (s->shutdown & FDS_NO_SEND)
+    return -EPIPE;
+  return s->sent < (unsigned)s->sndbuf ? 0 : -EAGAIN;
+}
+
+/* Linux's counter begins at 1. */
+static bool below_quarter(const struct fds_socket *s, unsigned sent)
+{
+  return ((uint64_t)sent + 1) * 4 <= (uint64_t)s->sndbuf;
+}
+
+bool fds_writable(const struct fds_socket *s)
+{
+  return below_quarter(s, s->sent);
+}
+
+static struct fds_buf *take_spare(struct fds_socket *s, unsigned len)
+{
+  struct fds_buf *b = s->spare;
+
+  if (b == NULL || b->room < len)
+    return NULL;
+  s->spare = NULL;
+  return b;
+}
+
+/*
+ * A buffer for len bytes, of which pages are outside the header, charged to
+ * the sender. NULL: no memory.
+ */
+struct fds_buf *fds_buf_new(struct fds_socket *from, unsigned len,
+                            unsigned pages)
+{
+  unsigned head = head_charge(len - pages);
+  unsigned room = len < head - SKB - OVERHEAD ? head - SKB - OVERHEAD : len;
+  struct fds_buf *b = take_spare(from, len);
+
+  if (b == NULL) {
+    b = fdemu_alloc(from->inode.kernel, sizeof *b + room);
+    if (b == NULL)
+      return NULL;
+    b->room = room;
+  }
+  b->from = from;
+  b->charge = head + (pages + PAGE - 1) / PAGE * PAGE;
+  b->off = 0;
+  b->len = len;
+  b->peeked = false;
+  fdemu_list_init(&b->link);
+  fdemu_inode_get(&from->inode);
+  from->sent += b->charge;
+  return b;
+}
+
+/* The receiver has it, and is told. */
+void fds_buf_send(struct fds_socket *to, struct fds_buf *b)
+{
+  fdemu_list_append(&to->queue, &b->link);
+  fdemu_wake(&to->inode.wq, FDS_IN);
+}
+
+/* The sender may go on, and hears of it if it is writable: as sock_wfree() of
+ * Linux, which holds one more on its counter meanwhile. */
+void fds_buf_free(struct fds_buf *b)
+{
+  struct fds_socket *from = b->from;
+
+  fdemu_list_remove(&b->link);
+  from->sent -= b->charge;
+  if (from->spare == NULL && b->room <= SPARE)
+    from->spare = b;
+  else
+    fdemu_free(from->inode.kernel, b);
+  if (below_quarter(from, from->sent + 1))
+    fdemu_wake(&from->inode.wq, FDS_OUT);
+  fdemu_inode_put(&from->inode);
+}
+
+/* Everything that was not received is lost. */
+void fds_buf_purge(struct fds_socket *s)
+{
+  while (!fdemu_list_empty(&s->queue))
+    fds_buf_free(fdemu_entry(s->queue.next, struct fds_buf, link));
+}

@@ -1,0 +1,149 @@
+/* socket_packet.c - SOCK_DGRAM and SOCK_SEQPACKET: messages */
+#include <errno.h>
+#include <poll.h>
+
+#include "driver/socket.h"
+
+#define PAGE      4096u
+#define HEAD_MAX  16064u       /* SKB_MAX_ALLOC: bytes in a header */
+#define PAGES_MAX (17u * PAGE) /* MAX_SKB_FRAGS: bytes in pages */
+
+/* ---- sending ---------------------------------------------------------- */
+
+/* The peer of a datagram socket is gone, and this is how it shows. */
+static int64_t disconnect(struct fds_socket *s)
+{
+  s->connected = false;
+  fds_buf_purge(s);
+  return -ECONNREFUSED;
+}
+
+static unsigned in_pages(size_t len)
+{
+  size_t n = len > HEAD_MAX ? len - HEAD_MAX : 0;
+
+  n = n < PAGES_MAX ? n : PAGES_MAX;
+  return (unsigned)((n + PAGE - 1) / PAGE * PAGE);
+}
+
+/* The message as a buffer that is not yet sent. */
+static int64_t pack(struct fds_socket *s, struct fdemu_req *r,
+                    struct fds_buf **b)
+{
+  int64_t error;
+
+  if (r->len > (size_t)s->sndbuf - 32)
+    return -EMSGSIZE;
+  error = fds_may_send(s);
+  if (error < 0)
+    return error;
+  *b = fds_buf_new(s, (unsigned)r->len, in_pages(r->len));
+  if (*b == NULL)
+    return -ENOMEM;
+  error = fdemu_copy_in(r, (*b)->data, r->len);
+  if (error < 0)
+    fds_buf_free(*b);
+  return error;
+}
+
+static int64_t whereto(struct fds_socket *s)
+{
+  if (!s->connected)
+    return -ENOTCONN;
+  if (s->peer == NULL)
+    return disconnect(s);
+  return s->peer->shutdown & FDS_NO_RECV ? -EPIPE : 0;
+}
+
+int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags)
+{
+  struct fds_buf *b;
+  int64_t error;
+
+  if (s->type == SOCK_SEQPACKET && !r->retry) {
+    error = fds_take_error(s);
+    if (error < 0)
+      return error;
+    if (!s->connected)
+      return -ENOTCONN;
+  }
+  if (flags & MSG_OOB)
+    return -EOPNOTSUPP;
+  r->patience = s->sndtimeo;
+  error = pack(s, r, &b);
+  if (error < 0)
+    return error;
+  error = whereto(s);
+  if (error < 0) {
+    fds_buf_free(b);
+    fdemu_rewind(r, 0);
+    return error;
+  }
+  fds_buf_send(s->peer, b);
+  return (int64_t)r->len;
+}
+
+/* ---- receiving -------------------------------------------------------- */
+
+/* The message that is looked at, and how many bytes of it are skipped. */
+static struct fds_buf *find(const struct fds_socket *s, int flags, size_t *skip)
+{
+  struct fds_buf *b = fds_next(s, NULL);
+
+  *skip = 0;
+  if (!(flags & MSG_PEEK) || s->peek_off < 0)
+    return b;
+  *skip = (size_t)s->peek_off;
+  while (b != NULL && *skip >= b->len && (*skip > 0 || b->peeked)) {
+    *skip -= b->len;
+    b = fds_next(s, b);
+  }
+  return b;
+}
+
+static int64_t nothing(const struct fds_socket *s, const struct fdemu_req *r)
+{
+  if (!(s->shutdown & FDS_NO_RECV))
+    return -EAGAIN;
+  return s->type == SOCK_SEQPACKET || fdemu_may_wait(r) ? 0 : -EAGAIN;
+}
+
+static void move_peek_off(struct fds_socket *s, int flags, size_t len, size_t n)
+{
+  if (s->peek_off < 0)
+    return;
+  if (flags & MSG_PEEK)
+    s->peek_off += (int)n;
+  else
+    s->peek_off = s->peek_off > (int)len ? s->peek_off - (int)len : 0;
+}
+
+/* A message that cannot be stored is lost, as on Linux. */
+int64_t fds_packet_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
+{
+  struct fds_buf *b;
+  size_t skip, n, len;
+  int64_t error;
+
+  if (s->type == SOCK_SEQPACKET && !s->connected)
+    return -ENOTCONN;
+  if (flags & MSG_OOB)
+    return -EOPNOTSUPP;
+  r->patience = s->rcvtimeo;
+  error = fds_take_error(s);
+  if (error < 0)
+    return error;
+  b = find(s, flags, &skip);
+  if (b == NULL)
+    return nothing(s, r);
+  b->peeked = true;
+  len = b->len;
+  n = len - skip < r->len ? len - skip : r->len;
+  error = fdemu_copy_out(r, b->data + skip, n);
+  if (!(flags & MSG_PEEK))
+    fds_buf_free(b);
+  if (error < 0)
+    return error;
+  move_peek_off(s, flags, len, n);
+  return (int64_t)(flags & MSG_TRUNC ? len - skip : n);
+}

@@ -1,0 +1,154 @@
+/* socket_stream.c - SOCK_STREAM: bytes, in the pieces in which Linux keeps
+ * them */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "driver/socket.h"
+
+#define PAGE     4096u
+#define HEAD_MAX 3776u  /* SKB_MAX_HEAD(0): bytes in a header of one page */
+#define MORE_MAX 32768u /* UNIX_SKB_FRAGS_SZ: bytes outside it */
+
+static size_t min(size_t a, size_t b)
+{
+  return a < b ? a : b;
+}
+
+/* ---- sending ---------------------------------------------------------- */
+
+static int64_t broken(struct fdemu_req *r, int flags)
+{
+  if (!(flags & MSG_NOSIGNAL))
+    fdemu_signal(r->proc, SIGPIPE);
+  return -EPIPE;
+}
+
+/* The next piece, and the bytes of it that are in pages. */
+static unsigned piece(const struct fds_socket *s, size_t left, unsigned *pages)
+{
+  size_t n = min(left, (size_t)s->sndbuf / 2 - 64);
+
+  n = min(n, HEAD_MAX + MORE_MAX);
+  *pages = 0;
+  if (n > HEAD_MAX) {
+    size_t whole = (n - HEAD_MAX + PAGE - 1) / PAGE * PAGE;
+    *pages = (unsigned)min(n, whole);
+  }
+  return (unsigned)n;
+}
+
+static int64_t send_piece(struct fds_socket *s, struct fdemu_req *r)
+{
+  unsigned pages, n = piece(s, fdemu_left(r), &pages);
+  struct fds_buf *b;
+  int64_t error = fds_may_send(s);
+
+  if (error < 0)
+    return error;
+  b = fds_buf_new(s, n, pages);
+  if (b == NULL)
+    return -ENOMEM;
+  error = fdemu_copy_in(r, b->data, n);
+  if (error < 0)
+    fds_buf_free(b);
+  else
+    fds_buf_send(s->peer, b);
+  return error;
+}
+
+int64_t fds_stream_send(struct fds_socket *s, struct fdemu_req *r, int flags)
+{
+  int64_t error = 0;
+
+  if (!s->connected)
+    return -ENOTCONN;
+  if (s->shutdown & FDS_NO_SEND && !r->retry)
+    return broken(r, flags);
+  if (flags & MSG_OOB)
+    return -EOPNOTSUPP; /* Unlike Linux: there is no urgent data */
+  r->patience = s->sndtimeo;
+  while (error == 0 && fdemu_left(r) > 0)
+    error = send_piece(s, r);
+  return error < 0 ? error : (int64_t)r->done;
+}
+
+/* ---- receiving -------------------------------------------------------- */
+
+/* As many bytes as this are worth an answer. */
+static size_t target(const struct fds_socket *s, const struct fdemu_req *r,
+                     int flags)
+{
+  size_t n = flags & MSG_WAITALL ? r->len : min((size_t)s->rcvlowat, r->len);
+
+  return n > 0 ? n : 1;
+}
+
+/* Nothing is there (any more). */
+static int64_t at_end(struct fds_socket *s, struct fdemu_req *r, int flags)
+{
+  int error;
+
+  if (r->done >= target(s, r, flags))
+    return (int64_t)r->done;
+  error = fds_take_error(s);
+  if (error < 0)
+    return error;
+  return s->shutdown & FDS_NO_RECV ? (int64_t)r->done : -EAGAIN;
+}
+
+static int take(struct fds_socket *s, struct fds_buf *b, struct fdemu_req *r)
+{
+  unsigned n = (unsigned)min(b->len, fdemu_left(r));
+  int error = fdemu_copy_out(r, b->data + b->off, n);
+
+  if (error < 0)
+    return error;
+  b->off += n;
+  b->len -= n;
+  if (s->peek_off > 0)
+    s->peek_off = s->peek_off > (int)n ? s->peek_off - (int)n : 0;
+  if (b->len == 0)
+    fds_buf_free(b);
+  return 0;
+}
+
+static int64_t peek(struct fds_socket *s, struct fdemu_req *r, int flags)
+{
+  size_t skip = s->peek_off > 0 ? (size_t)s->peek_off : 0;
+  struct fds_buf *b;
+  int error = 0;
+
+  for (b = fds_next(s, NULL); b != NULL && skip >= b->len; b = fds_next(s, b))
+    skip -= b->len;
+  if (b == NULL)
+    return at_end(s, r, flags);
+  for (; b != NULL; b = fds_next(s, b)) {
+    unsigned n = (unsigned)min(b->len - skip, fdemu_left(r));
+    error = fdemu_copy_out(r, b->data + b->off + skip, n);
+    if (error < 0)
+      break;
+    if (s->peek_off >= 0)
+      s->peek_off += (int)n;
+    skip = 0;
+  }
+  return error < 0 ? error : (int64_t)r->done;
+}
+
+int64_t fds_stream_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
+{
+  int error = 0;
+
+  if (!s->connected || flags & MSG_OOB)
+    return -EINVAL;
+  r->patience = s->rcvtimeo;
+  if (flags & MSG_PEEK)
+    return peek(s, r, flags);
+  do {
+    struct fds_buf *b = fds_next(s, NULL);
+    if (b == NULL)
+      return at_end(s, r, flags);
+    error = take(s, b, r);
+  } while (error == 0 && fdemu_left(r) > 0);
+  return error < 0 ? error : (int64_t)r->done;
+}
