@@ -28,6 +28,7 @@ build = {
     ["fdemu.trial"] = "lua/fdemu/trial.lua",
     ["fdemu"] = "lua/fdemu/init.lua",
     ["fdemu.layout"] = "lua/fdemu/layout.lua",
+    ["fdemu.peer"] = "lua/fdemu/peer.lua",
     ["fdemu.struct"] = "lua/fdemu/struct.lua",
     ["fdemu.core"] = {
       sources = {
@@ -77,6 +78,7 @@ build = {
         "src/lua/lbuffer.c",
         "src/lua/lcall.c",
         "src/lua/lchoice.c",
+        "src/lua/lcond.c",
         "src/lua/lconst.c",
         "src/lua/ldesc.c",
         "src/lua/ldriver.c",

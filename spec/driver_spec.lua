@@ -680,6 +680,59 @@ describe("driver", function()
       assert.equal(0, room)
     end)
 
+    it("may take a part of the data first, and the rest when it wakes",
+      function()
+        local taken, room = "", 4
+        k:device("/dev/slow", {
+          write = function(_, data)
+            local n = math.min(room, #data)
+            taken, room = taken .. data:sub(1, n), room - n
+            if n == 0 then return nil, "EAGAIN" end
+            return n, fdemu.EAGAIN
+          end,
+        })
+        local fd = assert(p:open("/dev/slow", fdemu.O_WRONLY))
+        local d, n = p:description(fd), nil
+        p:spawn(function() n = p:writev(fd, { "012", "345", "67" }) end)
+        k:run(1)
+        assert.equal("0123", taken)
+        assert.is_nil(n)
+        room = 3
+        d:wake "w"
+        k:run(1)
+        assert.equal("0123456", taken)
+        room = 9
+        d:wake(fdemu.POLLOUT)
+        k:run()
+        assert.equal(8, n)
+        assert.equal("01234567", taken)
+        room = 2
+        p:fcntl(fd, fdemu.F_SETFL, fdemu.O_NONBLOCK)
+        assert.equal(2, p:write(fd, "abc"))
+        assert.equal(fdemu.EAGAIN, select(3, p:write(fd, "c")))
+        p:close(fd)
+      end)
+
+    it("wakes only those who wait for what its wake is about", function()
+      local asked = 0
+      k:device("/dev/never", {
+        read = function() asked = asked + 1 return nil, "EAGAIN" end,
+      })
+      local fd = assert(p:open("/dev/never", fdemu.O_RDWR))
+      local d = p:description(fd)
+      local task = p:spawn(function() p:read(fd, 1) end)
+      k:run(1)
+      d:wake "w"
+      k:run(1)
+      assert.equal(1, asked)
+      d:wake "rw"
+      k:run(1)
+      assert.equal(2, asked)
+      failure(d.wake, d, "x")
+      failure(d.wake, d, {})
+      task:cancel()
+    end)
+
     it("lets a wake from inside the method count", function()
       local calls = 0
       local fd = open {

@@ -161,3 +161,17 @@ describe("examples/digest.lua", function()
     assert.is_false(first == trace(8))
   end)
 end)
+
+describe("examples/modem.lua", function()
+  it("dials until the other side answers", function()
+    assert.equal([[
+ 0.05 s  ATZ          OK
+ 0.10 s  ATX?         ERROR
+ 4.15 s  ATDT5551234  BUSY
+ 8.20 s  ATDT5551234  CONNECT
+ 8.20 s  login:
+ 8.20 s  guest        bye, guest
+ 8.20 s  hung up
+]], shell.must(lua("examples/modem.lua")))
+  end)
+end)

@@ -133,6 +133,8 @@ local function remedy(waiting)
     return "waits for an event: " .. watched(waiting.interests)
   elseif waiting.call == "wait4" then
     return "waits for a child process to exit"
+  elseif waiting.call == "peer" then
+    return "waits for what the program does"
   elseif waiting.call == "join" then
     return "waits for another task to end"
   elseif waiting.kind then

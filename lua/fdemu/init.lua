@@ -30,6 +30,7 @@ local fdemu = {}
 -- What is only for this package stays out of the module.
 local private = {
   explain = true, waiting = true, Kernel = true,
+  bind = true, condition = true,
   record = true, replay = true, choices = true,
 }
 for name, value in next, core do
@@ -38,6 +39,7 @@ for name, value in next, core do
   end
 end
 
+fdemu.peer = require "fdemu.peer"
 fdemu.struct = require "fdemu.struct"
 
 -- Loaded when they are first called.

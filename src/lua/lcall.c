@@ -237,7 +237,7 @@ void lcall_where(lua_State *L, lua_State *co)
 
   for (int level = 0; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sl", &ar);
-    if (ar.currentline > 0) {
+    if (ar.currentline > 0 && strstr(ar.source, "fdemu/peer.lua") == NULL) {
       lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
       return;
     }

@@ -228,7 +228,7 @@ static bool has_native(const struct ldesc *d, const struct lslot *slot)
 
 /* ---- fields ----------------------------------------------------------- */
 
-static bool push_builtin(lua_State *L, const struct ldesc *d, const char *key)
+static bool push_builtin(lua_State *L, struct ldesc *d, const char *key)
 {
   if (strcmp(key, "id") == 0)
     lua_pushinteger(L, d->id);
@@ -236,6 +236,8 @@ static bool push_builtin(lua_State *L, const struct ldesc *d, const char *key)
     lua_pushstring(L, d->kind);
   else if (strcmp(key, "flags") == 0)
     lua_pushinteger(L, d->file != NULL ? d->file->flags : 0);
+  else if (strcmp(key, "kernel") == 0)
+    lkernel_push(L, d->lk);
   else if (strcmp(key, "refs") == 0)
     lua_pushinteger(L, d->file != NULL ? d->file->refs - d->floating : 0);
   else
@@ -245,7 +247,7 @@ static bool push_builtin(lua_State *L, const struct ldesc *d, const char *key)
 
 static int desc_index(lua_State *L)
 {
-  const struct ldesc *d = check_any(L, 1);
+  struct ldesc *d = check_any(L, 1);
   const struct lslot *slot;
   const char *key;
 
@@ -295,14 +297,19 @@ static int desc_newindex(lua_State *L)
   return 0;
 }
 
-/* d:wake(): readiness may have changed */
+/* d:wake([events]): readiness may have changed, to these, or any */
 static int desc_wake(lua_State *L)
 {
   struct ldesc *d = ldesc_check(L, 1);
+  int events = LDESC_ALL;
+
+  if (!lua_isnoneornil(L, 2)) {
+    events = ldriver_mask(L, 2);
+    larg_check(L, events >= 0, 2, "a mask, \"r\", \"w\" or \"rw\" expected");
+  }
 
   d->lk->L = L;
-  fdemu_wake(&d->file->inode->wq, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM |
-                                      POLLPRI | POLLERR | POLLHUP | POLLRDHUP);
+  fdemu_wake(&d->file->inode->wq, events);
   return 0;
 }
 

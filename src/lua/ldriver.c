@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -122,23 +123,37 @@ static int64_t release(struct fdemu_file *f)
   return 0;
 }
 
-static int poll_result(lua_State *L, int index, const char *driver)
+/* What "r", "w", "rw" or an integer at index stands for; -1: none of these. */
+int ldriver_mask(lua_State *L, int index)
 {
   const char *s;
   int mask = 0;
 
   if (lua_isinteger(L, index))
-    return (int)lua_tointeger(L, index);
-  s = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
-  if (s == NULL || s[strspn(s, "rw")] != '\0')
-    luaL_error(L,
-               "driver '%s': poll returned %s, a mask, \"r\", \"w\" or"
-               " \"rw\" was expected",
-               driver, s != NULL ? s : luaL_typename(L, index));
+    return (int)lua_tointeger(L, index) & INT_MAX;
+  if (lua_type(L, index) != LUA_TSTRING)
+    return -1;
+  s = lua_tostring(L, index);
+  if (s[strspn(s, "rw")] != '\0')
+    return -1;
   if (strchr(s, 'r') != NULL)
     mask |= POLLIN | POLLRDNORM;
   if (strchr(s, 'w') != NULL)
     mask |= POLLOUT | POLLWRNORM;
+  return mask;
+}
+
+static int poll_result(lua_State *L, int index, const char *driver)
+{
+  int mask = ldriver_mask(L, index);
+
+  if (mask < 0)
+    luaL_error(L,
+               "driver '%s': poll returned %s, a mask, \"r\", \"w\" or"
+               " \"rw\" was expected",
+               driver,
+               lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index)
+                                                 : luaL_typename(L, index));
   return mask;
 }
 
@@ -339,6 +354,8 @@ static int64_t write_answer(lua_State *L, struct task *t)
         lua_pushfstring(L, "a count of %I, the data had %d bytes",
                         (LUAI_UACINT)n, (int)fdemu_left(r)));
   fdemu_rewind(r, r->done + (size_t)n);
+  if (fdemu_left(r) > 0 && lua_isinteger(L, 2) && lua_tointeger(L, 2) == EAGAIN)
+    return -EAGAIN; /* the rest: not now */
   return (int64_t)r->done;
 }
 

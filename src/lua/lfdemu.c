@@ -102,6 +102,8 @@ static const luaL_Reg functions[] = {
   { "_IOWR", module_iowr },
   { "explain", module_explain },
   { "waiting", lsched_waiting },
+  { "bind", lsched_bind },
+  { "condition", lcond_new },
   { "record", lchoice_record },
   { "replay", lchoice_replay },
   { "choices", lchoice_list },
@@ -116,6 +118,7 @@ int luaopen_fdemu_core(lua_State *L)
   lbuffer_open(L);
   ldesc_open(L);
   lsched_open(L);
+  lcond_open(L);
   lproc_open(L);
   ltrace_open(L);
   lfault_open(L);

@@ -142,6 +142,8 @@ struct task {
   int nargs, nres;
   enum task_status status;
   bool daemon, worker, guarded;
+  struct ldesc
+      *bound; /* see lsched_bind(); its userdata is in the user value */
 
   /* of a worker */
   struct fdemu_req *serving; /* NULL: nobody waits for the answer */
@@ -241,6 +243,7 @@ struct task *lsched_new(lua_State *L, struct lkernel *lk);
 void lsched_end(lua_State *L, struct task *t, enum task_status status);
 void lsched_guard(lua_State *L, struct task *t);
 uint32_t lsched_who(const struct task *t);
+int lsched_bind(lua_State *L);
 int lsched_spawn(lua_State *L, struct lkernel *lk);
 int lsched_run(lua_State *L);
 int lsched_waiting(lua_State *L);
@@ -255,10 +258,20 @@ void ldriver_closed(lua_State *L, struct task *t);
 void ldriver_ended(lua_State *L, struct task *t, int status);
 int ldriver_device(lua_State *L);
 int ldriver_description(lua_State *L);
+int ldriver_mask(lua_State *L, int index);
 void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on);
 const struct lslot *ldriver_slot(const char *name);
 
+/* lcond.c */
+int lcond_new(lua_State *L);
+int lcond_open(lua_State *L);
+
 /* ldesc.c */
+/* Whatever a wake may be about. */
+#define LDESC_ALL \
+  (POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI | POLLERR | POLLHUP | \
+   POLLRDHUP)
+
 struct ldesc *ldesc_check(lua_State *L, int index);
 struct ldesc *ldesc_new(lua_State *L, struct lkernel *lk, struct fdemu_file *f,
                         bool scripted);

@@ -97,6 +97,8 @@ void lsched_end(lua_State *L, struct task *t, enum task_status status)
   t->status = status;
   if (!t->worker && !t->daemon)
     lk->live--;
+  if (t->bound != NULL && t->bound->file != NULL)
+    fdemu_wake(&t->bound->file->inode->wq, LDESC_ALL);
   while (!fdemu_list_empty(&t->joiners))
     fdemu_complete(fdemu_entry(t->joiners.next, struct fdemu_req, link), 0);
   if (status == TASK_ERROR)
@@ -147,9 +149,27 @@ void lsched_guard(lua_State *L, struct task *t)
  * traceback if it is a message. */
 static void keep_error(lua_State *co)
 {
-  if (lua_type(co, -1) == LUA_TSTRING)
+  if (lua_type(co, -1) == LUA_TSTRING &&
+      strstr(lua_tostring(co, -1), "\nstack traceback:\n") == NULL)
     luaL_traceback(co, co, lua_tostring(co, -1), 0);
   lua_insert(co, 1);
+}
+
+/* A bound task ends when it yields to nobody, with an error. */
+static void end_yielded(lua_State *L, struct task *t)
+{
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  luaL_where(t->co, 1);
+  lua_pushfstring(t->co,
+                  "%scoroutine.yield in the body of a peer, which waits with "
+                  "dev:read, dev:sleep and the like",
+                  lua_tostring(t->co, -1));
+  luaL_traceback(L, t->co, lua_tostring(t->co, -1), 0);
+  lua_settop(t->co, 0);
+  if (lcompat_resetthread(t->co) != LUA_OK)
+    lua_settop(t->co, 0);
+  lua_xmove(L, t->co, 1);
+  lsched_end(L, t, TASK_ERROR);
 }
 
 /* Let t go on until it waits or ends. */
@@ -173,7 +193,9 @@ void lsched_resume(lua_State *L, struct task *t)
       t->yielded = true;
       t->wakes = t->file->inode->wq.seq;
     }
-    if (t->status == TASK_RUNNING) /* coroutine.yield(): let others run */
+    if (t->status == TASK_RUNNING && t->bound != NULL)
+      end_yielded(L, t);
+    else if (t->status == TASK_RUNNING) /* coroutine.yield(): others run */
       lsched_ready(t);
   } else if (t->status == TASK_RUNNING) {
     t->nres = nres;
@@ -295,6 +317,20 @@ static void push_holders(lua_State *L, struct lkernel *lk,
 static const char *kind_of(const struct fdemu_file *f)
 {
   return f->ops->name != NULL ? f->ops->name : "file";
+}
+
+/* bind(task, description): whoever waits for the description hears of the end
+ * of the task, which is the body of its peer and must not yield. */
+int lsched_bind(lua_State *L)
+{
+  struct task *t = larg_udata(L, 1, LFD_TASK);
+
+  t->bound = ldesc_check(L, 2);
+  lua_settop(L, 2);
+  lua_getiuservalue(L, 1, 1);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, 3);
+  return 0;
 }
 
 /* The line that waits. */
@@ -451,6 +487,17 @@ void lsched_deadlock(lua_State *L, struct lkernel *lk)
   lua_error(L);
 }
 
+static bool bound_ready(struct lkernel *lk)
+{
+  const struct fdemu_list *n;
+
+  fdemu_run(lk->k);
+  for (n = lk->ready.next; n != &lk->ready; n = n->next)
+    if (fdemu_entry(n, struct task, link)->bound != NULL)
+      return true;
+  return false;
+}
+
 /* ---- kernel methods --------------------------------------------------- */
 
 /* k:run([seconds]) -> whether every task that is not a daemon is done */
@@ -471,6 +518,8 @@ int lsched_run(lua_State *L)
     return luaL_error(L, "run called from inside a driver's poll");
   while (lk->live > 0 && lsched_step(L, lk, limit))
     ;
+  while (lk->live == 0 && bound_ready(lk)) /* peers hear of the last words */
+    lsched_step(L, lk, fdemu_now(lk->k));
   while (ldriver_drain(L, lk))
     ;
   ltrace_deliver(L, lk);
