@@ -136,7 +136,7 @@ describe("inject", function()
       assert.equal(1, p:write(w, "x"))
     end)
 
-    it("by a predicate that sees call, fd, kind, path and count", function()
+    it("by a predicate that sees call, fd, kind, flags, path and count", function()
       local seen = {}
       k:inject {
         where = function(call)
@@ -148,8 +148,8 @@ describe("inject", function()
       assert.equal(2, p:write(w, "ab"))
       assert.is_nil((p:write(w, "abc")))
       p:open("/dev/null")
-      assert.same({ call = "write", pid = 1, fd = w, kind = "pipe", count = 2 },
-        seen[1])
+      assert.same({ call = "write", pid = 1, fd = w, kind = "pipe", count = 2,
+        cmd = 0, flags = fdemu.O_WRONLY }, seen[1])
       assert.equal("openat", seen[3].call)
       assert.equal("/dev/null", seen[3].path)
     end)

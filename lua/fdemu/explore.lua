@@ -306,7 +306,7 @@ local function shrink_choices(options, body, seed, failed, report)
   local runs = 0
   return shrink.list(failed.choices, function(list)
     runs = runs + 1
-    report(("shrinking, run %d"):format(runs))
+    report(("explore: shrinking, run %d"):format(runs))
     local result = trial.run({
       kernel = kernel_options(options, seed), leaks = options.leaks,
       choices = list,
@@ -326,37 +326,6 @@ local function fail(options, body, seed, failed, place, report)
     choices = result.choices, drawn = #first.choices, shrunk = runs,
     token = token_of(options, body, seed, result.choices),
   }, options, place)
-end
-
--- ---- progress -------------------------------------------------------------
-
-local function is_terminal()
-  local k = core.kernel()
-  local ok, yes = pcall(function()
-    local p = k:process { stdout = "null" }
-    return p:isatty(2)
-  end)
-  k:close()
-  return ok and yes == 1
-end
-
--- A function that shows a text on the terminal's line, a few times a second;
--- nil wipes it out.
-local function reporter(wanted)
-  if wanted == false or (wanted == nil and not is_terminal()) then
-    return function() end
-  end
-  local shown, last = false, -1
-  return function(text)
-    local now = os.clock()
-    if text == nil then
-      if shown then io.stderr:write("\r\27[K") end
-      shown = false
-    elseif now - last >= 0.1 then
-      io.stderr:write("\r\27[Kexplore: ", text)
-      shown, last = true, now
-    end
-  end
 end
 
 -- ---- the public side ------------------------------------------------------
@@ -420,11 +389,11 @@ local function replay(options, body, token, place)
 end
 
 local function search(options, body, place)
-  local stats, report = new_stats(options), reporter(options.progress)
+  local stats, report = new_stats(options), trial.reporter(options.progress)
   local start = os.clock()
   for run = options.number, options.runs, options.of do
     local seed = options.seed + run - 1
-    report(("run %d of %d"):format(run, options.runs))
+    report(("explore: run %d of %d"):format(run, options.runs))
     local result = trial.run({
       kernel = kernel_options(options, seed), leaks = options.leaks,
       choices = true,

@@ -51,5 +51,6 @@ end
 
 later("explore", "fdemu.explore")
 later("deterministic", "fdemu.explore")
+later("sweep", "fdemu.sweep")
 
 return fdemu

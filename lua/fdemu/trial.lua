@@ -184,4 +184,33 @@ function trial.compare(options, body)
   return nil, one, first
 end
 
+local function is_terminal()
+  local k = core.kernel()
+  local ok, yes = pcall(function()
+    local p = k:process { stdout = "null" }
+    return p:isatty(2)
+  end)
+  k:close()
+  return ok and yes == 1
+end
+
+--- A function that shows a text on the terminal's line, a few times a second;
+-- nil wipes it out.
+function trial.reporter(wanted)
+  if wanted == false or (wanted == nil and not is_terminal()) then
+    return function() end
+  end
+  local shown, last = false, -1
+  return function(text)
+    local now = os.clock()
+    if text == nil then
+      if shown then io.stderr:write("\r\27[K") end
+      shown = false
+    elseif now - last >= 0.1 then
+      io.stderr:write("\r\27[K", text)
+      shown, last = true, now
+    end
+  end
+end
+
 return trial

@@ -53,32 +53,50 @@ static void set_integer(lua_State *L, const char *key, lua_Integer n)
   lua_setfield(L, -2, key);
 }
 
-/* (rule, request) -> what the predicate says of the call */
-static int ask(lua_State *L)
+static void set_file(lua_State *L, const struct fdemu_file *f)
 {
-  struct lrule *lr = lua_touserdata(L, 1);
-  const struct fdemu_req *r = lua_touserdata(L, 2);
+  lua_pushstring(L, f->ops->name);
+  lua_setfield(L, -2, "kind");
+  set_integer(L, "flags", f->flags);
+  if (f->mode & FDEMU_MODE_SHORT) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "short");
+  }
+}
 
-  push_rule(L, lr);
-  lua_getiuservalue(L, -1, 1);
-  lua_rawgeti(L, -1, 1);
-  lua_createtable(L, 0, 5);
+/* What a predicate sees of a call. */
+static void push_call(lua_State *L, struct lkernel *lk,
+                      const struct fdemu_req *r)
+{
+  const char *path = r->path;
+
+  if (path == NULL && r->file != NULL)
+    path = r->file->path;
+  lua_createtable(L, 0, 10);
   lua_pushstring(L, r->call->name);
   lua_setfield(L, -2, "call");
   set_integer(L, "pid", fdemu_getpid(r->proc));
   set_integer(L, "count", (lua_Integer)r->len);
+  set_integer(L, "cmd", (lua_Integer)r->cmd);
   if (r->call->flags & FDEMU_CALL_FD)
     set_integer(L, "fd", r->fd);
-  if (r->file != NULL) {
-    lua_pushstring(L, r->file->ops->name);
-    lua_setfield(L, -2, "kind");
-  }
-  lua_pushstring(L, r->path != NULL   ? r->path
-                    : r->file != NULL ? r->file->path
-                                      : NULL);
+  if (r->file != NULL)
+    set_file(L, r->file);
+  lua_pushstring(L, path);
   lua_setfield(L, -2, "path");
-  lsched_push_name(L, lr->lk);
+  lsched_push_name(L, lk);
   lua_setfield(L, -2, "task");
+}
+
+/* (rule, request) -> what the predicate says of the call */
+static int ask(lua_State *L)
+{
+  struct lrule *lr = lua_touserdata(L, 1);
+
+  push_rule(L, lr);
+  lua_getiuservalue(L, -1, 1);
+  lua_rawgeti(L, -1, 1);
+  push_call(L, lr->lk, lua_touserdata(L, 2));
   lua_call(L, 1, 1);
   lua_pushboolean(L, lua_toboolean(L, -1));
   return 1;
