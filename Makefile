@@ -25,11 +25,12 @@ BINDING_O = $(BINDING:src/%.c=$(BUILD)/$(LUA)/obj/%.o)
 CORE_SO = $(BUILD)/$(LUA)/fdemu/core.so
 CTEST_BIN = $(CTESTS:spec/c/%.c=$(BUILD)/spec/%)
 C_FILES = $(wildcard src/*.h src/*/*.h src/*/*.c spec/c/*.h spec/c/*.c) \
-  $(wildcard bench/*.c)
+  $(wildcard bench/*.c spec/fuzz/*.c)
 
 # What each target needs of Debian.
 NEED_DEMO = gcc libc6-dev lua5.4 liblua5.4-dev
 NEED_TEST = $(NEED_DEMO) lua5.3 liblua5.3-dev lua-busted luarocks
+NEED_FUZZ = $(NEED_DEMO) clang libclang-rt-14-dev
 NEED_LINT = $(NEED_TEST) clang-format lua-check cppcheck
 
 # cppcheck takes a pointer to a function type for an integer.
@@ -46,7 +47,7 @@ MAKEFLAGS += --no-print-directory
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
-.PHONY: all lib all-tests ctests demo test bench sanitize lint format \
+.PHONY: all lib all-tests ctests demo test bench fuzz sanitize lint format \
   package deps clean help
 .DELETE_ON_ERROR:
 
@@ -124,6 +125,21 @@ $(BUILD)/$(LUA)/hostsys.so: bench/hostsys.c Makefile
 	@mkdir -p $(@D)
 	$(call SAY,LD)$(CC) $(CFLAGS) $(LUA_CFLAGS) -shared -o $@ $< -lpthread
 
+# Bytes are calls, by libFuzzer; what it finds is left in $(BUILD)/fuzz.
+FUZZ = $(wildcard spec/fuzz/*.c)
+FUZZ_FLAGS = -g -O1 -fno-omit-frame-pointer -std=c11 -D_GNU_SOURCE -Isrc \
+  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+TIME = 60
+
+fuzz:
+	@tools/need.sh $(NEED_FUZZ)
+	@$(MAKE) $(JOBS) $(FUZZ:spec/fuzz/%.c=$(BUILD)/fuzz/%)
+	@tools/fuzz.sh $(BUILD)/fuzz $(TIME) $(FUZZ:spec/fuzz/%.c=%)
+
+$(BUILD)/fuzz/%: spec/fuzz/%.c $(LIB) $(wildcard src/*.h src/*/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC)clang $(FUZZ_FLAGS) -o $@ $< $(LIB)
+
 lint:
 	@tools/need.sh $(NEED_LINT)
 	clang-format --dry-run -Werror $(C_FILES)
@@ -155,6 +171,7 @@ help:
 	@echo "make test      C tests and specs under $(LUAS)"
 	@echo "make sanitize  the same with ASan, UBSan and LeakSanitizer"
 	@echo "make bench     against the real calls, bare Lua, memcpy; JSON=file"
+	@echo "make fuzz      random calls, TIME=60 seconds for each fuzzer"
 	@echo "make lint      clang-format, luacheck, cppcheck, layers"
 	@echo "make package   LuaRocks: lint, install, test; the README's script"
 	@echo "make format    clang-format in place"

@@ -33,6 +33,9 @@ has()
   lua-busted)
     has_module lua5.4 busted.runner && has_module lua5.3 busted.runner
     ;;
+  libclang-rt-*-dev)
+    [ -e "$(clang -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)" ]
+    ;;
   lua-check) command -v luacheck >/dev/null ;;
   binutils) command -v nm >/dev/null ;;
   *) command -v "$1" >/dev/null ;;

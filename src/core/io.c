@@ -114,15 +114,23 @@ static int mem_load(const struct fdemu_req *r, void *dst, const void *addr,
   return 0;
 }
 
+/* An address in memory that may not be this process's: a number. */
+static void *address(const void *base, size_t offset)
+{
+  uintptr_t at = (uintptr_t)base + offset;
+
+  return (void *)at;
+}
+
 /* One piece of the caller's memory at the cursor: at most n bytes. */
-static char *piece(const struct fdemu_req *r, int *pos, size_t *off, size_t *n)
+static void *piece(const struct fdemu_req *r, int *pos, size_t *off, size_t *n)
 {
   const struct iovec *v;
 
   if (!(r->call->flags & FDEMU_CALL_VEC)) {
-    char *base = (char *)r->buf.iov_base + *off;
+    void *addr = address(r->buf.iov_base, *off);
     *off += *n;
-    return base;
+    return addr;
   }
   while (*off == r->iov[*pos].iov_len) {
     ++*pos;
@@ -132,7 +140,7 @@ static char *piece(const struct fdemu_req *r, int *pos, size_t *off, size_t *n)
   if (*n > v->iov_len - *off)
     *n = v->iov_len - *off;
   *off += *n;
-  return (char *)v->iov_base + *off - *n;
+  return address(v->iov_base, *off - *n);
 }
 
 size_t fdemu_piece(const struct fdemu_req *r)
@@ -171,7 +179,7 @@ static int copy_pieces(struct fdemu_req *r, void *dst, const void *src,
 
   while (done < n) {
     size_t m = n - done;
-    char *addr = piece(r, &pos, &off, &m);
+    void *addr = piece(r, &pos, &off, &m);
     int error =
         dst != NULL
             ? mem_load(r, (char *)dst + done, addr, m)
@@ -265,7 +273,7 @@ int fdemu_arg_load(struct fdemu_req *r, size_t offset, void *dst, size_t n)
 {
   if (!in_block(r, offset, n))
     return -EFAULT;
-  return mem_load(r, dst, (const char *)r->buf.iov_base + offset, n);
+  return mem_load(r, dst, address(r->buf.iov_base, offset), n);
 }
 
 int fdemu_arg_store(struct fdemu_req *r, size_t offset, const void *src,
@@ -275,7 +283,7 @@ int fdemu_arg_store(struct fdemu_req *r, size_t offset, const void *src,
 
   if (!in_block(r, offset, n))
     return -EFAULT;
-  error = mem_store(r, (char *)r->buf.iov_base + offset, src, n);
+  error = mem_store(r, address(r->buf.iov_base, offset), src, n);
   if (error == 0 && offset + n > r->done)
     r->done = offset + n; /* how much of the block is an answer */
   return error;

@@ -303,12 +303,13 @@ static int64_t sock_make(struct fdemu_file *unused, struct fdemu_req *r)
 static int64_t sock_shutdown(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct fds_socket *s;
-  int how = (int)r->cmd + 1;
+  int how;
 
   if (f->inode->ops != &fds_ops)
     return -ENOTSOCK;
-  if (how <= 0 || how > (FDS_NO_RECV | FDS_NO_SEND))
+  if (r->cmd > SHUT_RDWR)
     return -EINVAL;
+  how = (int)r->cmd + 1; /* SHUT_* to what it forbids */
   s = fds_of(f);
   s->shutdown |= how;
   fdemu_wake(&s->inode.wq, FDS_ALL);
