@@ -241,6 +241,66 @@ describe("explore", function()
     assert.equal(1, #err.choices)
   end)
 
+  it("finds a race between two calls that need not wait", function()
+    -- Both see that there is a byte; only one gets it.
+    local function body(k)
+      local p = k:process()
+      local r, w = p:pipe()
+      p:write(w, "x")
+      for i = 1, 2 do
+        p:spawn { function()
+          if p:poll({ { fd = r, events = fdemu.POLLIN } }, 0) == 1 then
+            p:read(r, 1)
+          end
+        end, name = "taker " .. i }
+      end
+      k:run()
+      p:exit(0)
+    end
+    assert.equal(100, fdemu.explore({ order = "fifo", runs = 100 }, body).runs)
+    local err = find({}, body)
+    assert.equal("deadlock", err.verdict)
+    assert.equal("stop", kinds(err.choices))
+    contains(err, "task 'taker 1' was stopped before read(3) at spec/explore_spec.lua:")
+    contains(err, "and others went first")
+  end)
+
+  it("stops tasks before calls of every sort, and they lose nothing", function()
+    local stats = fdemu.explore({ runs = 200, short = 0 }, function(k)
+      local p = k:process { stdin = "some input" }
+      local function work(i)
+        local r, w = assert(p:pipe())
+        local data = ("%d"):format(i):rep(10)
+        assert(p:writev(w, { data, data }) == 20)
+        assert(p:ioctl(r, fdemu.FIONREAD) == 20)
+        local list = assert(p:readv(r, { 5, 15 }))
+        assert(table.concat(list) == data .. data)
+        local e = assert(p:eventfd(i, 0))
+        assert(p:eventfd_read(e) == i)
+        local t = assert(p:timerfd_create(fdemu.CLOCK_MONOTONIC, 0))
+        assert(p:timerfd_settime(t, 0, i, i + 1))
+        local value, interval = assert(p:timerfd_gettime(t))
+        assert(value <= i and interval == i + 1)
+        local ep = assert(p:epoll_create1(0))
+        assert(p:epoll_ctl(ep, fdemu.EPOLL_CTL_ADD, w, fdemu.EPOLLOUT, i))
+        assert(p:epoll_wait(ep, 10, -1)[1].data == i)
+        local polled = { { fd = w, events = fdemu.POLLOUT } }
+        assert(p:poll(polled, -1) == 1 and polled[1].revents == fdemu.POLLOUT)
+        local _, ready = p:select({ r }, { w }, nil, 1)
+        assert(#ready == 0)
+        assert(p:fstat(r).st_mode == 4480)
+        local null = assert(p:open("/dev/null", "w"))
+        assert(p:write(null, data) == 10)
+        local child = assert(p:fork())
+        child:exit(i)
+        p:wait()
+        for _, fd in ipairs { r, w, e, t, ep, null } do assert(p:close(fd)) end
+      end
+      for i = 1, 4 do p:spawn(work, i) end
+    end)
+    assert.is_true(stats.switches > 200 * 30)
+  end)
+
   it("keeps to the same failure while it shrinks", function()
     local err = find({ short = 0.5, seed = 3 }, function(k)
       local p = k:process()

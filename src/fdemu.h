@@ -75,6 +75,9 @@ FDEMU_API void fdemu_kernel_free(struct fdemu_kernel *k);
  */
 FDEMU_API size_t fdemu_run(struct fdemu_kernel *k);
 
+/* Whether fdemu_run() has something to do. */
+FDEMU_API bool fdemu_runnable(const struct fdemu_kernel *k);
+
 /*
  * For when fdemu_run() can do no more: wait for the host where a host
  * descriptor is waited for and ready, else move the clock to the next timer
@@ -110,6 +113,8 @@ enum fdemu_choice_kind {
   FDEMU_CHOICE_RETRY, /* of the requests that were woken, the one so far behind
                          the first (which is who's) goes next */
   FDEMU_CHOICE_TURN,  /* likewise of tasks or threads that the caller has */
+  FDEMU_CHOICE_STOP, /* one of them is stopped where it makes a call, and others
+                         go first (1); seldom, in random order */
   FDEMU_NCHOICES
 };
 

@@ -120,7 +120,9 @@ local function fit_of(options, body)
   return ("%08x"):format(hash(table.concat(parts, "\n")))
 end
 
-local LETTERS = { short = "s", eintr = "e", retry = "r", turn = "t" }
+local LETTERS = {
+  short = "s", eintr = "e", retry = "r", turn = "t", stop = "p",
+}
 local KINDS = {}
 for kind, letter in next, LETTERS do KINDS[letter] = kind end
 
@@ -201,6 +203,11 @@ function WORDS.turn(choice)
   return ("%s, %s, had to let %s go first"):format(quoted(choice.task),
     choice.origin and "after its call at " .. choice.origin
     or "which had made no call yet", quoted(choice.other))
+end
+
+function WORDS.stop(choice)
+  return ("%s was stopped before %s%s, and others went first"):format(
+    quoted(choice.task), call_of(choice), at(choice))
 end
 
 function WORDS.retry(choice)

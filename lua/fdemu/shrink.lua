@@ -52,7 +52,7 @@ function Search:try(candidate)
 end
 
 local function is_switch(choice)
-  return choice.kind == "turn" or choice.kind == "retry"
+  return choice.kind ~= "short" and choice.kind ~= "eintr"
 end
 
 -- All of a sort at once.

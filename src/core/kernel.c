@@ -37,6 +37,8 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   k->below[FDEMU_CHOICE_EINTR] = probability(c->eintr);
   if (c->random_order)
     k->below[FDEMU_CHOICE_RETRY] = k->below[FDEMU_CHOICE_TURN] = FDE_EVENLY;
+  if (c->random_order)
+    k->below[FDEMU_CHOICE_STOP] = probability(0.25);
   k->origins = c->origins;
 }
 
@@ -207,6 +209,11 @@ size_t fdemu_run(struct fdemu_kernel *k)
       return k->pending;
     }
   }
+}
+
+bool fdemu_runnable(const struct fdemu_kernel *k)
+{
+  return !fdemu_list_empty(&k->runq) || !fdemu_list_empty(&k->finished);
 }
 
 static bool sources_wait(struct fdemu_kernel *k, bool block)

@@ -438,8 +438,7 @@ static int wait(lua_State *L, struct call *c)
   return c->task != NULL ? wait_task(L, c) : wait_nested(L, c);
 }
 
-/* Make the call that was filled in; returns what the C function should. */
-int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
+static int submit(lua_State *L, struct fdemu_proc *p, struct call *c)
 {
   struct lkernel *lk = c->lk;
 
@@ -451,6 +450,53 @@ int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
   if (c->req.result == FDEMU_PENDING)
     return wait(L, c);
   return finish_wait(L, c);
+}
+
+/* In random order a task may be stopped wherever it makes a call. Calls that a
+ * description makes itself are its driver's. */
+static bool stopped(const struct call *c)
+{
+  struct lkernel *lk = c->lk;
+  struct fdemu_choice choice = { .kind = FDEMU_CHOICE_STOP,
+                                 .who = c->req.who,
+                                 .call = c->req.call->name,
+                                 .fd = -1,
+                                 .origin = c->req.origin };
+
+  if (c->task == NULL || c->task->worker || !lk->random_order ||
+      c->req.on != NULL || c->req.call->flags & FDEMU_CALL_QUIET ||
+      (fdemu_list_empty(&lk->ready) && !fdemu_runnable(lk->k)) ||
+      fdemu_choose(lk->k, &choice, 1) == 0)
+    return false;
+  choice.pid = fdemu_getpid(c->proc);
+  if (c->req.call->flags & FDEMU_CALL_FD)
+    choice.fd = c->req.fd;
+  fdemu_chosen(lk->k, &choice);
+  return true;
+}
+
+static int go_on(lua_State *L, int status, lua_KContext ctx)
+{
+  struct call *c = (struct call *)ctx;
+
+  (void)status;
+  lua_settop(L, c->top);
+  c->lk->L = L;
+  return submit(L, c->proc, c);
+}
+
+/* Make the call that was filled in; returns what the C function should. */
+int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
+{
+  c->proc = p;
+  if (!stopped(c))
+    return submit(L, p, c);
+  c->req.done = 0;
+  if (c->keep != NULL && c->keep(c) < 0)
+    return submit(L, p, c); /* no memory to wait */
+  c->keep = NULL;
+  c->top = lua_gettop(L);
+  return lua_yieldk(L, 0, (lua_KContext)c, go_on); /* ready, behind others */
 }
 
 /* ---- ioctl ------------------------------------------------------------ */

@@ -5,10 +5,9 @@
 #include "lua/lfdemu.h"
 
 static const char *const kinds[FDEMU_NCHOICES + 1] = {
-  [FDEMU_CHOICE_SHORT] = "short",
-  [FDEMU_CHOICE_EINTR] = "eintr",
-  [FDEMU_CHOICE_RETRY] = "retry",
-  [FDEMU_CHOICE_TURN] = "turn",
+  [FDEMU_CHOICE_SHORT] = "short", [FDEMU_CHOICE_EINTR] = "eintr",
+  [FDEMU_CHOICE_RETRY] = "retry", [FDEMU_CHOICE_TURN] = "turn",
+  [FDEMU_CHOICE_STOP] = "stop",
 };
 
 static int no_memory(lua_State *L)

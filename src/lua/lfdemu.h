@@ -97,8 +97,9 @@ struct call {
   struct fdemu_req req;
   struct fdemu_mem mem; /* the store as the request sees it */
   struct lkernel *lk;
-  struct task *task; /* whose coroutine to resume; NULL: on the C stack */
-  lua_State *L;      /* the caller; its arguments are on this stack */
+  struct task *task;       /* whose coroutine to resume; NULL: on the C stack */
+  struct fdemu_proc *proc; /* of a task that was stopped before the call */
+  lua_State *L;            /* the caller; its arguments are on this stack */
   struct call *outer;
   int (*keep)(struct call *c); /* the call has to wait: 0 or -errno */
   int (*result)(lua_State *L, struct call *c); /* push the results */

@@ -262,6 +262,11 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
     ltrace_deliver(L, lk);
   if (ldriver_drain(L, lk))
     return true;
+  if (lk->random_order && fdemu_runnable(lk->k)) {
+    fdemu_run(lk->k); /* who was woken may be the next, too */
+    if (!fdemu_list_empty(&lk->jobs) || !fdemu_list_empty(&lk->dying))
+      return true;
+  }
   if (!fdemu_list_empty(&lk->ready)) {
     struct task *t = next_ready(lk);
     fdemu_list_remove(&t->link);
