@@ -57,7 +57,9 @@ struct ldesc *ldesc_new(lua_State *L, struct lkernel *lk, struct fdemu_file *f,
   d = lcompat_newuserdata(L, sizeof *d);
   memset(d, 0, sizeof *d);
   d->lk = lk;
+  d->honest = lk->honest;
   fdemu_list_init(&d->link);
+  fdemu_list_init(&d->polled);
   luaL_setmetatable(L, LFD_DESCRIPTION);
   lua_newtable(L);
   lkernel_push(L, lk); /* whoever holds a Description holds its kernel */
@@ -165,6 +167,34 @@ static int native_fcntl(lua_State *L)
   return submit(L, d, c);
 }
 
+/* A call with a number and no data: flock, truncate, sync. */
+static int native_number(lua_State *L, enum fdemu_callno no, lua_Integer cmd,
+                         lua_Integer offset)
+{
+  struct ldesc *d = ldesc_check(L, 1);
+  struct call local, *c = begin(L, d, &local, no);
+
+  c->req.cmd = (unsigned long)cmd;
+  c->req.offset = offset;
+  return submit(L, d, c);
+}
+
+static int native_flock(lua_State *L)
+{
+  return native_number(L, FDEMU_FLOCK, larg_integer(L, 2), 0);
+}
+
+static int native_truncate(lua_State *L)
+{
+  return native_number(L, FDEMU_FTRUNCATE, 0, larg_integer(L, 2));
+}
+
+static int native_sync(lua_State *L)
+{
+  return native_number(L, lua_toboolean(L, 2) ? FDEMU_FDATASYNC : FDEMU_FSYNC,
+                       0, 0);
+}
+
 static int native_poll(lua_State *L)
 {
   struct ldesc *d = ldesc_check(L, 1);
@@ -210,11 +240,19 @@ static int native_nothing(lua_State *L)
 }
 
 static const luaL_Reg natives[] = {
-  { "read", native_read },       { "write", native_write },
-  { "lseek", native_lseek },     { "ioctl", native_ioctl },
-  { "fcntl", native_fcntl },     { "poll", native_poll },
-  { "stat", native_stat },       { "flush", native_nothing },
-  { "release", native_nothing }, { NULL, NULL },
+  { "read", native_read },
+  { "write", native_write },
+  { "lseek", native_lseek },
+  { "ioctl", native_ioctl },
+  { "fcntl", native_fcntl },
+  { "poll", native_poll },
+  { "stat", native_stat },
+  { "flush", native_nothing },
+  { "release", native_nothing },
+  { "flock", native_flock },
+  { "truncate", native_truncate },
+  { "sync", native_sync },
+  { NULL, NULL },
 };
 
 /* Whether the kind has a method of its own in a slot. */
@@ -309,6 +347,7 @@ static int desc_wake(lua_State *L)
   }
 
   d->lk->L = L;
+  d->ended = false;
   fdemu_wake(&d->file->inode->wq, events);
   return 0;
 }

@@ -117,6 +117,7 @@ static int64_t release(struct fdemu_file *f)
   if (d->native->release != NULL)
     d->native->release(f);
   fdemu_list_remove(&d->link);
+  fdemu_list_remove(&d->polled);
   d->file = NULL;
   if (lua_checkstack(L, 4))
     ldesc_forget(L, d);
@@ -193,6 +194,8 @@ static int poll_now(struct fdemu_file *f)
   lua_pushlightuserdata(L, f);
   if (lua_pcall(L, 1, 1, -3) == LUA_OK) {
     mask = (int)lua_tointeger(L, -1);
+    d->seen = mask;
+    d->seen_wakes = f->inode->wq.seq;
     lua_pop(L, 1);
   } else
     lcall_orphan(L, lk);
@@ -209,9 +212,12 @@ void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on)
   if (slot == NULL || strcmp(slot->name, "release") == 0) {
     d->ops.release = release;
     d->release = on;
-  } else if (strcmp(slot->name, "poll") == 0)
+  } else if (strcmp(slot->name, "poll") == 0) {
     d->ops.poll = on ? poll_now : d->native->poll;
-  else if (strcmp(slot->name, "flush") == 0)
+    fdemu_list_remove(&d->polled);
+    if (on && d->honest)
+      fdemu_list_append(&d->lk->polled, &d->polled);
+  } else if (strcmp(slot->name, "flush") == 0)
     d->ops.flush = on ? flush : d->native->flush;
   else {
     const char *from = (const char *)d->native + slot->offset;
@@ -285,11 +291,40 @@ static void start(lua_State *L, struct ldesc *d, const struct lslot *slot,
 
 /* ---- answers ---------------------------------------------------------- */
 
+/* Push the function in a slot, and self. False, and nothing: there is none. */
+static bool push_method(lua_State *L, struct ldesc *d, const char *slot)
+{
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  ldesc_push(L, d);
+  lua_getiuservalue(L, -1, 1);
+  if (lua_getfield(L, -1, slot) != LUA_TFUNCTION) {
+    lua_pop(L, 3);
+    return false;
+  }
+  lua_replace(L, -2);
+  lua_insert(L, -2);
+  return true;
+}
+
+/* Push " (read at file:line)", to be put behind a message. */
+static const char *push_place(lua_State *L, struct ldesc *d, const char *slot)
+{
+  lua_Debug ar;
+
+  if (!push_method(L, d, slot))
+    return lua_pushliteral(L, "");
+  lua_pop(L, 1);
+  lua_getinfo(L, ">S", &ar);
+  return lua_pushfstring(L, " (%s at %s:%d)", slot, ar.short_src,
+                         ar.linedefined);
+}
+
 /* A message about what a method returned, raised in lua_pcall(). */
 static int bad(lua_State *L, const struct task *t, const char *what)
 {
-  return luaL_error(L, "driver '%s': %s returned %s", t->file->ops->name,
-                    t->slot->name, what);
+  return luaL_error(L, "driver '%s': %s returned %s%s", t->file->ops->name,
+                    t->slot->name, what,
+                    push_place(L, desc_of(t->file), t->slot->name));
 }
 
 static const char *value_name(lua_State *L, int index)
@@ -322,6 +357,100 @@ static int64_t failure(lua_State *L, const struct task *t)
   return -error;
 }
 
+/* ---- honesty ---------------------------------------------------------- */
+
+static bool is_slot(const struct task *t, size_t offset)
+{
+  return t->job == LJOB_CALL && t->slot->offset == offset;
+}
+
+/*
+ * "Not now", says a read, or a write: what does poll say? They agree, unless
+ * the method has waited and somebody has woken the file meanwhile. What poll
+ * says is also what a missing wake is measured by.
+ */
+static void check_not_now(lua_State *L, const struct task *t)
+{
+  const struct fdemu_file *f = t->file;
+  bool reads = is_slot(t, offsetof(struct fdemu_ops, read));
+
+  if (!desc_of(f)->honest || f->ops->poll != poll_now ||
+      fdemu_left(t->serving) == 0 ||
+      !(reads || is_slot(t, offsetof(struct fdemu_ops, write))) ||
+      (t->yielded && f->inode->wq.seq != t->wakes))
+    return;
+  if (poll_now(t->file) & POLLIN && reads)
+    bad(L, t, "EAGAIN, but poll says that it is readable");
+}
+
+/* An end of file stays until something else is done with the file. */
+static void check_end(lua_State *L, const struct task *t, size_t n)
+{
+  struct ldesc *d = desc_of(t->file);
+
+  if (!d->honest || !d->scripted || t->file->mode & FDEMU_MODE_SEEK ||
+      fdemu_left(t->serving) == 0)
+    return;
+  if (n > 0 && d->ended)
+    bad(L, t,
+        "data after the end of file, \"\": for nothing now it is nil, EAGAIN");
+  d->ended = n == 0;
+}
+
+/* Whether a method on this inode is under way: it may still wake. */
+static bool busy(struct lkernel *lk, const struct fdemu_inode *i)
+{
+  struct fdemu_list *n;
+
+  for (n = lk->tasks.next; n != &lk->tasks; n = n->next) {
+    const struct task *t = fdemu_entry(n, struct task, all);
+    if (t->worker && t->file != NULL && t->file->inode == i)
+      return true;
+  }
+  return false;
+}
+
+/* What d is ready for, without a wake, though somebody waits for it. */
+static int unwoken(struct lkernel *lk, struct ldesc *d)
+{
+  struct fdemu_waitq *wq = &d->file->inode->wq;
+  int seen = d->seen, fresh;
+
+  if (wq->seq != d->seen_wakes || !fdemu_waited(wq, ~0))
+    return 0;
+  fresh = poll_now(d->file) & ~seen;
+  if (fresh == 0 || !fdemu_waited(wq, fresh) || busy(lk, d->file->inode)) {
+    d->seen = seen;
+    return 0;
+  }
+  return fresh;
+}
+
+/* Nothing can run: does somebody wait for a file that is ready? Whoever it is
+ * goes on after the error. */
+void ldriver_check_wakes(lua_State *L, struct lkernel *lk)
+{
+  struct fdemu_list *n;
+
+  for (n = lk->polled.next; n != &lk->polled; n = n->next) {
+    struct ldesc *d = fdemu_entry(n, struct ldesc, polled);
+    int events = unwoken(lk, d);
+    if (events == 0)
+      continue;
+    fdemu_wake(&d->file->inode->wq, events);
+    luaL_error(L,
+               "driver '%s': poll says that it is %s, but nobody has woken who"
+               " waits for that: self:wake() is missing%s",
+               d->kind,
+               events & POLLIN    ? "readable"
+               : events & POLLOUT ? "writable"
+                                  : "ready",
+               push_place(L, d, "poll"));
+  }
+}
+
+/* ---- answers, by slot ------------------------------------------------- */
+
 static int64_t read_answer(lua_State *L, struct task *t)
 {
   struct fdemu_req *r = t->serving;
@@ -337,6 +466,7 @@ static int64_t read_answer(lua_State *L, struct task *t)
     bad(L, t,
         lua_pushfstring(L, "%d bytes, %d were asked", (int)n,
                         (int)fdemu_left(r)));
+  check_end(L, t, n);
   error = fdemu_copy_out(r, s, n);
   return error < 0 ? error : (int64_t)r->done;
 }
@@ -444,6 +574,8 @@ static int64_t answer(lua_State *L, struct task *t)
 {
   int64_t n = failure(L, t);
 
+  if (n == -EAGAIN && t->serving != NULL && t->job == LJOB_CALL)
+    check_not_now(L, t);
   if (n < 0)
     return n;
   if (t->job == LJOB_OPEN)
@@ -549,21 +681,6 @@ void ldriver_ended(lua_State *L, struct task *t, int status)
 
 /* ---- jobs ------------------------------------------------------------- */
 
-/* Push the function in a slot, and self. False, and nothing: there is none. */
-static bool push_method(lua_State *L, struct ldesc *d, const char *slot)
-{
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  ldesc_push(L, d);
-  lua_getiuservalue(L, -1, 1);
-  if (lua_getfield(L, -1, slot) != LUA_TFUNCTION) {
-    lua_pop(L, 3);
-    return false;
-  }
-  lua_replace(L, -2);
-  lua_insert(L, -2);
-  return true;
-}
-
 static void push_offset(lua_State *L, const struct fdemu_req *r)
 {
   if (r->file->mode & (FDEMU_MODE_SEEK | FDEMU_MODE_PREAD))
@@ -622,6 +739,12 @@ static int push_args(lua_State *L, struct fdemu_req *r)
     lua_pushinteger(L, (lua_Integer)r->cmd);
     lua_pushinteger(L, (lua_Integer)r->arg);
     return 2;
+  case offsetof(struct fdemu_ops, truncate):
+    lua_pushinteger(L, (lua_Integer)r->offset);
+    return 1;
+  case offsetof(struct fdemu_ops, sync):
+    lua_pushboolean(L, r->call == &fdemu_calls[FDEMU_FDATASYNC]);
+    return 1;
   default: return 0;
   }
 }
@@ -656,6 +779,9 @@ static struct ldesc *new_scripted(lua_State *L, struct lkernel *lk,
   lkernel_env(L, lk, ENV_OPS);
   lua_rawgetp(L, -1, i);
   lua_remove(L, -2);
+  if (lua_getfield(L, -1, "honest") == LUA_TBOOLEAN && !lua_toboolean(L, -1))
+    d->honest = false;
+  lua_pop(L, 1);
   for (size_t n = 0; n < NSLOTS; n++) {
     bool on = lua_getfield(L, -1, slots[n].name) == LUA_TFUNCTION;
     if (lk->strict && (slots[n].offset == offsetof(struct fdemu_ops, read) ||
@@ -719,6 +845,8 @@ void ldriver_job(lua_State *L, struct fdemu_req *r)
   }
   d = desc_of(r->file);
   slot = slot_of(r->call);
+  if (slot->offset != offsetof(struct fdemu_ops, read))
+    d->ended = false;
   if (push_method(L, d, slot->name))
     start(L, d, slot, LJOB_CALL, r, 1 + push_args(L, r));
   else
@@ -789,6 +917,31 @@ static void check_field(lua_State *L, int index, const char *key, int type)
   lua_pop(L, 1);
 }
 
+static void check_integer(lua_State *L, int index, const char *key,
+                          lua_Integer min, lua_Integer max)
+{
+  int ok = 1;
+  lua_Integer n = min;
+
+  if (lua_getfield(L, index, key) != LUA_TNIL)
+    n = lua_tointegerx(L, -1, &ok);
+  if (!ok || n < min || n > max)
+    luaL_error(L, "bad driver: %s must be an integer from %I to %I", key,
+               (LUAI_UACINT)min, (LUAI_UACINT)max);
+  lua_pop(L, 1);
+}
+
+static lua_Integer integer_in(lua_State *L, int index, const char *key,
+                              lua_Integer def)
+{
+  lua_Integer n = def;
+
+  if (lua_getfield(L, index, key) != LUA_TNIL)
+    n = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return n;
+}
+
 static void check_ops(lua_State *L, int index)
 {
   larg_type(L, index, LUA_TTABLE);
@@ -797,17 +950,22 @@ static void check_ops(lua_State *L, int index)
   check_field(L, index, "open", LUA_TFUNCTION);
   check_field(L, index, "seekable", LUA_TBOOLEAN);
   check_field(L, index, "short", LUA_TBOOLEAN);
+  check_field(L, index, "honest", LUA_TBOOLEAN);
+  check_integer(L, index, "size", 0, INT64_MAX);
+  check_integer(L, index, "mode", 0, S_IFMT | 07777);
   check_field(L, index, "name", LUA_TSTRING);
 }
 
 static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
 {
+  mode_t mode = (mode_t)integer_in(L, ops, "mode", S_IFCHR | 0666);
   struct ldevice *dev = fdemu_alloc(lk->k, sizeof *dev);
 
   if (dev == NULL)
     luaL_error(L, "not enough memory");
   memset(dev, 0, sizeof *dev);
-  fdemu_inode_init(&dev->inode, lk->k, &lua_ops, S_IFCHR | 0666, device_free);
+  fdemu_inode_init(&dev->inode, lk->k, &lua_ops, mode, device_free);
+  dev->inode.size = integer_in(L, ops, "size", 0);
   dev->inode.open = device_open;
   dev->lk = lk;
   lkernel_env(L, lk, ENV_OPS);

@@ -62,13 +62,14 @@ struct lkernel {
   struct fdemu_list dying;                      /* of descriptions */
   struct fdemu_list processes;
   struct fdemu_list events; /* of trace events */
+  struct fdemu_list polled; /* of descriptions; see ldriver_check_wakes() */
   int live;                 /* tasks that k:run() waits for */
   int nidle;                /* workers in idle */
   int polling;              /* depth of poll methods: nobody may wait */
   int depth;                /* of the scheduler */
   unsigned completed;       /* counts answers */
   bool names;               /* of tasks are in ENV_NAMES */
-  bool closing, random_order, strict, host, origins, orphan;
+  bool closing, random_order, strict, honest, host, origins, orphan;
   bool misused; /* strict: the last row of ENV_MISUSE is to be raised */
   lua_Integer seed, last_task;
   luaL_Stream *tracefile; /* anchored in env */
@@ -172,6 +173,11 @@ struct ldesc {
   struct fdemu_ops ops;           /* in force; file->ops points here */
   const struct fdemu_ops *native; /* the kind's own */
   int flushes;                    /* to be run, each with a reference */
+  struct fdemu_list polled;       /* in lk->polled: has a poll in Lua */
+  int seen;                       /* what that said last ... */
+  unsigned seen_wakes;            /* ... and the inode's wakes then */
+  bool honest;                    /* what its methods say is compared */
+  bool ended;                     /* a read has said end of file */
   bool scripted;                  /* no native kind below */
   bool floating; /* holds the reference that k:description() made */
   bool release;  /* a release method in Lua is to be run ... */
@@ -259,6 +265,7 @@ void ldriver_closed(lua_State *L, struct task *t);
 void ldriver_ended(lua_State *L, struct task *t, int status);
 int ldriver_device(lua_State *L);
 int ldriver_description(lua_State *L);
+void ldriver_check_wakes(lua_State *L, struct lkernel *lk);
 int ldriver_mask(lua_State *L, int index);
 void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on);
 const struct lslot *ldriver_slot(const char *name);

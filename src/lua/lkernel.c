@@ -61,7 +61,7 @@ static void new_env(lua_State *L, int kernel)
 
 /* ---- options ---------------------------------------------------------- */
 
-static bool option_boolean(lua_State *L, const char *key)
+static bool option_boolean(lua_State *L, const char *key, bool def)
 {
   bool b;
 
@@ -69,7 +69,7 @@ static bool option_boolean(lua_State *L, const char *key)
   if (!lua_isnil(L, -1) && !lua_isboolean(L, -1))
     luaL_error(L, "option '%s' must be a boolean, not a %s", key,
                luaL_typename(L, -1));
-  b = lua_toboolean(L, -1);
+  b = lua_isnil(L, -1) ? def : lua_toboolean(L, -1);
   lua_pop(L, 1);
   return b;
 }
@@ -118,9 +118,9 @@ static bool option_order(lua_State *L)
 
 static void check_options(lua_State *L)
 {
-  static const char *const known[] = { "seed",    "nofile", "short",
-                                       "order",   "strict", "host",
-                                       "origins", "eintr",  NULL };
+  static const char *const known[] = { "seed",   "nofile", "short",   "order",
+                                       "strict", "host",   "origins", "eintr",
+                                       "honest", NULL };
 
   lua_pushnil(L);
   while (lua_next(L, 1)) {
@@ -147,6 +147,7 @@ static void init_lists(struct lkernel *lk)
   fdemu_list_init(&lk->dying);
   fdemu_list_init(&lk->processes);
   fdemu_list_init(&lk->events);
+  fdemu_list_init(&lk->polled);
 }
 
 /* kernel([options]) */
@@ -176,9 +177,10 @@ static int kernel_new(lua_State *L)
   config.short_counts = option_probability(L, "short");
   config.eintr = option_probability(L, "eintr");
   config.random_order = lk->random_order = option_order(L);
-  lk->strict = option_boolean(L, "strict");
-  lk->host = option_boolean(L, "host");
-  config.origins = lk->origins = option_boolean(L, "origins");
+  lk->honest = option_boolean(L, "honest", true);
+  lk->strict = option_boolean(L, "strict", false);
+  lk->host = option_boolean(L, "host", false);
+  config.origins = lk->origins = option_boolean(L, "origins", false);
   new_env(L, 2);
   register_env(L, lk, 2);
   lk->L = L;

@@ -277,6 +277,12 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
   if (completed != lk->completed || !fdemu_list_empty(&lk->jobs) ||
       !fdemu_list_empty(&lk->dying))
     return true;
+  if (!fdemu_list_empty(&lk->polled)) { /* before the time moves on */
+    int64_t now = fdemu_now(lk->k);
+    if (fdemu_tick(lk->k, now < limit ? now : limit))
+      return true;
+    ldriver_check_wakes(L, lk);
+  }
   return fdemu_tick(lk->k, limit);
 }
 
