@@ -25,7 +25,7 @@ BINDING_O = $(BINDING:src/%.c=$(BUILD)/$(LUA)/obj/%.o)
 CORE_SO = $(BUILD)/$(LUA)/fdemu/core.so
 CTEST_BIN = $(CTESTS:spec/c/%.c=$(BUILD)/spec/%)
 C_FILES = $(wildcard src/*.h src/*/*.h src/*/*.c spec/c/*.h spec/c/*.c) \
-  $(wildcard bench/*.c spec/fuzz/*.c)
+  $(wildcard bench/*.c spec/fuzz/*.c spec/conformance/*.[ch])
 
 # What each target needs of Debian.
 NEED_DEMO = gcc libc6-dev lua5.4 liblua5.4-dev
@@ -48,7 +48,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
 .PHONY: all lib all-tests ctests demo test bench fuzz sanitize lint format \
-  package deps clean help
+  conformance package deps clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/libfdemu.a $(CORE_SO) ; @:
@@ -81,7 +81,19 @@ $(BUILD)/spec/%: spec/c/%.c $(BUILD)/libfdemu.a Makefile
 	@mkdir -p $(@D)
 	$(call SAY,CC)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libfdemu.a
 
--include $(LIB_O:.o=.d) $(BINDING_O:.o=.d) $(CTEST_BIN:=.d)
+# The runner of make conformance.
+CONF = $(BUILD)/conformance
+CONF_O = $(patsubst spec/conformance/%.c,$(BUILD)/conf/%.o, \
+  $(wildcard spec/conformance/*.c))
+
+$(BUILD)/conf/%.o: spec/conformance/%.c Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(CONF): $(CONF_O) $(BUILD)/libfdemu.a
+	$(call SAY,LD)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^
+
+-include $(LIB_O:.o=.d) $(BINDING_O:.o=.d) $(CTEST_BIN:=.d) $(CONF_O:.o=.d)
 
 # Everything that the tests run, for every Lua.
 all-tests:
@@ -140,6 +152,18 @@ $(BUILD)/fuzz/%: spec/fuzz/%.c $(LIB) $(wildcard src/*.h src/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call SAY,CC)clang $(FUZZ_FLAGS) -o $@ $< $(LIB)
 
+# The same calls on Linux and on fdemu; SHARD=1/4 is a second quarter.
+SEEDS = 2000
+OPS = 1000
+SHARD = 0/1
+conformance:
+	@tools/need.sh $(NEED_DEMO)
+	@$(MAKE) $(JOBS) $(CONF)
+	@$(CONF) -e spec/conformance/exceptions.txt -F spec/conformance/found.txt
+	@$(CONF) -e spec/conformance/exceptions.txt -M
+	@$(CONF) -e spec/conformance/exceptions.txt -s "$$SEED" -n $(SEEDS) \
+	  -o $(OPS) -k $(SHARD)
+
 lint:
 	@tools/need.sh $(NEED_LINT)
 	clang-format --dry-run -Werror $(C_FILES)
@@ -172,6 +196,8 @@ help:
 	@echo "make sanitize  the same with ASan, UBSan and LeakSanitizer"
 	@echo "make bench     against the real calls, bare Lua, memcpy; JSON=file"
 	@echo "make fuzz      random calls, TIME=60 seconds for each fuzzer"
+	@echo "make conformance  the same calls on Linux and on fdemu; SEEDS= OPS="
+	@echo "                  SEED=first SHARD=i/n"
 	@echo "make lint      clang-format, luacheck, cppcheck, layers"
 	@echo "make package   LuaRocks: lint, install, test; the README's script"
 	@echo "make format    clang-format in place"

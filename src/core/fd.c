@@ -297,6 +297,20 @@ static int64_t ioctl_async(struct fdemu_file *f, struct fdemu_req *r)
   return 0;
 }
 
+/* What it occupies; only of what can have a size. */
+static int64_t ioctl_size(struct fdemu_file *f, struct fdemu_req *r)
+{
+  const mode_t type = f->inode->mode & S_IFMT;
+  struct stat st;
+  int64_t bytes;
+
+  if (type != S_IFREG && type != S_IFDIR && type != S_IFLNK)
+    return -ENOTTY;
+  fdemu_fill_stat(f, &st);
+  bytes = (int64_t)st.st_blocks * 512;
+  return fdemu_arg_store(r, 0, &bytes, sizeof bytes);
+}
+
 int64_t fde_ioctl(struct fdemu_file *f, struct fdemu_req *r)
 {
   const int block = BLOCK_SIZE_OF_ALL;
@@ -314,6 +328,7 @@ int64_t fde_ioctl(struct fdemu_file *f, struct fdemu_req *r)
                ? fdemu_arg_store(r, 0, &ahead, sizeof ahead)
                : FDEMU_NEXT;
   case FIOASYNC: return ioctl_async(f, r);
+  case FIOQSIZE: return ioctl_size(f, r);
   case FIGETBSZ: return fdemu_arg_store(r, 0, &block, sizeof block);
   case FIFREEZE:
   case FITHAW: return -EPERM;

@@ -8,7 +8,8 @@
 
 #include "core/kernel.h"
 
-#define FDE_DEV 0x1c /* st_dev of everything */
+#define FDE_DEV  0x1c /* st_dev of everything */
+#define ANON_INO 1    /* st_ino of inodes without a type: Linux has but one */
 
 /* ---- before and after ------------------------------------------------- */
 
@@ -214,16 +215,18 @@ int fdemu_copy_in(struct fdemu_req *r, void *dst, size_t n)
   return copy(r, dst, NULL, n);
 }
 
+/* As far as the caller's memory is good: what is lost was nothing. */
 int fdemu_copy_zeros(struct fdemu_req *r, size_t n)
 {
   static const char zeros[4096];
   int error = 0;
 
-  if (r->mem == NULL)
-    return copy(r, NULL, NULL, n);
   while (n > 0 && error == 0) { /* an accessor takes bytes, and not NULL */
-    size_t m = n < sizeof zeros ? n : sizeof zeros;
-    error = copy(r, NULL, zeros, m);
+    size_t m = r->mem == NULL || n < sizeof zeros ? n : sizeof zeros;
+    size_t off = r->iovoff;
+    int pos = r->iovpos;
+    piece(r, &pos, &off, &m);
+    error = copy(r, NULL, r->mem != NULL ? zeros : NULL, m);
     n -= m;
   }
   return error;
@@ -348,7 +351,7 @@ void fdemu_fill_stat(const struct fdemu_file *f, struct stat *st)
 
   memset(st, 0, sizeof *st);
   st->st_dev = FDE_DEV;
-  st->st_ino = i->ino;
+  st->st_ino = i->mode & S_IFMT ? i->ino : ANON_INO;
   st->st_mode = i->mode;
   st->st_nlink = (nlink_t)i->nlink;
   st->st_uid = i->uid;

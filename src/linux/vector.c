@@ -12,12 +12,27 @@
 #define NOWAIT 0x08
 #define KNOWN  (HIPRI | DSYNC | SYNC | NOWAIT)
 
+/* What Linux says to flags that it does not know, if there is nothing else
+ * wrong with the call: 0 if there is nothing to be moved. */
+static int refuse(const struct fdemu_req *r)
+{
+  uint64_t total = 0;
+
+  for (int i = 0; i < r->iovcnt; i++)
+    total += r->iov[i].iov_len;
+  if (total == 0)
+    return 0;
+  return total > (uint64_t)(INT64_MAX - r->offset) ? -EINVAL : -EOPNOTSUPP;
+}
+
 /*
  * r with the vector of args[1] and args[2]. Linux copies it after it has looked
  * at the descriptor, so a vector that cannot be read is replaced by an empty
- * one: what else is wrong with the call comes first.
+ * one: what else is wrong with the call comes first. Flags that there are not
+ * come even later, when there are bytes to be moved.
  */
-static int64_t call(const struct fdl_call *c, struct fdemu_req *r)
+static int64_t call(const struct fdl_call *c, struct fdemu_req *r,
+                    uint32_t unknown)
 {
   struct iovec iov[IOV_MAX];
   uint64_t count = c->arg[2];
@@ -28,6 +43,8 @@ static int64_t call(const struct fdl_call *c, struct fdemu_req *r)
   r->iovcnt = count <= IOV_MAX ? (int)count : -1;
   if (r->iovcnt > 0)
     error = fdl_load(c, iov, c->arg[1], (size_t)count * sizeof *iov);
+  if (error == 0 && unknown != 0)
+    error = refuse(r);
   if (error < 0)
     r->iovcnt = 0;
   n = fdemu_call(c->p, r);
@@ -39,7 +56,7 @@ int64_t fdl_vector(const struct fdl_call *c)
   struct fdemu_req r;
 
   fdl_fill(c, &r);
-  return call(c, &r);
+  return call(c, &r, 0);
 }
 
 /* The offset is in two registers, of which 64-bit programs use the first. */
@@ -60,8 +77,6 @@ int64_t fdl_vector_flags(const struct fdl_call *c)
     r.call = &fdemu_calls[r.call == at ? FDEMU_READV : FDEMU_WRITEV];
     r.offset = 0;
   }
-  if (flags & ~(uint32_t)KNOWN)
-    return -EOPNOTSUPP;
   r.dontwait = (flags & NOWAIT) != 0;
-  return call(c, &r);
+  return call(c, &r, flags & ~(uint32_t)KNOWN);
 }

@@ -1,0 +1,129 @@
+/* calls.c - the calls that scripts are made of; a new one is one row */
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "conf.h"
+
+/* Alternatives that several calls share. A choice that begins with ~ is one
+ * of gen.c's own. */
+#define SIZE  "~size"
+#define VEC   "~vector"
+#define FD    "~fd"
+#define BASE  "O_NONBLOCK O_NONBLOCK O_NONBLOCK|O_CLOEXEC "
+#define OFF   "0 0 1 5 -1 4095 4096 4097 MAX 10000"
+#define STAT  "out out out out null bad"
+#define TIMES "~timer"
+
+/* clang-format off */
+const struct call calls[] = {
+  /* name, number, arguments, weight, kinds, makes, choices */
+  { "read", SYS_read, "fR", 60, "pte", 0, { FD, SIZE } },
+  { "write", SYS_write, "fW", 60, "pe", 0, { FD, SIZE } },
+  { "readv", SYS_readv, "fV", 20, "pte", 0, { FD, VEC } },
+  { "writev", SYS_writev, "fU", 20, "pe", 0, { FD, VEC } },
+  { "pread64", SYS_pread64, "fRl", 6, NULL, 0, { FD, SIZE, OFF } },
+  { "pwrite64", SYS_pwrite64, "fWl", 6, NULL, 0, { FD, SIZE, OFF } },
+  { "preadv", SYS_preadv, "fVl", 3, NULL, 0, { FD, VEC, OFF } },
+  { "pwritev", SYS_pwritev, "fUl", 3, NULL, 0, { FD, VEC, OFF } },
+  { "preadv2", SYS_preadv2, "fVlii", 3, NULL, 0,
+    { FD, VEC, OFF " -1 -1 -1", "0", "0 0 0 0x10000" } },
+  { "pwritev2", SYS_pwritev2, "fUlii", 3, NULL, 0,
+    { FD, VEC, OFF " -1 -1 -1", "0", "0 0 0 0x10000" } },
+  { "lseek", SYS_lseek, "fli", 10, NULL, 0,
+    { FD, OFF, "SEEK_SET SEEK_CUR SEEK_END SEEK_DATA SEEK_HOLE 5 -1" } },
+  { "ftruncate", SYS_ftruncate, "fl", 5, NULL, 0, { FD, OFF } },
+  { "fsync", SYS_fsync, "f", 2, NULL, 0, { FD } },
+  { "fdatasync", SYS_fdatasync, "f", 2, NULL, 0, { FD } },
+  { "close", SYS_close, "f", 40, NULL, 0, { FD } },
+  { "close_range", SYS_close_range, "iii", 3, NULL, 0,
+    { "~number", "~number", "0 0 CLOSE_RANGE_CLOEXEC 64" } },
+  { "dup", SYS_dup, "f", 12, NULL, '=', { FD } },
+  { "dup2", SYS_dup2, "ff", 10, NULL, '=', { FD, "~to" } },
+  { "dup3", SYS_dup3, "ffi", 8, NULL, '=',
+    { FD, "~to", "0 O_CLOEXEC O_CLOEXEC|O_NONBLOCK 1" } },
+  { "fcntl", SYS_fcntl, "fii", 6, NULL, '=',
+    { FD, "F_DUPFD F_DUPFD_CLOEXEC", "~to" } },
+  { "fcntl", SYS_fcntl, "fii", 12, NULL, 0,
+    { FD, "F_GETFD F_SETFD F_GETFL F_GETFL F_GETFL 999", "0 1 2 3" } },
+  { "fcntl", SYS_fcntl, "fii", 10, NULL, 0,
+    { FD, "F_SETFL", BASE "0 O_APPEND|O_NONBLOCK O_DIRECT|O_NONBLOCK "
+      "O_ASYNC|O_NONBLOCK O_NOATIME|O_NONBLOCK O_RDWR|O_CREAT|O_NONBLOCK" } },
+  { "fcntl", SYS_fcntl, "fii", 8, "p", 0,
+    { FD, "F_GETPIPE_SZ F_SETPIPE_SZ",
+      "0 1 4096 4097 8192 16384 40000 65536 100000 131072 1048576 -1" } },
+  { "ioctl", SYS_ioctl, "fiI", 10, NULL, 0,
+    { FD, "FIONREAD FIONREAD FIONREAD FIOQSIZE 0x1234", "0 0 0 0 null bad" } },
+  { "ioctl", SYS_ioctl, "fii", 3, NULL, 0, { FD, "FIOCLEX FIONCLEX", "0" } },
+  { "ioctl", SYS_ioctl, "fiI", 4, NULL, 0, { FD, "FIONBIO", "1 1 3 0 bad" } },
+  { "ioctl", SYS_ioctl, "fio", 4, "t", 0,
+    { FD, "TFD_IOC_SET_TICKS", "1 0 5 -1 bad" } },
+  { "fstat", SYS_fstat, "fS", 10, NULL, 0, { FD, STAT } },
+  { "newfstatat", SYS_newfstatat, "fNSi", 3, NULL, 0,
+    { FD, "''", STAT, "AT_EMPTY_PATH AT_EMPTY_PATH 0 1" } },
+  { "statx", SYS_statx, "fNiiX", 3, NULL, 0,
+    { FD, "''", "AT_EMPTY_PATH AT_EMPTY_PATH 0 1", "STATX_BASIC", STAT } },
+  { "open", SYS_open, "Nii", 8, NULL, 'n',
+    { "/dev/null /dev/zero /dev/full '' null bad",
+      "O_RDWR O_RDONLY O_WRONLY 3 O_RDWR|O_CLOEXEC O_RDWR|O_APPEND "
+      "O_RDWR|O_NONBLOCK O_RDWR|O_DIRECTORY O_RDWR|O_TRUNC O_RDWR|O_DIRECT",
+      "0" } },
+  { "pipe", SYS_pipe, "2", 1, NULL, 'p', { "out null bad" } },
+  { "pipe2", SYS_pipe2, "2i", 25, NULL, 'p',
+    { "out out out out out out out out null bad",
+      BASE BASE "O_NONBLOCK|O_DIRECT 0 O_NONBLOCK|O_APPEND" } },
+  { "poll", SYS_poll, "pi", 25, NULL, 0, { "~poll", "0 0 0 0 0 0 0 0 -1" } },
+  { "ppoll", SYS_ppoll, "ptii", 6, NULL, 0,
+    { "~poll", "0 0 0 0 0 -1 0,1000000000 null bad", "0", "0" } },
+  { "select", SYS_select, "isssv", 12, NULL, 0,
+    { "40 64 10 0 -1", "~set", "~set", "~set", "0 0 0 0 0 -1 0,-1 null bad" } },
+  { "pselect6", SYS_pselect6, "issst", 6, NULL, 0,
+    { "40 64 10 0 -1", "~set", "~set", "~set",
+      "0 0 0 0 0 -1 0,1000000000 null bad" } },
+  { "eventfd2", SYS_eventfd2, "ii", 12, NULL, 'e',
+    { "0 1 5 -1", "EFD_NONBLOCK EFD_NONBLOCK|EFD_SEMAPHORE "
+      "EFD_NONBLOCK|EFD_CLOEXEC 0 2" } },
+  { "eventfd", SYS_eventfd, "i", 1, NULL, 'e', { "0 1 3" } },
+  { "write", SYS_write, "fW", 25, "e", 0,
+    { FD, "#1 #5 #0 #-1 #-2 #-3 #MAX 7 9 16" } },
+  { "read", SYS_read, "fR", 25, "et", 0, { FD, "8 8 8 8 7 9 0 8@bad" } },
+  { "timerfd_create", SYS_timerfd_create, "ii", 6, NULL, 't',
+    { "CLOCK_MONOTONIC CLOCK_REALTIME CLOCK_BOOTTIME CLOCK_REALTIME_ALARM -1",
+      "TFD_NONBLOCK TFD_NONBLOCK|TFD_CLOEXEC 0 1" } },
+  { "timerfd_settime", SYS_timerfd_settime, "fiYy", 12, "t", 0,
+    { FD, "0 0 0 0 4", TIMES, STAT } },
+  { "timerfd_settime", SYS_timerfd_settime, "fiYy", 12, "t", 0,
+    { FD, "TFD_TIMER_ABSTIME TFD_TIMER_ABSTIME 3", "0,1/0 0,1/0 0,0/0",
+      STAT } },
+  { "timerfd_gettime", SYS_timerfd_gettime, "fy", 6, "t", 0, { FD, STAT } },
+  { "epoll_create1", SYS_epoll_create1, "i", 8, NULL, 'E',
+    { "0 0 EPOLL_CLOEXEC 1" } },
+  { "epoll_create", SYS_epoll_create, "i", 1, NULL, 'E', { "1 0 -1" } },
+  { "epoll_ctl", SYS_epoll_ctl, "fifE", 60, "E", 0,
+    { FD, "ADD ADD ADD ADD ADD MOD MOD DEL DEL 4", FD, "~event" } },
+  { "epoll_wait", SYS_epoll_wait, "fLi", 40, "E", 0,
+    { FD, "10 10 10 10 1 2 3 0 -1 10@bad 10@null",
+      "0 0 0 0 0 0 0 0 0 0 0 -1" } },
+  { "epoll_pwait", SYS_epoll_pwait, "fLiii", 3, "E", 0,
+    { FD, "10 1", "0", "0 1", "8 7" } },
+  { "epoll_pwait2", SYS_epoll_pwait2, "fLt", 4, "E", 0,
+    { FD, "10 1 2", "0 0 0 0,1000000000 -1 bad" } },
+  { "setrlimit", SYS_setrlimit, "ir", 1, NULL, 0,
+    { "RLIMIT_NOFILE", "40,40 40,40 20,40 10,40 4,40 50,40 40,50 bad" } },
+  { "fork", DO_FORK, "P", 2, NULL, 0, { "1 2 3" } },
+  { "exit", DO_EXIT, "i", 4, NULL, 0, { "0 1 255" } },
+  { "wait", DO_WAIT, "", 2, NULL, 0, { 0 } },
+};
+/* clang-format on */
+
+const size_t ncalls = sizeof calls / sizeof *calls;
+
+/* Rows of one name and number of arguments differ for the generator alone,
+ * except for the letters of their arguments: the first that has them is meant
+ * if they do not matter. */
+const struct call *call_named(const char *name, size_t n)
+{
+  for (size_t i = 0; i < ncalls; i++)
+    if (strncmp(calls[i].name, name, n) == 0 && calls[i].name[n] == '\0')
+      return &calls[i];
+  return NULL;
+}

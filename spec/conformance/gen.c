@@ -1,0 +1,354 @@
+/*
+ * gen.c - random scripts, biased to the edges
+ *
+ * The generator does not know what calls will answer, but it keeps a rough
+ * picture: which kind of file each register had last, which processes live.
+ * Kinds: p pipe, e eventfd, t timerfd, E epoll, n device, s socket, r regular
+ * file, d directory, F fifo, m memfd.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf.h"
+
+struct gen {
+  uint64_t rng;
+  char *text;
+  size_t n, cap;
+  char kind[NREGS];
+  bool closed[NREGS];
+  bool alive[NPROCS];
+  int proc, live;
+};
+
+static uint64_t next(struct gen *g)
+{
+  uint64_t x = g->rng;
+
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  g->rng = x;
+  return x * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static int pick(struct gen *g, int n)
+{
+  return (int)((next(g) >> 11) % (uint64_t)n);
+}
+
+static bool one_in(struct gen *g, int n)
+{
+  return pick(g, n) == 0;
+}
+
+__attribute__((format(printf, 2, 3))) static void put(struct gen *g,
+                                                      const char *fmt, ...)
+{
+  va_list ap;
+
+  if (g->cap - g->n < 2 * MAX_LINE) {
+    g->cap = 2 * g->cap + 65536;
+    g->text = realloc(g->text, g->cap);
+  }
+  va_start(ap, fmt);
+  g->n += (size_t)vsnprintf(g->text + g->n, g->cap - g->n, fmt, ap);
+  va_end(ap);
+}
+
+/* One of the words of s. */
+static void put_word(struct gen *g, const char *s)
+{
+  int n = 1, i;
+
+  for (const char *p = s; *p != '\0'; p++)
+    n += *p == ' ';
+  for (i = pick(g, n); i > 0; i--)
+    s = strchr(s, ' ') + 1;
+  put(g, "%.*s", (int)strcspn(s, " "), s);
+}
+
+/* ---- choices of their own --------------------------------------------- */
+
+static void put_fd(struct gen *g, const char *kinds)
+{
+  int fit[NREGS], n = 0;
+
+  if (one_in(g, 25)) {
+    if (one_in(g, 2))
+      put(g, "%d", pick(g, LIMIT + 4));
+    else
+      put_word(g, "-1 40 39 63 1000000 2147483647 -2147483648");
+    return;
+  }
+  for (int i = 0; i < NREGS; i++)
+    if (g->kind[i] != 0 && (kinds == NULL || strchr(kinds, g->kind[i])) &&
+        (!g->closed[i] || one_in(g, 12)))
+      fit[n++] = i;
+  if (n == 0 || one_in(g, 12))
+    put(g, "r%d", pick(g, NREGS));
+  else
+    put(g, "r%d", fit[pick(g, n)]);
+}
+
+static void put_size(struct gen *g)
+{
+  switch (pick(g, 5)) {
+  case 0: put(g, "%d", pick(g, 300)); break;
+  case 1: put(g, "%d", pick(g, 9001)); break;
+  default:
+    put_word(g, "0 1 2 8 10 100 808 4095 4096 4097 8192 8193 9000 12288 65535 "
+                "65536 65537 131072 200000");
+  }
+  if (one_in(g, 40))
+    put_word(g, "@bad @null");
+}
+
+static void put_vector(struct gen *g)
+{
+  int n = pick(g, 7);
+
+  if (one_in(g, 20)) {
+    put_word(g, "-1 1025 1024 0 2@bad 0@bad 2@null 2147483647 [] [10@bad] "
+                "[5,5@bad,5] [0@bad,5]");
+    return;
+  }
+  put(g, "[");
+  for (int i = 0; i < n; i++) {
+    put(g, i > 0 ? "," : "");
+    if (one_in(g, 3))
+      put_word(g, "0 8 #1 #5 4096 1");
+    else if (one_in(g, 3))
+      put(g, "%d", pick(g, 9001));
+    else
+      put_word(g, "1 2 10 100 808 4095 4096 4097 8192 8193 65536");
+  }
+  put(g, "]");
+}
+
+static void put_events(struct gen *g)
+{
+  static const char *const bits[] = { "IN",     "OUT",    "PRI",    "RDHUP",
+                                      "RDNORM", "WRNORM", "RDBAND", "HUP" };
+
+  if (one_in(g, 4))
+    put_word(g, "IN OUT");
+  else
+    put_word(g, "IN|OUT IN|OUT|RDHUP 0 IN|OUT|PRI");
+  if (one_in(g, 6))
+    put(g, "|%s", bits[pick(g, 8)]);
+}
+
+static void put_poll(struct gen *g)
+{
+  int n = pick(g, 7);
+
+  if (one_in(g, 40)) {
+    put_word(g, "1@bad 1@null 0@null -1@bad 41@bad 40@bad");
+    return;
+  }
+  put(g, "[");
+  for (int i = 0; i < n; i++) {
+    put(g, i > 0 ? "," : "");
+    put_fd(g, NULL);
+    put(g, ":");
+    put_events(g);
+  }
+  put(g, "]");
+}
+
+static void put_set(struct gen *g)
+{
+  int n = pick(g, 4);
+
+  if (one_in(g, 10)) {
+    put_word(g, "null null null bad");
+    return;
+  }
+  put(g, "{");
+  for (int i = 0; i < n; i++) {
+    put(g, i > 0 ? "," : "");
+    put_fd(g, NULL);
+  }
+  put(g, "}");
+}
+
+static void put_event(struct gen *g)
+{
+  if (one_in(g, 30)) {
+    put_word(g, "bad null");
+    return;
+  }
+  put_events(g);
+  if (one_in(g, 3))
+    put(g, "|ET");
+  if (one_in(g, 5))
+    put(g, "|ONESHOT");
+  if (one_in(g, 8))
+    put(g, "|EXCLUSIVE");
+  if (one_in(g, 20))
+    put(g, "|WAKEUP");
+  put(g, ":%d", pick(g, 100));
+}
+
+static void put_special(struct gen *g, const char *choice, const char *kinds)
+{
+  if (strcmp(choice, "~fd") == 0)
+    put_fd(g, kinds);
+  else if (strcmp(choice, "~any") == 0)
+    put_fd(g, NULL);
+  else if (strcmp(choice, "~size") == 0)
+    put_size(g);
+  else if (strcmp(choice, "~vector") == 0)
+    put_vector(g);
+  else if (strcmp(choice, "~poll") == 0)
+    put_poll(g);
+  else if (strcmp(choice, "~set") == 0)
+    put_set(g);
+  else if (strcmp(choice, "~event") == 0)
+    put_event(g);
+  else if (strcmp(choice, "~number") == 0)
+    put(g, "%d", 3 + pick(g, LIMIT + 4));
+  else if (strcmp(choice, "~to") == 0)
+    one_in(g, 4) ? put_fd(g, NULL) : put(g, "%d", 3 + pick(g, LIMIT));
+  else if (strcmp(choice, "~timer") == 0)
+    put_word(g, "0,0/0 1000000/0 1000000/5,7 2000000/1000 -1/0 0,1000000000/0 "
+                "5000000/0,-1 0,0/3");
+  else
+    abort();
+}
+
+/* ---- lines ------------------------------------------------------------ */
+
+static int free_reg(struct gen *g)
+{
+  int i = pick(g, NREGS);
+
+  for (int n = 0; n < NREGS && g->kind[i] != 0 && !g->closed[i]; n++)
+    i = (i + 1) % NREGS;
+  return i;
+}
+
+static void set_reg(struct gen *g, int i, char kind)
+{
+  if (g->kind[i] == 0 || g->closed[i])
+    g->live++;
+  g->kind[i] = kind;
+  g->closed[i] = false;
+}
+
+/* Where does what a line makes go. line: its first argument's register. */
+static void put_outputs(struct gen *g, const struct call *c, int source)
+{
+  bool pair = strchr(c->args, '2') != NULL;
+  char kind = c->makes == '=' ? source >= 0 ? g->kind[source] : 'n' : c->makes;
+  int a = free_reg(g), b;
+
+  set_reg(g, a, kind);
+  put(g, " > r%d", a);
+  if (!pair)
+    return;
+  b = free_reg(g);
+  set_reg(g, b, kind);
+  put(g, " r%d", b);
+}
+
+/* The register of the argument that begins at text[at], or -1. */
+static int reg_at(const struct gen *g, size_t at)
+{
+  return g->text[at] == 'r' && g->text[at + 1] >= '0' && g->text[at + 1] <= '9'
+             ? atoi(g->text + at + 1)
+             : -1;
+}
+
+static void note(struct gen *g, const struct call *c, size_t first, int source)
+{
+  if (c->nr == DO_FORK)
+    g->alive[atoi(g->text + first)] = true;
+  if (c->nr == DO_EXIT)
+    g->alive[g->proc] = false;
+  if (strcmp(c->name, "close") == 0 && source >= 0 && !g->closed[source]) {
+    g->closed[source] = true;
+    g->live--;
+  }
+}
+
+static const struct call *pick_call(struct gen *g)
+{
+  static int total;
+  int n;
+
+  if (total == 0)
+    for (size_t i = 0; i < ncalls; i++)
+      total += calls[i].weight;
+  n = pick(g, total);
+  for (size_t i = 0;; i++)
+    if ((n -= calls[i].weight) < 0)
+      return &calls[i];
+}
+
+/* Process 0 stays, and is the one that makes most calls. */
+static void pick_proc(struct gen *g)
+{
+  int p = pick(g, NPROCS);
+
+  if (!g->alive[g->proc])
+    g->proc = 0;
+  if (one_in(g, 15))
+    g->proc = g->alive[p] ? p : 0;
+}
+
+static void line(struct gen *g)
+{
+  const struct call *c = pick_call(g);
+  size_t first;
+  int source;
+
+  pick_proc(g);
+  if (c->nr == DO_EXIT && g->proc == 0)
+    return;
+  put(g, "%d %s", g->proc, c->name);
+  first = g->n + 1;
+  for (size_t i = 0; c->args[i] != '\0'; i++) {
+    put(g, " ");
+    if (c->choice[i][0] == '~')
+      put_special(g, c->choice[i], i == 0 ? c->kinds : NULL);
+    else
+      put_word(g, c->choice[i]);
+  }
+  source = c->args[0] == 'f' ? reg_at(g, first) : -1;
+  note(g, c, first, source);
+  if (c->makes != 0)
+    put_outputs(g, c, source);
+  put(g, "\n");
+}
+
+static void reset(struct gen *g)
+{
+  memset(g->closed, true, sizeof g->closed);
+  g->live = 0;
+}
+
+/* The same text for the same seed. */
+char *generate(uint64_t seed, int nops)
+{
+  struct gen g = { .rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
+
+  g.alive[0] = true;
+  for (int i = 0; i < 10; i++)
+    next(&g);
+  put(&g, "%s", "");
+  for (int i = 0; i < nops; i++) {
+    size_t n = g.n;
+    while (g.n == n)
+      line(&g);
+    if ((g.live > LIMIT - 8 && one_in(&g, 8)) || one_in(&g, 400)) {
+      put(&g, "%d close_range %d -1 0\n", g.proc, 3 + pick(&g, 10));
+      reset(&g);
+      i++;
+    }
+  }
+  return g.text;
+}

@@ -1,0 +1,269 @@
+/*
+ * linux.c - Linux's side: every process of a script is a process
+ *
+ * They are forked from the worker and have the script in their memory. Whose
+ * line is next has the turn; a process that exits gives it to the worker, which
+ * waits until nothing is left of it but a zombie.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf.h"
+
+#define WORKER   100u
+#define DONE     101u
+#define NUDGE_NS 500000 /* a call that sleeps is interrupted after about this */
+
+static uint32_t turn_of(const struct run *r)
+{
+  return __atomic_load_n(&r->turn, __ATOMIC_ACQUIRE);
+}
+
+static void give_turn(struct run *r, uint32_t to)
+{
+  __atomic_store_n(&r->turn, to, __ATOMIC_RELEASE);
+  syscall(SYS_futex, &r->turn, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Whether a process sleeps, says /proc. */
+static bool is_asleep(int pid)
+{
+  char path[64], text[256] = "";
+  const char *s;
+  int fd;
+
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  fd = open(path, O_RDONLY);
+  if (fd < 0 || read(fd, text, sizeof text - 1) < 0)
+    text[0] = '\0';
+  close(fd);
+  s = strrchr(text, ')');
+  return s != NULL && s[2] == 'S';
+}
+
+/* A call that sleeps would do so for ever: interrupt it. */
+static void nudge(const struct run *r)
+{
+  uint32_t t = turn_of(r);
+
+  if (t < NPROCS && __atomic_load_n(&r->in_call, __ATOMIC_ACQUIRE) &&
+      is_asleep(r->pid[t]))
+    kill(r->pid[t], SIGALRM);
+}
+
+static void await_turn(struct run *r, uint32_t me)
+{
+  for (;;) {
+    uint32_t t = turn_of(r);
+    if (t == me)
+      return;
+    syscall(SYS_futex, &r->turn, FUTEX_WAIT, t, NULL, NULL, 0);
+  }
+}
+
+/* The worker's: until it has the turn or there is nothing more to do. */
+static void oversee(struct run *r)
+{
+  const struct timespec limit = { 0, NUDGE_NS };
+  size_t line = r->line;
+
+  for (int patience = 0; patience < 10000; patience++) {
+    uint32_t t = turn_of(r);
+    if (t == WORKER || t == DONE)
+      return;
+    if (syscall(SYS_futex, &r->turn, FUTEX_WAIT, t, &limit, NULL, 0) == 0)
+      continue;
+    nudge(r);
+    if (r->line != line)
+      patience = 0;
+    line = r->line;
+  }
+  fprintf(stderr, "conformance: Linux hangs at line %zu: %s\n", r->line,
+          r->script->op[r->line].line);
+}
+
+static void nothing(int sig)
+{
+  (void)sig;
+}
+
+static void become_process(void)
+{
+  struct rlimit limit = { LIMIT, LIMIT };
+  struct sigaction sa = { .sa_handler = nothing };
+  int null = open("/dev/null", O_RDWR);
+
+  for (int fd = 0; fd < 3; fd++)
+    dup2(null, fd);
+  syscall(SYS_close_range, 3u, ~0u, 0);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  umask(022);
+  sigaction(SIGALRM, &sa, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGIO, SIG_IGN);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getuid() == 0 && setresgid(1000, 1000, 1000) == 0 &&
+      setresuid(1000, 1000, 1000) == 0)
+    prctl(PR_SET_DUMPABLE, 1);
+}
+
+/* ---- calls ------------------------------------------------------------ */
+
+/* A timer that has expired already is on its way. */
+static void await_timer(const uint64_t a[6])
+{
+  const struct itimerspec *it = (const void *)(uintptr_t)a[2];
+  struct pollfd p = { (int)a[0], POLLIN, 0 };
+
+  if (a[1] & TFD_TIMER_ABSTIME && it->it_value.tv_sec == 0 &&
+      it->it_value.tv_nsec > 0)
+    poll(&p, 1, 100);
+}
+
+static int64_t linux_call(struct run *r, int proc, long nr, const uint64_t a[6])
+{
+  long n;
+
+  (void)proc;
+  __atomic_store_n(&r->in_call, 1, __ATOMIC_RELEASE);
+  n = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+  __atomic_store_n(&r->in_call, 0, __ATOMIC_RELEASE);
+  if (n >= 0 && nr == SYS_timerfd_settime)
+    await_timer(a);
+  return n < 0 ? -errno : n;
+}
+
+static void process(struct run *r, int me);
+
+static int64_t do_fork(struct run *r, const struct op *op)
+{
+  int slot = (int)number(r, op->arg[0]) % NPROCS;
+  pid_t pid;
+
+  if (r->alive[slot])
+    return -EEXIST;
+  pid = fork();
+  if (pid == 0)
+    process(r, slot);
+  r->alive[slot] = true;
+  r->pid[slot] = pid;
+  return slot;
+}
+
+static int64_t do_wait(struct run *r)
+{
+  int status = 0;
+  pid_t pid = waitpid(-1, &status, WNOHANG);
+
+  if (pid < 0)
+    return -errno;
+  if (pid == 0)
+    return -EINTR;
+  say(r, "(%d) ", WEXITSTATUS(status));
+  return slot_of(r, pid);
+}
+
+static int64_t linux_special(struct run *r, int proc, const struct op *op)
+{
+  switch (op->call->nr) {
+  case DO_FORK: return do_fork(r, op);
+  case DO_WAIT: return do_wait(r);
+  default:
+    r->alive[proc] = false;
+    r->exiting = proc;
+    return 0;
+  }
+}
+
+const struct side linux_side = { "Linux", linux_call, linux_special };
+
+/* ---- turns ------------------------------------------------------------ */
+
+/* Lines of processes that are not there are skipped. Returns whose is next. */
+static uint32_t next_turn(struct run *r)
+{
+  for (; r->line < r->end; r->line++) {
+    const struct op *op = &r->script->op[r->line];
+    if (r->alive[op->proc])
+      return (uint32_t)op->proc;
+    r->start[r->line] = (uint32_t)r->nout;
+  }
+  return DONE;
+}
+
+static void process(struct run *r, int me)
+{
+  for (;;) {
+    uint32_t next;
+    await_turn(r, (uint32_t)me);
+    while ((next = next_turn(r)) == (uint32_t)me) {
+      const struct op *op = &r->script->op[r->line];
+      run_op(r, me, op);
+      r->line++;
+      if (r->exiting == me) {
+        give_turn(r, WORKER);
+        _exit((int)number(r, op->arg[0]));
+      }
+    }
+    give_turn(r, next);
+    if (next == DONE)
+      for (;;)
+        pause();
+  }
+}
+
+static void await_zombie(int pid)
+{
+  int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  struct pollfd p = { fd, POLLIN, 0 };
+
+  poll(&p, 1, 10000);
+  close(fd);
+}
+
+static void finish_all(struct run *r)
+{
+  for (int i = 0; i < NPROCS; i++)
+    if (r->pid[i] > 0 && r->alive[i])
+      kill(r->pid[i], SIGKILL);
+  while (waitpid(-1, NULL, 0) > 0)
+    ;
+}
+
+void linux_run(struct run *r, const struct script *s)
+{
+  pid_t pid;
+
+  run_reset(r, s, &linux_side);
+  r->turn = WORKER;
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  pid = fork();
+  if (pid == 0) {
+    become_process();
+    process(r, 0);
+  }
+  r->pid[0] = pid;
+  for (uint32_t t = next_turn(r); t != DONE; t = next_turn(r)) {
+    give_turn(r, t);
+    oversee(r);
+    if (turn_of(r) != WORKER || r->exiting < 0)
+      break;
+    await_zombie(r->pid[r->exiting]);
+    r->exiting = -1;
+  }
+  finish_all(r);
+}

@@ -1,0 +1,364 @@
+/*
+ * main.c - make conformance: seeds, the matrix, a script from a file
+ *
+ * The work is divided among as many workers as there are processors; each has
+ * a directory of its own for the files that scripts make.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf.h"
+
+struct run *native, *emulated;
+size_t excused_total;
+
+static struct {
+  bool matrix, print, sections;
+  uint64_t seed, seeds;
+  int ops, shard, shards, jobs, most;
+  const char *file, *exceptions;
+} options = { .seed = 1, .ops = 1000, .shards = 1, .most = 3 };
+
+/* What the workers tell. */
+static struct progress {
+  uint64_t scripts, calls, excused, differences;
+  char current[64][80]; /* of each worker, for the one that crashes */
+} * progress;
+
+/* ---- exceptions ------------------------------------------------------- */
+
+static struct {
+  char *line, *native, *emulated;
+} exceptions[200];
+static size_t nexceptions;
+
+static char *trim(char *s)
+{
+  size_t n;
+
+  while (*s == ' ')
+    s++;
+  for (n = strlen(s); n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\n'); n--)
+    s[n - 1] = '\0';
+  return strdup(s);
+}
+
+/* Lines of the form: call ; Linux's answer ; fdemu's answer ; reason */
+void exceptions_load(const char *path)
+{
+  FILE *f = fopen(path, "r");
+  char line[1000], *part[4], *save;
+
+  if (f == NULL) {
+    perror(path);
+    exit(2);
+  }
+  while (fgets(line, sizeof line, f) != NULL) {
+    int n = 0;
+    if (line[0] == '#' || line[0] == '\n')
+      continue;
+    for (char *p = strtok_r(line, ";", &save); p != NULL && n < 4;
+         p = strtok_r(NULL, ";", &save))
+      part[n++] = p;
+    if (n != 4 || nexceptions == 200) {
+      fprintf(stderr, "%s: malformed: %s\n", path, line);
+      exit(2);
+    }
+    exceptions[nexceptions].line = trim(part[0]);
+    exceptions[nexceptions].native = trim(part[1]);
+    exceptions[nexceptions++].emulated = trim(part[2]);
+  }
+  fclose(f);
+}
+
+static bool is_excused(const char *line, const char *a, const char *b)
+{
+  const char *call = strchr(line, ' ');
+
+  for (size_t i = 0; i < nexceptions; i++)
+    if (fnmatch(exceptions[i].line, call != NULL ? call + 1 : line, 0) == 0 &&
+        fnmatch(exceptions[i].native, a, 0) == 0 &&
+        fnmatch(exceptions[i].emulated, b, 0) == 0)
+      return true;
+  return false;
+}
+
+/* ---- comparing -------------------------------------------------------- */
+
+static size_t answer(const struct run *r, size_t i, const char **s)
+{
+  size_t end = i + 1 < r->line ? r->start[i + 1] : r->nout;
+
+  *s = r->out + r->start[i];
+  return end - r->start[i];
+}
+
+size_t compare(const struct run *a, const struct run *b, size_t *excused)
+{
+  size_t n = a->line > b->line ? a->line : b->line;
+
+  *excused = 0;
+  if (a->line == b->line && a->nout == b->nout &&
+      memcmp(a->out, b->out, a->nout) == 0 &&
+      memcmp(a->start, b->start, n * sizeof *a->start) == 0)
+    return a->script->n;
+  for (size_t i = 0; i < a->line && i < b->line; i++) {
+    const char *s, *t;
+    size_t m = answer(a, i, &s), k = answer(b, i, &t);
+    char one[2000], two[2000];
+    if (m == k && memcmp(s, t, m) == 0)
+      continue;
+    snprintf(one, sizeof one, "%.*s", (int)m, s);
+    snprintf(two, sizeof two, "%.*s", (int)k, t);
+    if (!is_excused(a->script->op[i].line, one, two))
+      return i;
+    ++*excused;
+  }
+  return a->script->n;
+}
+
+bool differs(const struct script *s, size_t *at)
+{
+  size_t excused;
+
+  linux_run(native, s);
+  fdemu_run_script(emulated, s);
+  *at = compare(native, emulated, &excused);
+  excused_total += excused;
+  return *at < s->n;
+}
+
+/* ---- work ------------------------------------------------------------- */
+
+static bool check(char *text, const char *title)
+{
+  struct script *s = script_parse(text);
+  size_t at;
+  bool bad;
+
+  excused_total = 0;
+  bad = differs(s, &at);
+  __atomic_add_fetch(&progress->scripts, 1, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&progress->calls, s->n, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&progress->excused, excused_total, __ATOMIC_RELAXED);
+  if (bad) {
+    uint64_t n =
+        __atomic_add_fetch(&progress->differences, 1, __ATOMIC_RELAXED);
+    if (n <= (uint64_t)options.most)
+      report(s, at, title);
+  }
+  script_free(s);
+  return !bad;
+}
+
+static void print_script(const char *text)
+{
+  struct script *s = script_parse(strdup(text));
+  size_t at;
+
+  differs(s, &at);
+  for (size_t i = 0; i < s->n; i++) {
+    const char *x, *y;
+    size_t m = answer(native, i, &x), n = answer(emulated, i, &y);
+    printf("%-50s = %.*s\n", s->op[i].line, (int)m, x);
+    if (m != n || memcmp(x, y, m) != 0)
+      printf("%50s ! %.*s\n", "", (int)n, y);
+  }
+}
+
+static char *script_text(uint64_t i, char title[80])
+{
+  size_t cells;
+
+  if (options.matrix) {
+    snprintf(title, 80, "matrix, script %llu", (unsigned long long)i);
+    return matrix_script(i, &cells);
+  }
+  snprintf(title, 80, "seed %llu", (unsigned long long)(options.seed + i));
+  return generate(options.seed + i, options.ops);
+}
+
+static void work(int worker)
+{
+  int share = options.shards * options.jobs;
+  uint64_t first = (uint64_t)(options.shard * options.jobs + worker);
+  char dir[] = "/dev/shm/fdemu-conformance-XXXXXX";
+
+  if (mkdtemp(dir) == NULL || chdir(dir) < 0 || chmod(dir, 0777) < 0) {
+    perror(dir);
+    _exit(2);
+  }
+  arena_init();
+  native = run_new();
+  emulated = run_new();
+  for (uint64_t i = first; i < options.seeds; i += (uint64_t)share) {
+    char *text = script_text(i, progress->current[worker]);
+    if (options.print)
+      print_script(text);
+    check(text, progress->current[worker]);
+  }
+  chdir("/");
+  rmdir(dir);
+  fflush(stdout);
+  _exit(0);
+}
+
+static double seconds(void)
+{
+  struct timespec t;
+
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void show_progress(double start)
+{
+  if (isatty(2))
+    fprintf(stderr, "\r%llu scripts, %llu calls, %llu differences, %.0f s ",
+            (unsigned long long)progress->scripts,
+            (unsigned long long)progress->calls,
+            (unsigned long long)progress->differences, seconds() - start);
+}
+
+/* Returns how many workers went wrong. */
+static int await_workers(const pid_t *pid, double start)
+{
+  int left = options.jobs, wrong = 0, status;
+
+  while (left > 0) {
+    struct timespec pause = { 0, 100000000 };
+    pid_t who = waitpid(-1, &status, WNOHANG);
+    if (who > 0) {
+      left--;
+      for (int i = 0; i < options.jobs; i++)
+        if (pid[i] == who && status != 0) {
+          printf("\n%s: the worker died of status %#x\n", progress->current[i],
+                 (unsigned)status);
+          wrong++;
+        }
+      continue;
+    }
+    show_progress(start);
+    nanosleep(&pause, NULL);
+  }
+  if (isatty(2))
+    fprintf(stderr, "\r%70s\r", "");
+  return wrong;
+}
+
+static char *read_file(const char *path)
+{
+  FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+  char *text = calloc(1, 1 << 20);
+
+  if (f == NULL || fread(text, 1, (1 << 20) - 1, f) == 0) {
+    perror(path);
+    exit(2);
+  }
+  return text;
+}
+
+static void parse_options(int argc, char **argv)
+{
+  int c;
+
+  options.jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
+  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:Mp")) != -1)
+    switch (c) {
+    case 's': options.seed = strtoull(optarg, NULL, 0); break;
+    case 'n': options.seeds = strtoull(optarg, NULL, 0); break;
+    case 'o': options.ops = atoi(optarg); break;
+    case 'k': sscanf(optarg, "%d/%d", &options.shard, &options.shards); break;
+    case 'j': options.jobs = atoi(optarg); break;
+    case 'e': options.exceptions = optarg; break;
+    case 'm': options.most = atoi(optarg); break;
+    case 'f': options.file = optarg; break;
+    case 'F':
+      options.file = optarg;
+      options.sections = true;
+      break;
+    case 'M': options.matrix = true; break;
+    case 'p': options.print = true; break;
+    default: exit(2);
+    }
+  if (options.jobs > 64)
+    options.jobs = 64;
+  if (options.exceptions != NULL)
+    exceptions_load(options.exceptions);
+}
+
+static void summary(const char *what, double start)
+{
+  printf("%s: %llu scripts, %llu calls, %llu differences, %llu excused, "
+         "%.1f seconds\n",
+         what, (unsigned long long)progress->scripts,
+         (unsigned long long)progress->calls,
+         (unsigned long long)progress->differences,
+         (unsigned long long)progress->excused, seconds() - start);
+}
+
+/* One script, with every answer. */
+static int run_file(void)
+{
+  char *text = read_file(options.file);
+
+  arena_init();
+  native = run_new();
+  emulated = run_new();
+  print_script(text);
+  return check(text, options.file) ? 0 : 1;
+}
+
+/* Scripts that begin with a line "## what they show". */
+static int run_sections(double start)
+{
+  char *text = read_file(options.file), *s = strstr(text, "## ");
+
+  arena_init();
+  native = run_new();
+  emulated = run_new();
+  while (s != NULL) {
+    char *end = strstr(s + 1, "\n## ");
+    size_t title = strcspn(s, "\n");
+    char name[200];
+    snprintf(name, sizeof name, "%.*s", (int)title - 3, s + 3);
+    check(strndup(s, end != NULL ? (size_t)(end - s) : strlen(s)), name);
+    s = end != NULL ? end + 1 : NULL;
+  }
+  free(text);
+  summary("scripts", start);
+  return progress->differences > 0;
+}
+
+int main(int argc, char **argv)
+{
+  double start = seconds();
+  pid_t pid[64];
+  int wrong;
+
+  parse_options(argc, argv);
+  progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (options.file != NULL)
+    return options.sections ? run_sections(start) : run_file();
+  if (options.matrix)
+    options.seeds = matrix_scripts();
+  fflush(stdout);
+  for (int i = 0; i < options.jobs; i++)
+    if ((pid[i] = fork()) == 0)
+      work(i);
+  wrong = await_workers(pid, start);
+  summary(options.matrix ? "matrix" : "seeds", start);
+  return progress->differences > 0 || wrong > 0 ? 1 : 0;
+}

@@ -1,0 +1,189 @@
+/* script.c - scripts from text; runs and what they say */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "conf.h"
+#include "fdemu.h"
+
+/* ---- scripts ---------------------------------------------------------- */
+
+static void malformed(const char *line)
+{
+  fprintf(stderr, "conformance: malformed line: %s\n", line);
+  exit(2);
+}
+
+/* fcntl and ioctl have rows by the kind of their argument. */
+static const struct call *variant(const struct call *c, const struct op *op)
+{
+  static const char *const by_command[][2] = {
+    { "F_SETLK", "fiK" },           { "F_SETLKW", "fiK" },
+    { "F_GETLK", "fiK" },           { "F_OFD_SETLK", "fiK" },
+    { "F_OFD_SETLKW", "fiK" },      { "F_OFD_GETLK", "fiK" },
+    { "FIOCLEX", "fii" },           { "FIONCLEX", "fii" },
+    { "TFD_IOC_SET_TICKS", "fio" },
+  };
+  static struct call made[16];
+  static size_t n;
+  const char *args = NULL;
+
+  for (size_t i = 0; op->nargs > 1 && i < sizeof by_command / 16; i++)
+    if (strcmp(op->arg[1], by_command[i][0]) == 0)
+      args = by_command[i][1];
+  if (args == NULL || strcmp(args, c->args) == 0)
+    return c;
+  for (size_t i = 0; i < n; i++)
+    if (made[i].name == c->name && strcmp(made[i].args, args) == 0)
+      return &made[i];
+  made[n] = *c;
+  made[n].args = args;
+  return &made[n++];
+}
+
+static bool parse(struct op *op, char *s)
+{
+  char *word[2 + NTOKENS + 3], *save;
+  int n = 0;
+
+  for (char *w = strtok_r(s, " ", &save); w != NULL && n < 12;
+       w = strtok_r(NULL, " ", &save))
+    word[n++] = w;
+  if (n < 2)
+    return false;
+  op->proc = word[0][0] - '0';
+  op->call = call_named(word[1], strlen(word[1]));
+  if (op->call == NULL || op->proc < 0 || op->proc >= NPROCS)
+    return false;
+  for (int i = 2; i < n; i++) {
+    if (strcmp(word[i], ">") == 0) {
+      while (++i < n && op->nout < 2)
+        op->out[op->nout++] = atoi(word[i] + 1) % NREGS;
+      break;
+    }
+    if (op->nargs == NTOKENS)
+      return false;
+    op->arg[op->nargs++] = word[i];
+  }
+  op->call = variant(op->call, op);
+  return op->nargs == (int)strlen(op->call->args);
+}
+
+struct script *script_parse(char *text)
+{
+  struct script *s = calloc(1, sizeof *s);
+  size_t lines = 1;
+  char *save;
+
+  for (const char *p = text; *p != '\0'; p++)
+    lines += *p == '\n';
+  s->text = text;
+  s->copy = strdup(text);
+  s->op = calloc(lines, sizeof *s->op);
+  for (char *w = strtok_r(s->text, "\n", &save); w != NULL;
+       w = strtok_r(NULL, "\n", &save)) {
+    struct op *op = &s->op[s->n];
+    op->line = w;
+    if (w[0] == '#')
+      continue;
+    s->copy[w - s->text + (ptrdiff_t)strlen(w)] = '\0';
+    if (!parse(op, s->copy + (w - s->text)))
+      malformed(w);
+    s->n++;
+  }
+  return s;
+}
+
+void script_free(struct script *s)
+{
+  free(s->text);
+  free(s->copy);
+  free(s->op);
+  free(s);
+}
+
+/* ---- runs ------------------------------------------------------------- */
+
+enum { OUT = 8 << 20, MAX_OPS = 1 << 18 };
+
+char *arena;
+
+static void *map(size_t n, int sharing)
+{
+  void *p =
+      mmap(NULL, n, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0);
+
+  if (p == MAP_FAILED) {
+    perror("mmap");
+    exit(2);
+  }
+  return p;
+}
+
+void arena_init(void)
+{
+  arena = map(ARENA + 4096 * 64, MAP_PRIVATE);
+  mprotect(arena + ARENA, 4096 * 64, PROT_NONE);
+}
+
+struct run *run_new(void)
+{
+  struct run *r = map(sizeof *r, MAP_SHARED);
+
+  r->out = map(OUT, MAP_SHARED);
+  r->start = map(MAX_OPS * sizeof *r->start, MAP_SHARED);
+  r->cap = OUT;
+  return r;
+}
+
+void run_reset(struct run *r, const struct script *s, const struct side *side)
+{
+  r->script = s;
+  r->side = side;
+  r->line = 0;
+  r->end = s->n;
+  for (int i = 0; i < NREGS; i++)
+    r->reg[i] = -1;
+  memset(r->alive, 0, sizeof r->alive);
+  memset(r->pid, 0, sizeof r->pid);
+  r->alive[0] = true;
+  r->ninos = r->nout = 0;
+  r->exiting = -1;
+  r->in_call = 0;
+}
+
+void say(struct run *r, const char *fmt, ...)
+{
+  va_list ap;
+  int n;
+
+  va_start(ap, fmt);
+  n = vsnprintf(r->out + r->nout, r->cap - r->nout, fmt, ap);
+  va_end(ap);
+  if (n > 0 && r->nout + (size_t)n < r->cap)
+    r->nout += (size_t)n;
+}
+
+/* A call that would wait for ever is interrupted, on both sides. */
+void say_result(struct run *r, int64_t n)
+{
+  const char *name = n < 0 ? fdemu_errname((int)-n) : NULL;
+
+  if (n == -EINTR)
+    say(r, "waits");
+  else if (name != NULL)
+    say(r, "%s", name);
+  else
+    say(r, "%lld", (long long)n);
+}
+
+int slot_of(const struct run *r, int pid)
+{
+  for (int i = 0; i < NPROCS; i++)
+    if (r->pid[i] == pid)
+      return i;
+  return -2;
+}
