@@ -59,6 +59,18 @@ describe("examples/sha256.lua", function()
   end)
 end)
 
+describe("examples/explore.lua", function()
+  it("finds what is wrong with two servers, and nothing in the third", function()
+    local output = shell.must(lua "examples/explore.lua")
+    local first, second, third = output:match("^== a read is a line\n(.*)"
+      .. "== lines, but no lock\n(.*)== lines and a lock\n(.*)$")
+    assert.matches("not a request: add", first)
+    assert.matches("task 'client %d' was stopped before write%(%d%)", first)
+    assert.matches("the total is [12]00\n", second)
+    assert.matches("^nothing in 500 runs, with %d+ switches\n$", third)
+  end)
+end)
+
 describe("examples/digest.lua", function()
   local folder
 

@@ -192,6 +192,7 @@ describe("explore", function()
     end)
     assert.equal("deadlock", err.verdict)
     contains(err, "waits for data, or for the last write end to be closed")
+    assert.equal("[pid  1] read(3,  <unfinished ...>", err.trace[#err.trace])
     contains(err, "chance was not needed")
   end)
 

@@ -140,6 +140,7 @@ function trial.run(options, body, prepare)
   if prepare then prepare(k) end
   local result = run_all(k, body, options)
   if not is_closed(k) then
+    if trace then k:trace(nil) end -- what closing it interrupts is not shown
     if options.choices then result.choices = core.choices(k) end
     local ok, err = pcall(k.close, k)
     if not ok and result.verdict == "ok" then result = raised(err) end

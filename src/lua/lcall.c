@@ -454,24 +454,30 @@ static int submit(lua_State *L, struct fdemu_proc *p, struct call *c)
 
 /* In random order a task may be stopped wherever it makes a call. Calls that a
  * description makes itself are its driver's. */
-static bool stopped(const struct call *c)
+static bool may_stop(const struct call *c)
 {
-  struct lkernel *lk = c->lk;
+  const struct lkernel *lk = c->lk;
+
+  return lk->random_order && c->task != NULL && !c->task->worker &&
+         c->req.on == NULL && !(c->req.call->flags & FDEMU_CALL_QUIET) &&
+         (!fdemu_list_empty(&lk->ready) || fdemu_runnable(lk->k));
+}
+
+static bool choose_stop(const struct call *c)
+{
+  struct fdemu_kernel *k = c->lk->k;
   struct fdemu_choice choice = { .kind = FDEMU_CHOICE_STOP,
                                  .who = c->req.who,
                                  .call = c->req.call->name,
+                                 .pid = fdemu_getpid(c->proc),
                                  .fd = -1,
                                  .origin = c->req.origin };
 
-  if (c->task == NULL || c->task->worker || !lk->random_order ||
-      c->req.on != NULL || c->req.call->flags & FDEMU_CALL_QUIET ||
-      (fdemu_list_empty(&lk->ready) && !fdemu_runnable(lk->k)) ||
-      fdemu_choose(lk->k, &choice, 1) == 0)
-    return false;
-  choice.pid = fdemu_getpid(c->proc);
   if (c->req.call->flags & FDEMU_CALL_FD)
     choice.fd = c->req.fd;
-  fdemu_chosen(lk->k, &choice);
+  if (fdemu_choose(k, &choice, 1) == 0)
+    return false;
+  fdemu_chosen(k, &choice);
   return true;
 }
 
@@ -488,8 +494,10 @@ static int go_on(lua_State *L, int status, lua_KContext ctx)
 /* Make the call that was filled in; returns what the C function should. */
 int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
 {
+  if (!may_stop(c))
+    return submit(L, p, c);
   c->proc = p;
-  if (!stopped(c))
+  if (!choose_stop(c))
     return submit(L, p, c);
   c->req.done = 0;
   if (c->keep != NULL && c->keep(c) < 0)
