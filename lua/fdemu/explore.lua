@@ -309,17 +309,33 @@ local function reproduce(options, body, seed, failed, place)
   return first
 end
 
+local OTHERS = 20
+
+-- Leaving out one choice after the other can end where none can be left out,
+-- though there is a shorter list. So other seeds that fail alike are tried.
 local function shrink_choices(options, body, seed, failed, report)
   local runs = 0
-  return shrink.list(failed.choices, function(list)
+  local function run(seed_of_run, choices)
     runs = runs + 1
     report(("explore: shrinking, run %d"):format(runs))
     local result = trial.run({
-      kernel = kernel_options(options, seed), leaks = options.leaks,
-      choices = list,
+      kernel = kernel_options(options, seed_of_run), leaks = options.leaks,
+      choices = choices,
     }, body)
     return same_failure(result, failed) and result.choices or nil
-  end, options.shrink)
+  end
+  local function test(choices) return run(seed, choices) end
+  local best = shrink.list(failed.choices, test, options.shrink)
+  for i = 1, OTHERS do
+    if #best < 2 or runs >= options.shrink then break end
+    local other = run(seed + i, true)
+    other = other and test(other)
+    if other then
+      other = shrink.list(other, test, options.shrink - runs)
+      if shrink.simpler(other, best) then best = other end
+    end
+  end
+  return best, runs
 end
 
 local function fail(options, body, seed, failed, place, report)
@@ -381,7 +397,9 @@ local function replay(options, body, token, place)
   local stray = unused(choices, result.choices)
   if result.verdict == "ok" and stray then
     error(("%sexplore: FDEMU_REPLAY does not fit any more: the run passes, and "
-      .. "does not come to choice %s"):format(place, stray), 0)
+      .. "does not come to choice %s. Either the program has changed, or it is "
+      .. "another from process to process.\n%s"):format(place, stray,
+      trial.causes), 0)
   elseif result.verdict ~= "ok" then
     error(compose({
       seed = seed, verdict = result.verdict, message = result.message,

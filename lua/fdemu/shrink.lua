@@ -20,7 +20,8 @@ local function size_of(list)
   return #list, sum
 end
 
-local function simpler(a, b)
+--- Whether list a is shorter, or as long with lower values.
+function shrink.simpler(a, b)
   local length_a, sum_a = size_of(a)
   local length_b, sum_b = size_of(b)
   return length_a < length_b or length_a == length_b and sum_a < sum_b
@@ -46,7 +47,7 @@ function Search:try(candidate)
   self.tried[key] = true
   self.runs = self.runs + 1
   local made = self.test(candidate)
-  if made == nil or not simpler(made, self.best) then return false end
+  if made == nil or not shrink.simpler(made, self.best) then return false end
   self.best = made
   return true
 end
@@ -125,7 +126,7 @@ end
 
 --- The shortest list found. test(list) -> what a run that was given the list
 -- chose, if it failed in the same way, else nil.
--- @return the list, and how many runs it took
+-- most: how many runs it may take
 function shrink.list(list, test, most)
   local search = setmetatable({
     best = list, test = test, most = most, runs = 0, tried = {},
@@ -138,7 +139,7 @@ function shrink.list(list, test, most)
     search:pairs()
     search:values()
   until search.best == before
-  return search.best, search.runs
+  return search.best
 end
 
 return shrink
