@@ -146,7 +146,14 @@ TIME = 60
 fuzz:
 	@tools/need.sh $(NEED_FUZZ)
 	@$(MAKE) $(JOBS) $(FUZZ:spec/fuzz/%.c=$(BUILD)/fuzz/%)
-	@tools/fuzz.sh $(BUILD)/fuzz $(TIME) $(FUZZ:spec/fuzz/%.c=%)
+	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" \
+	  tools/fuzz.sh $(BUILD)/fuzz $(TIME) $(FUZZ:spec/fuzz/%.c=%)
+
+$(BUILD)/fuzz/drivers: spec/fuzz/drivers.c $(LIB) $(BINDING) \
+  $(wildcard src/*.h src/*/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC)clang $(FUZZ_FLAGS) $(LUA_CFLAGS) -o $@ $< $(LIB) $(BINDING) \
+	  -l$(LUA) -lm -ldl
 
 $(BUILD)/fuzz/%: spec/fuzz/%.c $(LIB) $(wildcard src/*.h src/*/*.h) Makefile
 	@mkdir -p $(@D)

@@ -31,7 +31,7 @@ local fdemu = {}
 local private = {
   explain = true, waiting = true, Kernel = true,
   bind = true, condition = true,
-  record = true, replay = true, choices = true,
+  check = true, record = true, replay = true, choices = true,
 }
 for name, value in next, core do
   if not private[name] then

@@ -47,7 +47,8 @@ static const char *check_req(const struct fdemu_req *r,
   }
   if (r->file != NULL && r->file->refs <= 0)
     return "a request whose description is gone";
-  if (r->len > r->asked || r->done > r->asked)
+  if (r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE) &&
+      (r->len > r->asked || r->done > r->asked))
     return "a request that has moved more than it was to";
   return NULL;
 }

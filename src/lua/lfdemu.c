@@ -92,7 +92,15 @@ static int module_explain(lua_State *L)
   return 0;
 }
 
+/* check(kernel): nil, or what does not fit in its state. */
+static int module_check(lua_State *L)
+{
+  lua_pushstring(L, fdemu_check(lkernel_check(L, 1)->k));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
+  { "check", module_check },
   { "buffer", lbuffer_make },
   { "strerror", module_strerror },
   { "errname", module_errname },
