@@ -24,6 +24,8 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,7 +70,7 @@ static void put_int(struct out *o, int64_t n)
 
 static void put_hex(struct out *o, uint64_t n)
 {
-  put(o, "0x");
+  put(o, n != 0 ? "0x" : "");
   put_uint(o, n, 16);
 }
 
@@ -85,24 +87,15 @@ struct name {
   }
 
 static const struct name open_flags[] = {
-  N(O_CREAT),
-  N(O_EXCL),
-  N(O_NOCTTY),
-  N(O_TRUNC),
-  N(O_APPEND),
-  N(O_NONBLOCK),
-  N(O_SYNC),
-  N(O_DSYNC),
-  N(O_ASYNC),
-  N(O_DIRECT),
-  { 0100000, "O_LARGEFILE" },
-  N(O_TMPFILE),
-  N(O_DIRECTORY),
-  N(O_NOFOLLOW),
-  N(O_NOATIME),
-  N(O_CLOEXEC),
-  N(O_PATH),
-  { 0, NULL },
+  N(O_CREAT),    N(O_EXCL),
+  N(O_NOCTTY),   N(O_TRUNC),
+  N(O_APPEND),   N(O_NONBLOCK),
+  N(O_SYNC),     N(O_DSYNC),
+  N(O_DIRECT),   { 0100000, "O_LARGEFILE" },
+  N(O_NOFOLLOW), N(O_NOATIME),
+  N(O_CLOEXEC),  N(O_PATH),
+  N(O_TMPFILE),  N(O_DIRECTORY),
+  N(FASYNC),     { 0, NULL },
 };
 
 static const struct name poll_events[] = {
@@ -116,6 +109,13 @@ static const struct name fcntl_commands[] = {
   N(F_SETFL),      N(F_GETLK),         N(F_SETLK),      N(F_SETLKW),
   N(F_SETOWN),     N(F_GETOWN),        N(F_OFD_GETLK),  N(F_OFD_SETLK),
   N(F_OFD_SETLKW), N(F_DUPFD_CLOEXEC), N(F_SETPIPE_SZ), N(F_GETPIPE_SZ),
+  N(F_SETSIG),     N(F_GETSIG),        N(F_SETOWN_EX),  N(F_GETOWN_EX),
+  N(F_SETLEASE),   N(F_GETLEASE),      N(F_NOTIFY),     N(F_ADD_SEALS),
+  N(F_GET_SEALS),  { 0, NULL },
+};
+
+static const struct name fd_flags[] = {
+  N(FD_CLOEXEC),
   { 0, NULL },
 };
 
@@ -222,6 +222,29 @@ static const char *lookup(const struct name *names, unsigned long value)
   return NULL;
 }
 
+/* How many bytes the first names have in common: "CLOCK_". */
+static size_t prefix(const struct name *names)
+{
+  const char *a = names[0].name, *b = names[1].name;
+  size_t n = 0;
+
+  if (b == NULL)
+    return (size_t)(strrchr(a, '_') + 1 - a);
+  while (a[n] != '\0' && a[n] == b[n])
+    n++;
+  return n;
+}
+
+/* A number without a name: 0x4d, and CLOCK_??? as a comment. */
+static void put_unknown(struct out *o, const struct name *names,
+                        unsigned long value)
+{
+  put_hex(o, value);
+  put(o, " /* ");
+  put_mem(o, names->name, prefix(names));
+  put(o, "??? */");
+}
+
 static void put_name(struct out *o, const struct name *names,
                      unsigned long value)
 {
@@ -230,28 +253,30 @@ static void put_name(struct out *o, const struct name *names,
   if (name != NULL)
     put(o, name);
   else
-    put_hex(o, value);
+    put_unknown(o, names, value);
 }
 
 /* A|B|0x80: a flag with several bits counts when all of them are there. */
 static void put_flags(struct out *o, const struct name *names,
                       unsigned long value, const char *none)
 {
-  size_t start = o->len;
+  const struct name *n;
+  bool any = false;
 
-  for (; names->name != NULL; names++) {
-    if ((value & names->value) != names->value)
+  for (n = names; n->name != NULL; n++) {
+    if ((value & n->value) != n->value)
       continue;
-    if (o->len > start)
-      put(o, "|");
-    put(o, names->name);
-    value &= ~names->value;
+    put(o, any ? "|" : "");
+    put(o, n->name);
+    value &= ~n->value;
+    any = true;
   }
-  if (o->len > start && value != 0)
+  if (value != 0 && !any)
+    put_unknown(o, names, value);
+  else if (value != 0) {
     put(o, "|");
-  if (value != 0)
     put_hex(o, value);
-  else if (o->len == start)
+  } else if (!any)
     put(o, none);
 }
 
@@ -275,9 +300,15 @@ static void put_open_flags(struct out *o, unsigned long flags)
 
   put(o, modes[flags & O_ACCMODE]);
   flags &= ~(unsigned long)O_ACCMODE;
+  for (const struct name *n = open_flags; n->name != NULL; n++)
+    if (flags != 0 && (flags & n->value) == n->value) {
+      put(o, "|");
+      put(o, n->name);
+      flags &= ~n->value;
+    }
   if (flags != 0) {
     put(o, "|");
-    put_flags(o, open_flags, flags, "");
+    put_hex(o, flags);
   }
 }
 
@@ -298,7 +329,7 @@ static void put_char(struct out *o, unsigned char c, unsigned char next)
     return;
   }
   put(o, "\\");
-  if (next >= '0' && next <= '9') { /* a digit would belong to the escape */
+  if (next >= '0' && next <= '7') { /* a digit would belong to the escape */
     put_uint(o, c >> 6, 8);
     put_uint(o, c >> 3 & 7, 8);
     put_uint(o, c & 7, 8);
@@ -336,12 +367,28 @@ static void put_bytes(struct out *o, const struct fdemu_req *r,
     put_string(o, s, shown, n > shown);
 }
 
+/* Whether r's bytes are known: those of a read that failed are not. */
+static bool has_bytes(const struct fdemu_req *r)
+{
+  return r->call->flags & FDEMU_CALL_WRITE || r->result >= 0;
+}
+
 /* The bytes that a read has moved, or that a write has to. */
 static size_t shown_bytes(const struct fdemu_req *r)
 {
   if (r->call->flags & FDEMU_CALL_WRITE)
     return SIZE_MAX;
   return r->result > 0 ? (size_t)r->result : 0;
+}
+
+static void put_data(struct out *o, const struct fdemu_req *r)
+{
+  size_t n = r->buf.iov_len, shown = shown_bytes(r);
+
+  if (n > 0 && !has_bytes(r))
+    put(o, "?");
+  else
+    put_bytes(o, r, r->buf.iov_base, n < shown ? n : shown);
 }
 
 static void put_iov(struct out *o, const struct fdemu_req *r)
@@ -352,7 +399,10 @@ static void put_iov(struct out *o, const struct fdemu_req *r)
   for (int i = 0; i < r->iovcnt && i < FDE_IOV_MAX; i++) {
     size_t n = r->iov[i].iov_len;
     put(o, i > 0 ? ", {iov_base=" : "{iov_base=");
-    put_bytes(o, r, r->iov[i].iov_base, n < left ? n : left);
+    if (n > 0 && !has_bytes(r))
+      put(o, "?");
+    else
+      put_bytes(o, r, r->iov[i].iov_base, n < left ? n : left);
     left -= n < left ? n : left;
     put(o, ", iov_len=");
     put_uint(o, n, 10);
@@ -378,8 +428,10 @@ static void put_pollfds(struct out *o, const struct fdemu_req *r)
     struct pollfd p = pollfd_at(r, i);
     put(o, i > 0 ? ", {fd=" : "{fd=");
     put_int(o, p.fd);
-    put(o, ", events=");
-    put_flags(o, poll_events, (unsigned short)p.events, "0");
+    if (p.fd >= 0) {
+      put(o, ", events=");
+      put_flags(o, poll_events, (unsigned short)p.events, "0");
+    }
     put(o, "}");
   }
   put(o, "]");
@@ -531,18 +583,6 @@ static void put_selected(struct out *o, const struct fdemu_req *r)
   put(o, ")");
 }
 
-static void put_clock(struct out *o, unsigned long clock)
-{
-  const char *name = lookup(clocks, clock);
-
-  if (name != NULL) {
-    put(o, name);
-    return;
-  }
-  put_hex(o, (uint32_t)clock);
-  put(o, " /* CLOCK_??? */");
-}
-
 static void put_timeout(struct out *o, const struct fdemu_req *r)
 {
   if (r->timeout < 0)
@@ -582,19 +622,26 @@ static void put_fcntl(struct out *o, const struct fdemu_req *r)
   case F_GETFD:
   case F_GETFL:
   case F_GETPIPE_SZ:
+  case F_GETSIG:
+  case F_GETLEASE:
+  case F_GET_SEALS:
   case F_GETOWN: return;
   default: put(o, ", ");
   }
   switch (r->cmd) {
   case F_SETFL: put_open_flags(o, (unsigned long)r->arg); break;
-  case F_SETFD: put(o, r->arg & FD_CLOEXEC ? "FD_CLOEXEC" : "0"); break;
+  case F_SETFD: put_flags(o, fd_flags, (unsigned)r->arg, "0"); break;
   case F_GETLK:
   case F_OFD_GETLK: put_flock(o, r, r->result >= 0); break;
   case F_SETLK:
   case F_SETLKW:
   case F_OFD_SETLK:
   case F_OFD_SETLKW: put_flock(o, r, false); break;
-  default: put_int(o, r->arg);
+  default:
+    if (lookup(fcntl_commands, r->cmd) != NULL)
+      put_int(o, r->arg);
+    else
+      put_hex(o, (uint64_t)r->arg);
   }
 }
 
@@ -639,6 +686,22 @@ static void put_ioctl(struct out *o, const struct fdemu_req *r)
   }
 }
 
+/* S_ISUID|0755 */
+static void put_mode(struct out *o, mode_t mode)
+{
+  static const struct name bits[] = {
+    N(S_ISUID), N(S_ISGID), N(S_ISVTX), { 0, NULL }
+  };
+
+  if (mode & 07000) {
+    put_flags(o, bits, mode & 07000, "");
+    put(o, "|");
+  }
+  mode &= 0777;
+  put(o, mode < 010 ? "00" : "0");
+  put_uint(o, mode, 8);
+}
+
 static void put_stat(struct out *o, const struct fdemu_req *r)
 {
   static const struct name types[] = { N(S_IFIFO),  N(S_IFCHR), N(S_IFDIR),
@@ -657,10 +720,17 @@ static void put_stat(struct out *o, const struct fdemu_req *r)
     put(o, type);
     put(o, "|");
   }
-  put(o, "0");
-  put_uint(o, st.st_mode & ~(mode_t)S_IFMT, 8);
-  put(o, ", st_size=");
-  put_int(o, st.st_size);
+  put_mode(o, st.st_mode & ~(mode_t)S_IFMT);
+  if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
+    put(o, ", st_rdev=makedev(");
+    put_hex(o, major(st.st_rdev));
+    put(o, ", ");
+    put_hex(o, minor(st.st_rdev));
+    put(o, ")");
+  } else {
+    put(o, ", st_size=");
+    put_int(o, st.st_size);
+  }
   put(o, ", ...}");
 }
 
@@ -684,9 +754,9 @@ static void put_exit_status(struct out *o, const struct fdemu_req *r)
 {
   int status;
 
-  if (r->result < 0 || r->buf.iov_base == NULL ||
+  if (r->buf.iov_base == NULL || r->result < 0 ||
       load(r, &status, r->buf.iov_base, sizeof status) < 0) {
-    put(o, "NULL");
+    put(o, r->buf.iov_base == NULL ? "NULL" : "?");
     return;
   }
   put(o, "[{WIFEXITED(s) && WEXITSTATUS(s) == ");
@@ -700,11 +770,7 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case 'f': put_int(o, r->fd); break;
   case 'd': put_int(o, r->arg); break;
   case 'c': put_flags(o, close_range_flags, r->cmd, "0"); break;
-  case 'b':
-    put_bytes(o, r, r->buf.iov_base,
-              r->buf.iov_len < shown_bytes(r) ? r->buf.iov_len
-                                              : shown_bytes(r));
-    break;
+  case 'b': put_data(o, r); break;
   case 's': put_uint(o, r->buf.iov_len, 10); break;
   case 'v': put_iov(o, r); break;
   case 'n':
@@ -721,10 +787,7 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case 'a': put(o, "AT_FDCWD"); break;
   case 'O': put_open_flags(o, r->cmd & ~0100000ul); break;
   case 'G': put_flags(o, open_flags, r->cmd, "0"); break;
-  case 'm':
-    put(o, "0");
-    put_uint(o, (uint64_t)r->arg, 8);
-    break;
+  case 'm': put_mode(o, (mode_t)r->arg); break;
   case 'F': put_fcntl(o, r); break;
   case 'i': put_ioctl(o, r); break;
   case 'S': put_stat(o, r); break;
@@ -737,7 +800,7 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case '0': put(o, "0"); break;
   case 'N': put(o, "NULL"); break;
   case 'e': put_flags(o, eventfd_flags, r->cmd, "0"); break;
-  case 'C': put_clock(o, (unsigned long)r->arg); break;
+  case 'C': put_name(o, clocks, (uint32_t)r->arg); break;
   case 't': put_flags(o, timerfd_flags, r->cmd, "0"); break;
   case 'A': put_flags(o, settime_flags, r->cmd, "0"); break;
   case 'I': put_itimerspec(o, r, 0, true); break;
@@ -775,13 +838,33 @@ static bool omitted(const struct fdemu_req *r, char what)
 
 /* ---- lines ------------------------------------------------------------ */
 
-static void put_result(struct out *o, int64_t result)
+/* Flags by their names, too. */
+static void put_success(struct out *o, const struct fdemu_req *r)
 {
+  bool getfl = r->call == &fdemu_calls[FDEMU_FCNTL] && r->cmd == F_GETFL;
+  bool getfd = r->call == &fdemu_calls[FDEMU_FCNTL] && r->cmd == F_GETFD;
+
+  if (!getfl && (!getfd || r->result == 0)) {
+    put_int(o, r->result);
+    return;
+  }
+  put_hex(o, (uint64_t)r->result);
+  put(o, " (flags ");
+  if (getfl)
+    put_open_flags(o, (unsigned long)r->result);
+  else
+    put_flags(o, fd_flags, (unsigned long)r->result, "0");
+  put(o, ")");
+}
+
+static void put_result(struct out *o, const struct fdemu_req *r)
+{
+  int64_t result = r->result;
   const char *name;
 
   put(o, ") = ");
   if (result >= 0) {
-    put_int(o, result);
+    put_success(o, r);
     return;
   }
   put(o, "-1 ");
@@ -839,7 +922,7 @@ size_t fdemu_format(const struct fdemu_event *e, char *buf, size_t size)
   if (e->phase == FDEMU_PHASE_UNFINISHED)
     put(&o, " <unfinished ...>");
   else {
-    put_result(&o, r->result);
+    put_result(&o, r);
     if (r->injected)
       put(&o, " (INJECTED)");
     while (*args != '\0')
