@@ -412,6 +412,7 @@ struct fdemu_req {
   int fault;     /* an errno: to be the result in the end */
   bool injected, delayed;
   int64_t delay; /* ns before the first attempt */
+  int64_t since; /* ns: when it began to wait */
   int iovpos;    /* cursor into iov at done: element, offset */
   size_t iovoff;
   struct fdemu_waiter waiter;
@@ -649,6 +650,7 @@ enum fdemu_phase {
 struct fdemu_event {
   enum fdemu_phase phase;
   const struct fdemu_req *req; /* its memory may be gone afterwards */
+  int64_t start; /* ns: when the call was made; it may have waited since */
 };
 
 /* fn is called for every call; it may look, and not touch. NULL: nobody. */

@@ -25,6 +25,42 @@ function Kernel:after(seconds, fn, ...)
   end, ...)
 end
 
+local core_trace = Kernel.trace
+
+local function check_format(options)
+  if type(options) ~= "table" then
+    error("bad argument #2 to 'trace' (table expected, got "
+      .. type(options) .. ")", 3)
+  end
+  for key in pairs(options) do
+    if key ~= "format" then
+      error(("bad argument #2 to 'trace' (unknown option '%s')")
+        :format(tostring(key)), 3)
+    end
+  end
+  local format = options.format
+  if format ~= nil and format ~= "strace"
+    and not require "fdemu.tracefile".has(format) then
+    error(("bad argument #2 to 'trace' (format '%s' is not strace, json or "
+      .. "perfetto)"):format(tostring(format)), 3)
+  end
+  return format ~= "strace" and format or nil
+end
+
+--- Show every call, to a file or a function; nil: no more.
+-- @param options format = "strace", or "json" or "perfetto", for which a
+-- function gets pieces of text
+function Kernel:trace(sink, options)
+  local format = options ~= nil and check_format(options) or nil
+  if not format or sink == nil then
+    return core_trace(self, sink)
+  elseif io.type(sink) ~= "file" and type(sink) ~= "function" then
+    error("bad argument #1 to 'trace' (a file or a function expected)", 2)
+  end
+  core_trace(self, nil) -- what was there ends before this begins
+  return core_trace(self, require "fdemu.tracefile".open(sink, format))
+end
+
 local fdemu = {}
 
 -- What is only for this package stays out of the module.

@@ -237,6 +237,7 @@ static void set_pending(struct fdemu_req *r, enum fde_state state)
 {
   if (r->result != FDEMU_PENDING) {
     r->result = FDEMU_PENDING;
+    r->since = r->proc->kernel->now;
     r->proc->refs++; /* until the answer is handed back */
     r->proc->kernel->pending++;
     fdemu_list_append(&r->proc->reqs, &r->mine);
@@ -590,9 +591,9 @@ struct fdemu_req *fdemu_next_req(struct fdemu_proc *p, struct fdemu_req *r)
 }
 
 static void emit(struct fdemu_kernel *k, struct fdemu_req *r,
-                 enum fdemu_phase phase)
+                 enum fdemu_phase phase, int64_t start)
 {
-  struct fdemu_event e = { .phase = phase, .req = r };
+  struct fdemu_event e = { .phase = phase, .req = r, .start = start };
 
   k->trace(k->trace_ud, &e);
 }
@@ -604,13 +605,14 @@ void fde_trace_flush(struct fdemu_kernel *k)
 
   k->unfinished = NULL;
   if (r != NULL && k->trace != NULL)
-    emit(k, r, FDEMU_PHASE_UNFINISHED);
+    emit(k, r, FDEMU_PHASE_UNFINISHED, r->since);
 }
 
 /* A call that nothing came between is one event, even if it had to wait. */
 void fde_trace(struct fdemu_req *r, enum fdemu_phase phase)
 {
   struct fdemu_kernel *k = r->proc->kernel;
+  int64_t start = phase == FDEMU_PHASE_CALL ? k->now : r->since;
 
   if (k->trace == NULL || r->quiet || r->call->flags & FDEMU_CALL_QUIET)
     return;
@@ -622,5 +624,5 @@ void fde_trace(struct fdemu_req *r, enum fdemu_phase phase)
   if (phase == FDEMU_PHASE_UNFINISHED)
     k->unfinished = r;
   else
-    emit(k, r, phase);
+    emit(k, r, phase, start);
 }

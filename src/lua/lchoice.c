@@ -16,13 +16,25 @@ static int no_memory(lua_State *L)
 }
 
 /* The names of tasks are kept, since tasks end before they are asked for. */
-static void keep_names(lua_State *L, struct lkernel *lk)
+void lchoice_keep_names(lua_State *L, struct lkernel *lk)
 {
+  struct fdemu_list *n;
+
+  if (lk->names)
+    return;
   lk->names = true;
   lkernel_env(L, lk, 0);
   lua_newtable(L);
   lua_rawseti(L, -2, ENV_NAMES);
   lua_pop(L, 1);
+  for (n = lk->tasks.next; n != &lk->tasks; n = n->next) {
+    struct task *t = fdemu_entry(n, struct task, all);
+    if (t->worker)
+      continue;
+    lsched_push_name(L, t);
+    lchoice_name(L, t);
+    lua_pop(L, 1);
+  }
 }
 
 /* The name of a new task is on top of the stack. */
@@ -41,7 +53,7 @@ int lchoice_record(lua_State *L)
 {
   struct lkernel *lk = lkernel_check(L, 1);
 
-  keep_names(L, lk);
+  lchoice_keep_names(L, lk);
   return fdemu_record(lk->k) < 0 ? no_memory(L) : 0;
 }
 
@@ -88,7 +100,7 @@ int lchoice_replay(lua_State *L)
   list = lua_newuserdata(L, (n + 1) * sizeof *list);
   for (size_t i = 0; i < n; i++)
     list[i] = choice_at(L, (lua_Integer)i + 1);
-  keep_names(L, lk);
+  lchoice_keep_names(L, lk);
   return fdemu_replay(lk->k, list, n) < 0 ? no_memory(L) : 0;
 }
 

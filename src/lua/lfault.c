@@ -40,7 +40,7 @@ static bool right_task(lua_State *L, const struct lrule *lr)
 
   if (lr->task == NULL)
     return true;
-  lsched_push_name(L, lr->lk);
+  lsched_push_name(L, lr->lk->current);
   name = lua_tostring(L, -1);
   same = name != NULL && strcmp(name, lr->task) == 0;
   lua_pop(L, 1);
@@ -84,7 +84,7 @@ static void push_call(lua_State *L, struct lkernel *lk,
     set_file(L, r->file);
   lua_pushstring(L, path);
   lua_setfield(L, -2, "path");
-  lsched_push_name(L, lk);
+  lsched_push_name(L, lk->current);
   lua_setfield(L, -2, "task");
 }
 

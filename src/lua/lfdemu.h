@@ -47,6 +47,7 @@ enum {
   ENV_RULES,
   ENV_MISUSE,
   ENV_TRACE,
+  ENV_TRACE_END,
   ENV_ORPHAN
 };
 
@@ -254,7 +255,7 @@ int lsched_bind(lua_State *L);
 int lsched_spawn(lua_State *L, struct lkernel *lk);
 int lsched_run(lua_State *L);
 int lsched_waiting(lua_State *L);
-void lsched_push_name(lua_State *L, struct lkernel *lk);
+void lsched_push_name(lua_State *L, struct task *t);
 void lsched_deadlock(lua_State *L, struct lkernel *lk);
 int lsched_open(lua_State *L);
 
@@ -334,10 +335,12 @@ int lbuffer_open(lua_State *L);
 /* ltrace.c */
 int ltrace_set(lua_State *L);
 void ltrace_stop(struct lkernel *lk);
+void ltrace_end(lua_State *L, struct lkernel *lk);
 void ltrace_deliver(lua_State *L, struct lkernel *lk);
 int ltrace_open(lua_State *L);
 
 /* lchoice.c */
+void lchoice_keep_names(lua_State *L, struct lkernel *lk);
 void lchoice_name(lua_State *L, const struct task *t);
 int lchoice_record(lua_State *L);
 int lchoice_replay(lua_State *L);

@@ -291,6 +291,7 @@ static int close_protected(lua_State *L)
   struct lkernel *lk = lua_touserdata(L, 1);
 
   close_kernel(L, lk);
+  ltrace_end(L, lk);
   lcall_raise_orphan(L, lk);
   return 0;
 }

@@ -394,14 +394,14 @@ static void set_task_name(lua_State *L, struct task *t)
   lua_pop(L, 2);
 }
 
-/* Push the name of the task that runs now, or nil: none does. */
-void lsched_push_name(lua_State *L, struct lkernel *lk)
+/* Push the name of a task; nil for NULL and for a worker. */
+void lsched_push_name(lua_State *L, struct task *t)
 {
-  if (lk->current == NULL || lk->current->worker) {
+  if (t == NULL || t->worker) {
     lua_pushnil(L);
     return;
   }
-  push_task(L, lk->current);
+  push_task(L, t);
   lua_getiuservalue(L, -1, 1);
   lua_getfield(L, -1, "name");
   lua_replace(L, -3);

@@ -18,11 +18,13 @@ struct event {
   enum fdemu_phase phase;
   const char *call;
   int pid, fd;
-  bool has_fd;
-  int64_t result, now;
-  size_t asked; /* if the call was cut short, else 0 */
-  size_t len;
-  char line[];
+  bool has_fd, injected;
+  uint32_t who;
+  int64_t result, start, now;
+  size_t asked;            /* if the call was cut short, else 0 */
+  uint64_t file;           /* the description's id, or 0 */
+  size_t line, kind, path; /* lengths; SIZE_MAX: there is none */
+  char text[];             /* line, kind and path */
 };
 
 static size_t asked(const struct fdemu_req *r)
@@ -30,11 +32,30 @@ static size_t asked(const struct fdemu_req *r)
   return r->len < r->asked && r->result == (int64_t)r->len ? r->asked : 0;
 }
 
+static size_t length(const char *s)
+{
+  return s != NULL ? strlen(s) : SIZE_MAX;
+}
+
+static char *append(char *end, const char *s, size_t n)
+{
+  if (n == SIZE_MAX)
+    return end;
+  memcpy(end, s, n);
+  return end + n;
+}
+
 static void queue(struct lkernel *lk, const struct fdemu_event *e,
                   const char *line, size_t n)
 {
   const struct fdemu_req *r = e->req;
-  struct event *v = malloc(sizeof *v + n);
+  const char *kind = r->file != NULL ? r->file->ops->name : NULL;
+  const char *path = r->path != NULL   ? r->path
+                     : r->file != NULL ? r->file->path
+                                       : NULL;
+  size_t nkind = length(kind), npath = length(path);
+  struct event *v = malloc(sizeof *v + n + (kind != NULL ? nkind : 0) +
+                           (path != NULL ? npath : 0));
 
   if (v == NULL)
     return;
@@ -43,11 +64,17 @@ static void queue(struct lkernel *lk, const struct fdemu_event *e,
                        .pid = fdemu_getpid(r->proc),
                        .fd = r->fd,
                        .has_fd = (r->call->flags & FDEMU_CALL_FD) != 0,
+                       .injected = r->injected,
+                       .who = r->who,
                        .result = r->result,
+                       .start = e->start,
                        .now = fdemu_now(lk->k),
                        .asked = asked(r),
-                       .len = n };
-  memcpy(v->line, line, n);
+                       .file = r->file != NULL ? r->file->id : 0,
+                       .line = n,
+                       .kind = nkind,
+                       .path = npath };
+  append(append(append(v->text, line, n), kind, nkind), path, npath);
   fdemu_list_append(&lk->events, &v->link);
 }
 
@@ -102,29 +129,65 @@ static void set_integer(lua_State *L, const char *key, int64_t n)
   lua_setfield(L, -2, key);
 }
 
+/* Set a field to the n bytes at s, and return their end. */
+static const char *set_text(lua_State *L, const char *key, const char *s,
+                            size_t n)
+{
+  if (n == SIZE_MAX)
+    return s;
+  lua_pushlstring(L, s, n);
+  lua_setfield(L, -2, key);
+  return s + n;
+}
+
+static void set_seconds(lua_State *L, const char *key, int64_t ns)
+{
+  lua_pushnumber(L, (lua_Number)ns / 1e9);
+  lua_setfield(L, -2, key);
+}
+
+/* The event that v is, without the name of the task. */
 static void push_event(lua_State *L, const struct event *v)
 {
   static const char *const phases[] = { "call", "unfinished", "resumed" };
+  bool answered = v->phase != FDEMU_PHASE_UNFINISHED;
+  const char *s = v->text;
 
-  lua_createtable(L, 0, 9);
+  lua_createtable(L, 0, 16);
   luaL_setmetatable(L, LFD_EVENT);
   lua_pushstring(L, v->call);
   lua_setfield(L, -2, "call");
   lua_pushstring(L, phases[v->phase]);
   lua_setfield(L, -2, "phase");
-  lua_pushlstring(L, v->line, v->len);
-  lua_setfield(L, -2, "line");
+  s = set_text(L, "line", s, v->line);
+  s = set_text(L, "kind", s, v->kind);
+  set_text(L, "path", s, v->path);
   set_integer(L, "pid", v->pid);
+  set_integer(L, "who", v->who);
   if (v->has_fd)
     set_integer(L, "fd", v->fd);
-  if (v->phase != FDEMU_PHASE_UNFINISHED)
+  if (v->file != 0)
+    set_integer(L, "description", (int64_t)v->file);
+  if (answered)
     set_integer(L, "result", v->result < 0 ? -1 : v->result);
-  if (v->phase != FDEMU_PHASE_UNFINISHED && v->result < 0)
+  if (answered && v->result < 0)
     set_integer(L, "errno", -v->result);
   if (v->asked != 0)
     set_integer(L, "short", (int64_t)v->asked);
-  lua_pushnumber(L, (lua_Number)v->now / 1e9);
-  lua_setfield(L, -2, "time");
+  if (v->injected) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "injected");
+  }
+  set_seconds(L, "start", v->start);
+  set_seconds(L, "time", answered ? v->now : v->start);
+}
+
+static void set_task(lua_State *L, struct lkernel *lk, uint32_t who)
+{
+  lkernel_env(L, lk, ENV_NAMES);
+  lua_rawgeti(L, -1, who);
+  lua_setfield(L, -3, "task");
+  lua_pop(L, 1);
 }
 
 /* Hand what is queued to the function. What it does is traced later. */
@@ -139,6 +202,7 @@ void ltrace_deliver(lua_State *L, struct lkernel *lk)
     fdemu_list_remove(&v->link);
     lkernel_env(L, lk, ENV_TRACE);
     push_event(L, v);
+    set_task(L, lk, v->who);
     free(v);
     if (lua_isfunction(L, -2)) {
       if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
@@ -162,7 +226,22 @@ void ltrace_stop(struct lkernel *lk)
   }
 }
 
-/* k:trace(file | function | nil) */
+/* Tracing stops, or the kernel closes: the sink may want to know. */
+void ltrace_end(lua_State *L, struct lkernel *lk)
+{
+  lkernel_env(L, lk, ENV_TRACE_END);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lkernel_env(L, lk, 0);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, ENV_TRACE_END);
+  lua_pop(L, 1);
+  lua_call(L, 0, 0);
+}
+
+/* k:trace(file | function | nil [, ended]) */
 int ltrace_set(lua_State *L)
 {
   struct lkernel *lk = lkernel_check(L, 1);
@@ -171,12 +250,19 @@ int ltrace_set(lua_State *L)
   larg_check(L, stream != NULL || lua_isfunction(L, 2) || lua_isnil(L, 2), 2,
              "a file, a function or nil expected");
   larg_check(L, stream == NULL || stream->closef != NULL, 2, "file is closed");
-  lua_settop(L, 2);
+  if (!lua_isnoneornil(L, 3))
+    larg_type(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
   ltrace_deliver(L, lk);
   ltrace_stop(lk);
+  ltrace_end(L, lk);
+  if (lua_isfunction(L, 2))
+    lchoice_keep_names(L, lk);
   lkernel_env(L, lk, 0);
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, ENV_TRACE);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, ENV_TRACE_END);
   lk->tracefile = stream;
   if (!lua_isnil(L, 2))
     fdemu_set_trace(lk->k, on_event, lk);
