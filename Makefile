@@ -181,6 +181,11 @@ lint:
 	@$(MAKE) $(JOBS) all
 	lua5.4 tools/busted.lua spec/layers_spec.lua
 
+# What library/fdemu.lua does not declare yet.
+meta: all
+	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" \
+	  $(LUA) tools/meta.lua --write
+
 format:
 	clang-format -i $(C_FILES)
 
@@ -207,6 +212,7 @@ help:
 	@echo "                  SEED=first SHARD=i/n"
 	@echo "make lint      clang-format, luacheck, cppcheck, layers"
 	@echo "make package   LuaRocks: lint, install, test; the README's script"
+	@echo "make meta      adds what is missing to library/fdemu.lua"
 	@echo "make format    clang-format in place"
 	@echo "make deps      installs what all of these need (Debian)"
 	@echo "make clean     removes build/"

@@ -1,0 +1,1160 @@
+---@meta fdemu
+
+-- What the module fdemu has, for language servers and for `make doc`. Never
+-- loaded. spec/meta_spec.lua compares it with what is there; `make meta` adds
+-- the constants, and a line for each function that is missing.
+
+-- A call that fails returns nil, the message of strerror, with "path: " in
+-- front where a path was given, and the errno. Wrong use of the library raises.
+
+---POSIX file descriptors, emulated. The fields that are integers are Linux's
+---constants, with their values on x86-64.
+---@class fdemu
+---@field _VERSION string
+local fdemu = {}
+
+---Make a world: its own files, devices, processes, clock and chance.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local k = fdemu.kernel { seed = 42 }
+---print(k)
+----->fdemu.Kernel: seed 42
+---```
+---@param options? fdemu.KernelOptions
+---@return fdemu.Kernel
+function fdemu.kernel(options) end
+
+---@class fdemu.KernelOptions
+---@field seed? integer of everything that chance decides (0)
+---@field nofile? integer RLIMIT_NOFILE of processes (1024)
+---@field short? number how probable a short count is where the kind of file allows it (0)
+---@field eintr? number how probable EINTR is where a call would wait (0)
+---@field order? "fifo" | "random" which of several tasks goes next ("fifo")
+---@field strict? boolean what a driver left out raises, and so does, with origins, the use of a closed descriptor (false)
+---@field host? boolean let p:host() have descriptors of the host (false)
+---@field origins? boolean remember the lines that made and closed each descriptor (false)
+
+---What strerror(3) says of an errno.
+---@param errno integer
+---@return string
+function fdemu.strerror(errno) end
+
+---The name of an errno; nil for a number that is none.
+---
+---```lua
+---print(require "fdemu".errname(11))
+----->EAGAIN
+---```
+---@param errno integer
+---@return string? name
+function fdemu.errname(errno) end
+
+---Memory for an ioctl: of so many zero bytes, or a copy of a string.
+---@param size integer | string
+---@return fdemu.Buffer
+function fdemu.buffer(size) end
+
+---The number of an ioctl request without data, as the C macro gives it.
+---@param type integer | string a number, or one character
+---@param nr integer
+---@return integer
+function fdemu._IO(type, nr) end
+
+---The number of an ioctl request that reads so many bytes.
+---@param type integer | string
+---@param nr integer
+---@param size integer | fdemu.Struct
+---@return integer
+function fdemu._IOR(type, nr, size) end
+
+---The number of an ioctl request that writes so many bytes.
+---@param type integer | string
+---@param nr integer
+---@param size integer | fdemu.Struct
+---@return integer
+function fdemu._IOW(type, nr, size) end
+
+---The number of an ioctl request that reads and writes so many bytes.
+---@param type integer | string
+---@param nr integer
+---@param size integer | fdemu.Struct
+---@return integer
+function fdemu._IOWR(type, nr, size) end
+
+---A layout of C declarations, to pack, unpack and change structs in Buffers.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local point = fdemu.struct "i32 x; i32 y"
+---local b = point:new { x = 3, y = 4 }
+---point:at(b).y = 5
+---print(point.size, point:unpack(b).y)
+----->8	5
+---```
+---@param text string
+---@param nested? table<string, fdemu.Struct> layouts by the names that they have in the text
+---@return fdemu.Struct
+function fdemu.struct(text, nested) end
+
+---A driver whose device is sequential code: the body runs as a task for each
+---open of the device.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local k = fdemu.kernel()
+---local p = k:process()
+---k:device("/dev/modem", fdemu.peer(function(dev)
+---  dev:expect "AT\r"
+---  dev:write "OK\r\n"
+---end))
+---local fd = p:open("/dev/modem", "r+")
+---p:write(fd, "AT\r")
+---print((p:read(fd, 100):gsub("%c", ".")))
+----->OK..
+---```
+---@param body fun(dev: fdemu.Dev)
+---@param options? fdemu.PeerOptions
+---@return fdemu.Ops
+function fdemu.peer(body, options) end
+
+---Run body(k) under many seeds: with short counts, interruptions, and tasks in
+---random order. The first run that raises, deadlocks or leaves a descriptor open
+---is made again with the fewest choices of chance that make it fail, and raised.
+---FDEMU_REPLAY, FDEMU_SEED and FDEMU_RUNS in the environment are honoured.
+---@param options? fdemu.ExploreOptions
+---@param body fun(k: fdemu.Kernel)
+---@return table stats runs, seed, faults, switches, seconds
+function fdemu.explore(options, body) end
+
+---@class fdemu.ExploreOptions
+---@field runs? integer how many seeds (1000)
+---@field seed? integer the first of them (0)
+---@field short? number how probable a short count is (0.5)
+---@field eintr? number how probable an interruption is (0)
+---@field order? "fifo" | "random" who goes next ("random")
+---@field leaks? boolean whether descriptors left open are a failure (true)
+---@field shard? string "2/8": every 8th seed, the 2nd of 8 machines' share
+---@field seconds? number stop after so much processor time
+---@field shrink? integer at most so many runs are spent on shrinking (2000)
+---@field tail? integer lines of the trace in the error (20)
+---@field progress? boolean on stderr (if that is a terminal)
+---@field deterministic? boolean check that before the search (false)
+---@field nofile? integer as of fdemu.kernel
+---@field strict? boolean as of fdemu.kernel
+---@field host? boolean as of fdemu.kernel
+
+---Run body(k) twice with the same seed, and compare the traces.
+---@param options? fdemu.ExploreOptions
+---@param body fun(k: fdemu.Kernel)
+---@return boolean? ok nil if the runs differ
+---@return string? message the first line that differs, and the usual causes
+function fdemu.deterministic(options, body) end
+
+---Run body(k) once to see its calls, then again for each call and each error
+---that Linux documents for it, and for a short count.
+---@param body fun(k: fdemu.Kernel): ...
+---@param options? fdemu.SweepOptions
+---@return fdemu.SweepReport report a list of rows: site, call, n, errno, verdict, detail
+function fdemu.sweep(body, options) end
+
+---@class fdemu.SweepOptions
+---@field calls? string | string[] only these calls
+---@field errnos? string | string[] | table<string, string[]> these errors, of all calls or of each
+---@field short? boolean short counts, where Linux has them (true)
+---@field eintr? boolean interruptions (true)
+---@field leaks? boolean whether descriptors left open are a failure (true)
+---@field progress? boolean on stderr (if that is a terminal)
+---@field seed? integer as of fdemu.kernel
+---@field nofile? integer as of fdemu.kernel
+---@field strict? boolean as of fdemu.kernel
+---@field host? boolean as of fdemu.kernel
+
+---@class fdemu.SweepReport
+---@field ok boolean whether every run went well
+---@field failures table[] the rows of those that did not
+---@field calls integer calls of the body
+---@field runs integer
+
+-- ---- kernels ----------------------------------------------------------------
+
+---A world, made by fdemu.kernel().
+---@class fdemu.Kernel
+local Kernel = {}
+
+---A process with its descriptors 0, 1 and 2.
+---@param options? fdemu.ProcessOptions
+---@return fdemu.Process
+function Kernel:process(options) end
+
+---@class fdemu.ProcessOptions
+---@field stdin? string | fdemu.Description "null" (the default), "host", "capture", or a text to read
+---@field stdout? "null" | "host" | "capture" | fdemu.Description ("host")
+---@field stderr? "null" | "host" | "capture" | fdemu.Description ("host")
+
+---Put a device at a path.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local k = fdemu.kernel()
+---local p = k:process()
+---k:device("/dev/answer", { read = function() return "42" end })
+---print(p:read(p:open("/dev/answer"), 10))
+----->42
+---```
+---@param path string
+---@param ops fdemu.Ops
+function Kernel:device(path, ops) end
+
+---A driver: a table of these functions, each of which may be left out. A method
+---may wait, with any blocking call. `return nil, errno` (a number or a name) is
+---a failure; `return nil, fdemu.EAGAIN` means "not now": try again after
+---`self:wake()`.
+---@class fdemu.Ops
+---@field open? fun(self: fdemu.Description, flags: integer): any of a device node; may return another Description
+---@field read? fun(self: fdemu.Description, count: integer, offset?: integer): string?, any at most count bytes; "" at the end of the file
+---@field write? fun(self: fdemu.Description, data: string, offset?: integer): integer?, any how many bytes it took
+---@field lseek? fun(self: fdemu.Description, offset: integer, whence: integer): integer?, any
+---@field ioctl? fun(self: fdemu.Description, request: integer, arg: nil | integer | fdemu.Buffer): integer?, any
+---@field fcntl? fun(self: fdemu.Description, cmd: integer, arg: integer): integer?, any
+---@field poll? fun(self: fdemu.Description): integer | "r" | "w" | "rw" must not wait or change anything
+---@field flock? fun(self: fdemu.Description, operation: integer): integer?, any
+---@field stat? fun(self: fdemu.Description): fdemu.Stat
+---@field truncate? fun(self: fdemu.Description, length: integer): integer?, any
+---@field sync? fun(self: fdemu.Description): integer?, any
+---@field flush? fun(self: fdemu.Description) at every close
+---@field release? fun(self: fdemu.Description) at the last
+---@field seekable? boolean the kernel keeps a position; read and write get it
+---@field short? boolean chance may shorten reads and writes
+---@field name? string what traces and messages call it
+
+---A description that is in no table yet: p:install() gives it a number.
+---@param ops fdemu.Ops
+---@param flags? integer access mode and status flags (fdemu.O_RDWR)
+---@return fdemu.Description
+function Kernel:description(ops, flags) end
+
+---A task: a coroutine of its own, in which a blocking call suspends only it.
+---@param fn function | fdemu.SpawnOptions
+---@param ... any what fn is called with
+---@return fdemu.Task
+function Kernel:spawn(fn, ...) end
+
+---The function is at [1], its arguments follow.
+---@class fdemu.SpawnOptions
+---@field name? string
+---@field daemon? boolean k:run() does not wait for it (false)
+
+---Call a function in a task of its own, so many seconds of virtual time from now.
+---@param seconds number
+---@param fn function
+---@param ... any
+---@return fdemu.Task
+function Kernel:after(seconds, fn, ...) end
+
+---Run until every task that is not a daemon is done, or for so many seconds of
+---virtual time. An error that nobody has joined is raised, and a deadlock is.
+---@param seconds? number
+---@return boolean done
+function Kernel:run(seconds) end
+
+---Let virtual time pass. Only the task that calls it waits.
+---@param seconds number
+function Kernel:sleep(seconds) end
+
+---@return number seconds of virtual time since the kernel was made
+function Kernel:now() end
+
+---Make calls go wrong on purpose. Calls are picked by all that is given of the
+---rule's fields; the first rule that picks a call acts. Calls that Linux would
+---refuse anyway (EBADF) are neither counted nor changed.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local k = fdemu.kernel()
+---local p = k:process()
+---local r, w = p:pipe()
+---k:inject { call = "write", when = "2+", errno = "ENOSPC" }
+---print(p:write(w, "a"))
+---print(p:write(w, "b"))
+----->1
+----->nil	No space left on device	28
+---```
+---@param rule fdemu.RuleOptions
+---@return fdemu.Rule
+function Kernel:inject(rule) end
+
+---@class fdemu.RuleOptions
+---@field call? string | string[] names as in traces, or as programs use them: "read", "read,write", { "read", "write" }
+---@field path? string a pattern as of glob(7), of the path of the call or of the description
+---@field kind? string a pattern, of the kind of file: "pipe", "null", a driver's name
+---@field fd? integer
+---@field pid? integer
+---@field task? string the name of the task that makes the call
+---@field where? fun(call: fdemu.CallInfo): any a predicate, which must not wait
+---@field when? string | integer which of those: strace's grammar: 3, "3+", "3+2", "3..9", "3..9+2"
+---@field errno? string | integer fail with this
+---@field short? integer move at most so many bytes
+---@field delay? number take so many seconds of virtual time longer
+---@field after? boolean the call takes effect, and then fails
+---@field optional? boolean it is no mistake if the rule is never used
+
+---@class fdemu.CallInfo
+---@field call string
+---@field pid integer
+---@field fd? integer
+---@field kind? string
+---@field path? string
+---@field task? string
+---@field count integer bytes that are asked for
+
+---@return fdemu.Rule[] rules those in force, in the order of k:inject()
+function Kernel:rules() end
+
+---Show every call: to a file, or to a function, which gets events; nil: to
+---nobody. With a format, a function gets pieces of text.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local k = fdemu.kernel()
+---local p = k:process()
+---k:trace(io.stdout)
+---p:open("/dev/zero", "r")
+---p:read(3, 4)
+---p:close(9)
+----->[pid  1] openat(AT_FDCWD, "/dev/zero", O_RDONLY) = 3
+----->[pid  1] read(3, "\0\0\0\0", 4) = 4
+----->[pid  1] close(9) = -1 EBADF (Bad file descriptor)
+---```
+---
+---format = "json" writes one object per line, with the fields of an Event.
+---format = "perfetto" writes a file for ui.perfetto.dev and chrome://tracing: a
+---lane per task and one per description, in virtual time. A call takes no virtual
+---time, and is drawn a nanosecond long. The file is complete when the trace stops
+---or the kernel closes.
+---@param sink file* | fun(event: fdemu.Event) | fun(text: string) | nil
+---@param options? { format?: "strace" | "json" | "perfetto" }
+function Kernel:trace(sink, options) end
+
+---@return fdemu.Row[] rows all open descriptors, by process and number
+function Kernel:lsof() end
+
+---@return fdemu.Row[] rows what is open and was not given to a process when it was made
+function Kernel:leaks() end
+
+---What was done with descriptors after they were closed. Such a call fails as on
+---Linux (EBADF; POLLNVAL); with the option origins it is listed here, and its
+---line in a trace says where the descriptor was made and closed. With strict as
+---well, it raises.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local k = fdemu.kernel { origins = true }
+---local p = k:process()
+---local fd = p:open("/dev/null")
+---p:close(fd)
+---print(p:close(fd))
+---print((tostring(k:misuse()[1]):gsub("[^ ]*:(%d+)", "line %1")))
+----->nil	Bad file descriptor	9
+----->process 1, close of descriptor 3 at line 6: it was closed at line 5, and made at line 4
+---```
+---@return fdemu.Misuse[]
+function Kernel:misuse() end
+
+---Everything ends: tasks, processes, descriptions. Also at the end of the scope
+---of a `<close>` variable.
+function Kernel:close() end
+
+-- ---- processes ----------------------------------------------------------------
+
+---A process: a descriptor table, and the system calls, as their manual pages
+---have them. A failure is nil, message, errno.
+---@class fdemu.Process
+local Process = {}
+
+---open(2), as the modes of io.open() or with flags.
+---@param path string
+---@param flags? integer | "r" | "w" | "a" | "r+" | "w+" | "a+" (fdemu.O_RDONLY)
+---@param mode? integer
+---@return integer? fd, string? message, integer? errno
+function Process:open(path, flags, mode) end
+
+---@param fd integer
+---@return integer? zero, string? message, integer? errno
+function Process:close(fd) end
+
+---close_range(2); both are unsigned ints.
+---@param first integer
+---@param last integer
+---@param flags? integer
+---@return integer? zero, string? message, integer? errno
+function Process:close_range(first, last, flags) end
+
+---@param fd integer
+---@param count integer
+---@return string? data "" at the end of the file
+---@return string? message
+---@return integer? errno
+function Process:read(fd, count) end
+
+---@param fd integer
+---@param count integer
+---@param offset integer
+---@return string? data, string? message, integer? errno
+function Process:pread(fd, count, offset) end
+
+---@param fd integer
+---@param data string
+---@return integer? count, string? message, integer? errno
+function Process:write(fd, data) end
+
+---@param fd integer
+---@param data string
+---@param offset integer
+---@return integer? count, string? message, integer? errno
+function Process:pwrite(fd, data, offset) end
+
+---@param fd integer
+---@param sizes integer[]
+---@return string[]? list as long as sizes
+---@return integer | string total or message
+---@return integer? errno
+function Process:readv(fd, sizes) end
+
+---@param fd integer
+---@param sizes integer[]
+---@param offset integer
+---@return string[]? list, integer | string total, integer? errno
+function Process:preadv(fd, sizes, offset) end
+
+---@param fd integer
+---@param list string[]
+---@return integer? count, string? message, integer? errno
+function Process:writev(fd, list) end
+
+---@param fd integer
+---@param list string[]
+---@param offset integer
+---@return integer? count, string? message, integer? errno
+function Process:pwritev(fd, list, offset) end
+
+---@param fd integer
+---@param offset integer
+---@param whence? integer (fdemu.SEEK_SET)
+---@return integer? position, string? message, integer? errno
+function Process:lseek(fd, offset, whence) end
+
+---@param fd integer
+---@return integer? fd, string? message, integer? errno
+function Process:dup(fd) end
+
+---@param fd integer
+---@param new integer
+---@return integer? fd, string? message, integer? errno
+function Process:dup2(fd, new) end
+
+---@param fd integer
+---@param new integer
+---@param flags? integer
+---@return integer? fd, string? message, integer? errno
+function Process:dup3(fd, new, flags) end
+
+---fcntl(2). For locks arg is a table as luaposix has it; F_GETLK returns one.
+---@param fd integer
+---@param cmd integer
+---@param arg? integer | fdemu.Flock
+---@return integer | fdemu.Flock | nil result, string? message, integer? errno
+function Process:fcntl(fd, cmd, arg) end
+
+---@class fdemu.Flock
+---@field l_type? integer
+---@field l_whence? integer
+---@field l_start? integer
+---@field l_len? integer
+---@field l_pid? integer
+
+---@param fd integer
+---@param operation integer
+---@return integer? zero, string? message, integer? errno
+function Process:flock(fd, operation) end
+
+---ioctl(2). Without arg, a request that yields an int returns that int.
+---@param fd integer
+---@param request integer
+---@param arg? integer | string | fdemu.Buffer
+---@return integer? result
+---@return string? bytes of a string after the call, or the message
+---@return integer? errno
+function Process:ioctl(fd, request, arg) end
+
+---@return integer? r
+---@return integer | string w or message
+---@return integer? errno
+function Process:pipe() end
+
+---@param flags? integer
+---@return integer? r, integer | string w, integer? errno
+function Process:pipe2(flags) end
+
+---@param initval? integer (0)
+---@param flags? integer
+---@return integer? fd, string? message, integer? errno
+function Process:eventfd(initval, flags) end
+
+---@param fd integer
+---@return integer? n, string? message, integer? errno
+function Process:eventfd_read(fd) end
+
+---@param fd integer
+---@param n integer
+---@return integer? zero, string? message, integer? errno
+function Process:eventfd_write(fd, n) end
+
+---@param clockid? integer (fdemu.CLOCK_MONOTONIC)
+---@param flags? integer
+---@return integer? fd, string? message, integer? errno
+function Process:timerfd_create(clockid, flags) end
+
+---All times are in seconds.
+---@param fd integer
+---@param flags integer
+---@param value number
+---@param interval? number
+---@return integer? zero
+---@return number | string old_value or message
+---@return number | integer old_interval or errno
+function Process:timerfd_settime(fd, flags, value, interval) end
+
+---@param fd integer
+---@return number? value seconds
+---@return number | string interval or message
+---@return integer? errno
+function Process:timerfd_gettime(fd) end
+
+---@param size integer
+---@return integer? fd, string? message, integer? errno
+function Process:epoll_create(size) end
+
+---@param flags? integer
+---@return integer? fd, string? message, integer? errno
+function Process:epoll_create1(flags) end
+
+---@param ep integer
+---@param op integer
+---@param fd integer
+---@param events? integer
+---@param data? integer (fd)
+---@return integer? zero, string? message, integer? errno
+function Process:epoll_ctl(ep, op, fd, events, data) end
+
+---@param ep integer
+---@param maxevents integer
+---@param timeout_ms? number (-1: for ever)
+---@return { events: integer, data: integer }[]? list, string? message, integer? errno
+function Process:epoll_wait(ep, maxevents, timeout_ms) end
+
+---Sets revents in each entry.
+---@param list { fd: integer, events?: integer, revents?: integer }[]
+---@param timeout_ms? number (-1: for ever)
+---@return integer? count, string? message, integer? errno
+function Process:poll(list, timeout_ms) end
+
+---@param readfds? integer[]
+---@param writefds? integer[]
+---@param exceptfds? integer[]
+---@param seconds? number (nil: for ever)
+---@return integer? count
+---@return integer[] | string readable or message
+---@return integer[] | integer writable or errno
+---@return integer[]? exceptional
+function Process:select(readfds, writefds, exceptfds, seconds) end
+
+---@param fd integer
+---@return fdemu.Stat? stat, string? message, integer? errno
+function Process:fstat(fd) end
+
+---@class fdemu.Stat
+---@field st_dev integer
+---@field st_ino integer
+---@field st_mode integer
+---@field st_nlink integer
+---@field st_uid integer
+---@field st_gid integer
+---@field st_rdev integer
+---@field st_size integer
+---@field st_blksize integer
+---@field st_blocks integer
+---@field st_atime integer
+---@field st_mtime integer
+---@field st_ctime integer
+
+---@param fd integer
+---@return integer? zero, string? message, integer? errno
+function Process:fsync(fd) end
+
+---@param fd integer
+---@return integer? zero, string? message, integer? errno
+function Process:fdatasync(fd) end
+
+---@param fd integer
+---@return integer? one, string? message, integer? errno
+function Process:isatty(fd) end
+
+---A Process with a copy of the table.
+---@return fdemu.Process? child, string? message, integer? errno
+function Process:fork() end
+
+---What execve(2) does to descriptors: those with FD_CLOEXEC are closed.
+---@return integer? zero, string? message, integer? errno
+function Process:exec() end
+
+---The process is gone, its descriptors are closed, and its parent may wait for it.
+---@param status? integer (0)
+function Process:exit(status) end
+
+---Wait for a child to exit.
+---@return integer? pid
+---@return string how "exited", or the message
+---@return integer status or errno
+function Process:wait() end
+
+---@return integer
+function Process:getpid() end
+
+---@param resource integer fdemu.RLIMIT_NOFILE
+---@return integer? soft
+---@return integer | string hard or message
+---@return integer? errno
+function Process:getrlimit(resource) end
+
+---@param resource integer fdemu.RLIMIT_NOFILE
+---@param soft integer
+---@param hard? integer
+---@return integer? zero, string? message, integer? errno
+function Process:setrlimit(resource, soft, hard) end
+
+---A descriptor for one of the host, if the kernel has the option host.
+---@param hostfd integer | file*
+---@return integer? fd, string? message, integer? errno
+function Process:host(hostfd) end
+
+---A task, as k:spawn() makes it.
+---@param fn function | fdemu.SpawnOptions
+---@param ... any
+---@return fdemu.Task
+function Process:spawn(fn, ...) end
+
+---The open file description behind a descriptor.
+---@param fd integer
+---@return fdemu.Description? description, string? message, integer? errno
+function Process:description(fd) end
+
+---Give a description the lowest free number that is not below min.
+---@param description fdemu.Description
+---@param min? integer (0)
+---@return integer? fd, string? message, integer? errno
+function Process:install(description, min) end
+
+---What was written to a descriptor that was made with "capture".
+---@param fd integer
+---@return string
+function Process:captured(fd) end
+
+-- ---- descriptions ---------------------------------------------------------------
+
+---An open file description; the same one for all its dups. Its methods are those
+---of its kind, or of its driver: getting one gives the function in force, and
+---assigning a function overrides it for this description. Other fields are the
+---script's own.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local p = fdemu.kernel():process()
+---local r, w = p:pipe()
+---local d = p:description(w)
+---local write = d.write
+---d.write = function(self, data) return write(self, data:upper()) end
+---p:write(w, "hello")
+---print(p:read(r, 10), d.kind, d.refs)
+----->HELLO	pipe	1
+---```
+---@class fdemu.Description : fdemu.Ops
+---@field id integer never used again
+---@field kind string
+---@field flags integer
+---@field refs integer
+---@field [any] any
+local Description = {}
+
+---Readiness may have changed: to these events, or to any.
+---@param events? integer | "r" | "w" | "rw"
+function Description:wake(events) end
+
+-- ---- buffers ------------------------------------------------------------------
+
+---Memory that an ioctl reads and writes. `#b` is its size.
+---@class fdemu.Buffer
+local Buffer = {}
+
+---@param offset? integer (0)
+---@param n? integer (up to the end)
+---@return string
+function Buffer:get(offset, n) end
+
+---@param bytes string
+---@param offset? integer (0)
+---@return fdemu.Buffer self
+function Buffer:set(bytes, offset) end
+
+---As string.pack(), into the buffer.
+---@param fmt string
+---@param offset integer
+---@param ... any
+---@return fdemu.Buffer self
+function Buffer:pack(fmt, offset, ...) end
+
+---As string.unpack(), without the position.
+---@param fmt string
+---@param offset? integer (0)
+---@return any ...
+function Buffer:unpack(fmt, offset) end
+
+---The address that another Buffer has in this one, which keeps it.
+---@param buffer fdemu.Buffer
+---@return integer address
+function Buffer:point(buffer) end
+
+---The Buffer that an address stands for, and the offset in it.
+---@param address integer
+---@return fdemu.Buffer? buffer
+---@return integer? offset
+function Buffer:pointee(address) end
+
+---A layout, made by fdemu.struct(). `layout.size` is in bytes.
+---@class fdemu.Struct
+---@field size integer
+---@field align integer
+local Struct = {}
+
+---A Buffer with these fields; what is not given is 0.
+---@param values? table
+---@return fdemu.Buffer
+function Struct:new(values) end
+
+---The same as a string. It has no place for what a ptr points to.
+---@param values table
+---@return string
+function Struct:pack(values) end
+
+---A table of the fields of a struct in a Buffer or string.
+---@param bytes string | fdemu.Buffer
+---@param offset? integer (0)
+---@return table
+function Struct:unpack(bytes, offset) end
+
+---The fields of a struct in a Buffer, to be read and assigned in place.
+---@param b fdemu.Buffer
+---@param offset? integer (0)
+---@return table
+function Struct:at(b, offset) end
+
+---Where a field is.
+---@param name string
+---@return integer bytes
+function Struct:offset(name) end
+
+-- ---- peers --------------------------------------------------------------------
+
+---What the body of a fdemu.peer() uses.
+---@class fdemu.Dev
+local Dev = {}
+
+---@class fdemu.PeerOptions : fdemu.Ops
+---@field seconds? number how long expect waits unless it is told (for ever)
+---@field buffer? integer bytes in each direction (4096)
+---@field ioctl? function | table<integer, function> handler(dev, request, arg), or handler(dev, arg) by request
+
+---Exactly n bytes, or, if the program closes before, fewer; without n: what there
+---is, but at least one. Nil at the end.
+---@param n? integer
+---@return string?
+function Dev:read(n) end
+
+---What comes before a separator, which is left out. Nil at the end.
+---@param sep? string ("\n")
+---@return string?
+function Dev:readline(sep) end
+
+---Wait until what the program has written matches a pattern, and take all up to
+---the end of the match. Raises when it takes too long, or the program closes.
+---@param pattern string
+---@param seconds? number of virtual time
+---@return string ... the captures, or the match
+function Dev:expect(pattern, seconds) end
+
+---Let the program read it. Waits while the buffer is full.
+---@param s string
+---@return integer? count, string? message, integer? errno
+function Dev:write(s) end
+
+---Let virtual time pass.
+---@param seconds number
+function Dev:sleep(seconds) end
+
+-- ---- tasks and what else there is ---------------------------------------------
+
+---A coroutine that the kernel runs.
+---@class fdemu.Task
+---@field status "ready" | "running" | "waiting" | "done" | "error" | "cancelled"
+---@field name string
+---@field daemon boolean
+local Task = {}
+
+---Wait for its end. Gives what its function returned, or raises its error.
+---@return any ...
+function Task:join() end
+
+---@return boolean alive whether there was something to cancel
+function Task:cancel() end
+
+---A rule of k:inject().
+---@class fdemu.Rule
+---@field hits integer calls that it has changed
+---@field seen integer calls that matched it, whatever when= says
+---@field unused? string why it was never used; nil if it was, or is optional
+local Rule = {}
+
+---It is not in force any more.
+function Rule:remove() end
+
+---The same, but raises if the rule was never used, unless it is optional. Also at
+---the end of the scope of a `<close>` variable.
+function Rule:close() end
+
+---What a trace shows of a call; `tostring(event)` is strace's line.
+---@class fdemu.Event
+---@field call string
+---@field phase "call" | "unfinished" | "resumed" a call that waits while others are made comes twice
+---@field line string
+---@field pid integer
+---@field fd? integer
+---@field description? integer its id
+---@field kind? string
+---@field path? string
+---@field result? integer -1 for a failure
+---@field errno? integer
+---@field short? integer bytes that were asked for, if chance or a rule made it fewer
+---@field injected? boolean
+---@field start number seconds: when the call was made
+---@field time number seconds: of this event
+---@field task? string nil: the main chunk
+---@field who integer the task as a number
+
+---An open descriptor; `tostring(row)` says it in words.
+---@class fdemu.Row
+---@field pid integer
+---@field fd integer
+---@field kind string
+---@field id integer
+---@field flags integer
+---@field offset integer
+---@field path? string
+---@field origin? string "file:line", with the option origins
+
+---A closed descriptor that was used; `tostring(row)` says it in words.
+---@class fdemu.Misuse
+---@field pid integer
+---@field fd integer
+---@field call string
+---@field where? string "file:line" of the call
+---@field closed? string
+---@field made? string
+---@field count integer how often
+
+-- ---- require "fdemu.busted" -----------------------------------------------------
+
+---A test that has a kernel and a process in it (both made for it). When its body
+---has returned, its tasks are run; then it fails if a descriptor is left open, was
+---used after it was closed, or if a rule was never used. The failure has the seed
+---and the end of the trace. FDEMU_SEED and FDEMU_RUNS in the environment choose
+---the seeds. `require "fdemu.busted"` makes it, assert.no_leaks and assert.errno.
+---@param name string
+---@param options fdemu.TestOptions
+---@param fn fun(k: fdemu.Kernel, p: fdemu.Process)
+---@overload fun(name: string, fn: fun(k: fdemu.Kernel, p: fdemu.Process))
+function fdemu_it(name, options, fn) end
+
+---@class fdemu.TestOptions : fdemu.KernelOptions
+---@field runs? integer under so many seeds (1)
+---@field tail? integer lines of the trace to show (20)
+---@field leaks? boolean whether descriptors left open are a failure (true)
+---@field process? fdemu.ProcessOptions of p (stdout and stderr are "capture")
+
+---@class luassert
+local luassert = {}
+
+---No descriptor is open but those that processes were made with.
+---@param k fdemu.Kernel
+function luassert.no_leaks(k) end
+
+---A call has failed with this errno: assert.errno("EAGAIN", p:read(fd, 1))
+---@param errno string | integer
+---@param ... any what the call returned
+function luassert.errno(errno, ...) end
+
+-- ---- constants ------------------------------------------------------------------
+-- Written by `make meta`.
+
+--<constants>
+fdemu.CLOCK_BOOTTIME = 7
+fdemu.CLOCK_BOOTTIME_ALARM = 9
+fdemu.CLOCK_EPOCH = 946684800
+fdemu.CLOCK_MONOTONIC = 1
+fdemu.CLOCK_REALTIME = 0
+fdemu.CLOCK_REALTIME_ALARM = 8
+fdemu.CLOSE_RANGE_CLOEXEC = 4
+fdemu.CLOSE_RANGE_UNSHARE = 2
+fdemu.E2BIG = 7
+fdemu.EACCES = 13
+fdemu.EADDRINUSE = 98
+fdemu.EADDRNOTAVAIL = 99
+fdemu.EADV = 68
+fdemu.EAFNOSUPPORT = 97
+fdemu.EAGAIN = 11
+fdemu.EALREADY = 114
+fdemu.EBADE = 52
+fdemu.EBADF = 9
+fdemu.EBADFD = 77
+fdemu.EBADMSG = 74
+fdemu.EBADR = 53
+fdemu.EBADRQC = 56
+fdemu.EBADSLT = 57
+fdemu.EBFONT = 59
+fdemu.EBUSY = 16
+fdemu.ECANCELED = 125
+fdemu.ECHILD = 10
+fdemu.ECHRNG = 44
+fdemu.ECOMM = 70
+fdemu.ECONNABORTED = 103
+fdemu.ECONNREFUSED = 111
+fdemu.ECONNRESET = 104
+fdemu.EDEADLK = 35
+fdemu.EDEADLOCK = 35
+fdemu.EDESTADDRREQ = 89
+fdemu.EDOM = 33
+fdemu.EDOTDOT = 73
+fdemu.EDQUOT = 122
+fdemu.EEXIST = 17
+fdemu.EFAULT = 14
+fdemu.EFBIG = 27
+fdemu.EFD_CLOEXEC = 524288
+fdemu.EFD_NONBLOCK = 2048
+fdemu.EFD_SEMAPHORE = 1
+fdemu.EHOSTDOWN = 112
+fdemu.EHOSTUNREACH = 113
+fdemu.EHWPOISON = 133
+fdemu.EIDRM = 43
+fdemu.EILSEQ = 84
+fdemu.EINPROGRESS = 115
+fdemu.EINTR = 4
+fdemu.EINVAL = 22
+fdemu.EIO = 5
+fdemu.EISCONN = 106
+fdemu.EISDIR = 21
+fdemu.EISNAM = 120
+fdemu.EKEYEXPIRED = 127
+fdemu.EKEYREJECTED = 129
+fdemu.EKEYREVOKED = 128
+fdemu.EL2HLT = 51
+fdemu.EL2NSYNC = 45
+fdemu.EL3HLT = 46
+fdemu.EL3RST = 47
+fdemu.ELIBACC = 79
+fdemu.ELIBBAD = 80
+fdemu.ELIBEXEC = 83
+fdemu.ELIBMAX = 82
+fdemu.ELIBSCN = 81
+fdemu.ELNRNG = 48
+fdemu.ELOOP = 40
+fdemu.EMEDIUMTYPE = 124
+fdemu.EMFILE = 24
+fdemu.EMLINK = 31
+fdemu.EMSGSIZE = 90
+fdemu.EMULTIHOP = 72
+fdemu.ENAMETOOLONG = 36
+fdemu.ENAVAIL = 119
+fdemu.ENETDOWN = 100
+fdemu.ENETRESET = 102
+fdemu.ENETUNREACH = 101
+fdemu.ENFILE = 23
+fdemu.ENOANO = 55
+fdemu.ENOBUFS = 105
+fdemu.ENOCSI = 50
+fdemu.ENODATA = 61
+fdemu.ENODEV = 19
+fdemu.ENOENT = 2
+fdemu.ENOEXEC = 8
+fdemu.ENOKEY = 126
+fdemu.ENOLCK = 37
+fdemu.ENOLINK = 67
+fdemu.ENOMEDIUM = 123
+fdemu.ENOMEM = 12
+fdemu.ENOMSG = 42
+fdemu.ENONET = 64
+fdemu.ENOPKG = 65
+fdemu.ENOPROTOOPT = 92
+fdemu.ENOSPC = 28
+fdemu.ENOSR = 63
+fdemu.ENOSTR = 60
+fdemu.ENOSYS = 38
+fdemu.ENOTBLK = 15
+fdemu.ENOTCONN = 107
+fdemu.ENOTDIR = 20
+fdemu.ENOTEMPTY = 39
+fdemu.ENOTNAM = 118
+fdemu.ENOTRECOVERABLE = 131
+fdemu.ENOTSOCK = 88
+fdemu.ENOTSUP = 95
+fdemu.ENOTTY = 25
+fdemu.ENOTUNIQ = 76
+fdemu.ENXIO = 6
+fdemu.EOPNOTSUPP = 95
+fdemu.EOVERFLOW = 75
+fdemu.EOWNERDEAD = 130
+fdemu.EPERM = 1
+fdemu.EPFNOSUPPORT = 96
+fdemu.EPIPE = 32
+fdemu.EPOLLERR = 8
+fdemu.EPOLLET = 2147483648
+fdemu.EPOLLEXCLUSIVE = 268435456
+fdemu.EPOLLHUP = 16
+fdemu.EPOLLIN = 1
+fdemu.EPOLLMSG = 1024
+fdemu.EPOLLONESHOT = 1073741824
+fdemu.EPOLLOUT = 4
+fdemu.EPOLLPRI = 2
+fdemu.EPOLLRDBAND = 128
+fdemu.EPOLLRDHUP = 8192
+fdemu.EPOLLRDNORM = 64
+fdemu.EPOLLWAKEUP = 536870912
+fdemu.EPOLLWRBAND = 512
+fdemu.EPOLLWRNORM = 256
+fdemu.EPOLL_CLOEXEC = 524288
+fdemu.EPOLL_CTL_ADD = 1
+fdemu.EPOLL_CTL_DEL = 2
+fdemu.EPOLL_CTL_MOD = 3
+fdemu.EPROTO = 71
+fdemu.EPROTONOSUPPORT = 93
+fdemu.EPROTOTYPE = 91
+fdemu.ERANGE = 34
+fdemu.EREMCHG = 78
+fdemu.EREMOTE = 66
+fdemu.EREMOTEIO = 121
+fdemu.ERESTART = 85
+fdemu.ERFKILL = 132
+fdemu.EROFS = 30
+fdemu.ESHUTDOWN = 108
+fdemu.ESOCKTNOSUPPORT = 94
+fdemu.ESPIPE = 29
+fdemu.ESRCH = 3
+fdemu.ESRMNT = 69
+fdemu.ESTALE = 116
+fdemu.ESTRPIPE = 86
+fdemu.ETIME = 62
+fdemu.ETIMEDOUT = 110
+fdemu.ETOOMANYREFS = 109
+fdemu.ETXTBSY = 26
+fdemu.EUCLEAN = 117
+fdemu.EUNATCH = 49
+fdemu.EUSERS = 87
+fdemu.EWOULDBLOCK = 11
+fdemu.EXDEV = 18
+fdemu.EXFULL = 54
+fdemu.FD_CLOEXEC = 1
+fdemu.FIOASYNC = 21586
+fdemu.FIOCLEX = 21585
+fdemu.FIONBIO = 21537
+fdemu.FIONCLEX = 21584
+fdemu.FIONREAD = 21531
+fdemu.F_DUPFD = 0
+fdemu.F_DUPFD_CLOEXEC = 1030
+fdemu.F_GETFD = 1
+fdemu.F_GETFL = 3
+fdemu.F_GETLK = 5
+fdemu.F_GETPIPE_SZ = 1032
+fdemu.F_OFD_GETLK = 36
+fdemu.F_OFD_SETLK = 37
+fdemu.F_OFD_SETLKW = 38
+fdemu.F_RDLCK = 0
+fdemu.F_SETFD = 2
+fdemu.F_SETFL = 4
+fdemu.F_SETLK = 6
+fdemu.F_SETLKW = 7
+fdemu.F_SETPIPE_SZ = 1031
+fdemu.F_UNLCK = 2
+fdemu.F_WRLCK = 1
+fdemu.IOV_MAX = 1024
+fdemu.LOCK_EX = 2
+fdemu.LOCK_NB = 4
+fdemu.LOCK_SH = 1
+fdemu.LOCK_UN = 8
+fdemu.O_ACCMODE = 3
+fdemu.O_APPEND = 1024
+fdemu.O_ASYNC = 8192
+fdemu.O_CLOEXEC = 524288
+fdemu.O_CREAT = 64
+fdemu.O_DIRECT = 16384
+fdemu.O_DIRECTORY = 65536
+fdemu.O_DSYNC = 4096
+fdemu.O_EXCL = 128
+fdemu.O_LARGEFILE = 32768
+fdemu.O_NDELAY = 2048
+fdemu.O_NOATIME = 262144
+fdemu.O_NOCTTY = 256
+fdemu.O_NOFOLLOW = 131072
+fdemu.O_NONBLOCK = 2048
+fdemu.O_PATH = 2097152
+fdemu.O_RDONLY = 0
+fdemu.O_RDWR = 2
+fdemu.O_SYNC = 1052672
+fdemu.O_TMPFILE = 4259840
+fdemu.O_TRUNC = 512
+fdemu.O_WRONLY = 1
+fdemu.PIPE_BUF = 4096
+fdemu.POLLERR = 8
+fdemu.POLLHUP = 16
+fdemu.POLLIN = 1
+fdemu.POLLNVAL = 32
+fdemu.POLLOUT = 4
+fdemu.POLLPRI = 2
+fdemu.POLLRDBAND = 128
+fdemu.POLLRDHUP = 8192
+fdemu.POLLRDNORM = 64
+fdemu.POLLWRBAND = 512
+fdemu.POLLWRNORM = 256
+fdemu.RLIMIT_NOFILE = 7
+fdemu.SEEK_CUR = 1
+fdemu.SEEK_DATA = 3
+fdemu.SEEK_END = 2
+fdemu.SEEK_HOLE = 4
+fdemu.SEEK_SET = 0
+fdemu.STDERR_FILENO = 2
+fdemu.STDIN_FILENO = 0
+fdemu.STDOUT_FILENO = 1
+fdemu.S_IFBLK = 24576
+fdemu.S_IFCHR = 8192
+fdemu.S_IFDIR = 16384
+fdemu.S_IFIFO = 4096
+fdemu.S_IFLNK = 40960
+fdemu.S_IFMT = 61440
+fdemu.S_IFREG = 32768
+fdemu.S_IFSOCK = 49152
+fdemu.TCGETS = 21505
+fdemu.TFD_CLOEXEC = 524288
+fdemu.TFD_NONBLOCK = 2048
+fdemu.TFD_TIMER_ABSTIME = 1
+fdemu.TFD_TIMER_CANCEL_ON_SET = 2
+fdemu.TIOCGWINSZ = 21523
+--</constants>
+
+return fdemu
