@@ -31,6 +31,7 @@ C_FILES = $(wildcard src/*.h src/*/*.h src/*/*.c spec/c/*.h spec/c/*.c) \
 NEED_DEMO = gcc libc6-dev lua5.4 liblua5.4-dev
 NEED_TEST = $(NEED_DEMO) lua5.3 liblua5.3-dev lua-busted luarocks
 NEED_FUZZ = $(NEED_DEMO) clang libclang-rt-14-dev
+NEED_DOC = lua5.4 lua-ldoc
 NEED_LINT = $(NEED_TEST) clang-format lua-check cppcheck
 
 # cppcheck takes a pointer to a function type for an integer.
@@ -186,6 +187,14 @@ meta: all
 	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" \
 	  $(LUA) tools/meta.lua --write
 
+# The reference, from the annotations.
+doc:
+	@tools/need.sh $(NEED_DOC)
+	@rm -rf $(BUILD)/doc && mkdir -p $(BUILD)/doc/source
+	@$(LUA) tools/docsource.lua $(BUILD)/doc/source
+	@ldoc -q -c tools/config.ld -d $(BUILD)/doc $(BUILD)/doc/source
+	@echo "$(BUILD)/doc/index.html"
+
 format:
 	clang-format -i $(C_FILES)
 
@@ -194,7 +203,7 @@ package:
 	@tools/package.sh
 
 deps:
-	@tools/need.sh $(NEED_LINT)
+	@tools/need.sh $(NEED_LINT) $(NEED_DOC)
 
 clean:
 	rm -rf build
@@ -212,6 +221,7 @@ help:
 	@echo "                  SEED=first SHARD=i/n"
 	@echo "make lint      clang-format, luacheck, cppcheck, layers"
 	@echo "make package   LuaRocks: lint, install, test; the README's script"
+	@echo "make doc       the reference, in HTML (LDoc)"
 	@echo "make meta      adds what is missing to library/fdemu.lua"
 	@echo "make format    clang-format in place"
 	@echo "make deps      installs what all of these need (Debian)"

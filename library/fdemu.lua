@@ -212,16 +212,16 @@ function Kernel:device(path, ops) end
 ---`self:wake()`.
 ---@class fdemu.Ops
 ---@field open? fun(self: fdemu.Description, flags: integer): any of a device node; may return another Description
----@field read? fun(self: fdemu.Description, count: integer, offset?: integer): string?, any at most count bytes; "" at the end of the file
----@field write? fun(self: fdemu.Description, data: string, offset?: integer): integer?, any how many bytes it took
----@field lseek? fun(self: fdemu.Description, offset: integer, whence: integer): integer?, any
----@field ioctl? fun(self: fdemu.Description, request: integer, arg: nil | integer | fdemu.Buffer): integer?, any
----@field fcntl? fun(self: fdemu.Description, cmd: integer, arg: integer): integer?, any
+---@field read? fun(self: fdemu.Description, count: integer, offset?: integer): any at most count bytes; "" at the end of the file
+---@field write? fun(self: fdemu.Description, data: string, offset?: integer): any how many bytes it took
+---@field lseek? fun(self: fdemu.Description, offset: integer, whence: integer): any
+---@field ioctl? fun(self: fdemu.Description, request: integer, arg: nil | integer | fdemu.Buffer): any
+---@field fcntl? fun(self: fdemu.Description, cmd: integer, arg: integer): any
 ---@field poll? fun(self: fdemu.Description): integer | "r" | "w" | "rw" must not wait or change anything
----@field flock? fun(self: fdemu.Description, operation: integer): integer?, any
+---@field flock? fun(self: fdemu.Description, operation: integer): any
 ---@field stat? fun(self: fdemu.Description): fdemu.Stat
----@field truncate? fun(self: fdemu.Description, length: integer): integer?, any
----@field sync? fun(self: fdemu.Description): integer?, any
+---@field truncate? fun(self: fdemu.Description, length: integer): any
+---@field sync? fun(self: fdemu.Description): any
 ---@field flush? fun(self: fdemu.Description) at every close
 ---@field release? fun(self: fdemu.Description) at the last
 ---@field seekable? boolean the kernel keeps a position; read and write get it
