@@ -391,7 +391,7 @@ describe("record locks", function()
         .. "l_start=10, l_len=10}) = 0",
       "[pid  2] fcntl(4, F_GETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, "
         .. "l_start=10, l_len=10, l_pid=1}) = 0",
-      "[pid  2] fcntl(4, F_SETLK, {l_type=F_RDLCK, l_whence=0x9, "
+      "[pid  2] fcntl(4, F_SETLK, {l_type=F_RDLCK, l_whence=0x9 /* SEEK_??? */, "
         .. "l_start=-1, l_len=0}) = -1 EINVAL (Invalid argument)",
       "[pid  1] flock(3, LOCK_EX|LOCK_NB) = 0",
     }, lines)

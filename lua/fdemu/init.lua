@@ -51,6 +51,9 @@ end
 -- @param options format = "strace", or "json" or "perfetto", for which a
 -- function gets pieces of text
 function Kernel:trace(sink, options)
+  if not pcall(self.now, self) then
+    return core_trace(self, sink) -- which says that it is closed
+  end
   local format = options ~= nil and check_format(options) or nil
   if not format or sink == nil then
     return core_trace(self, sink)
