@@ -182,6 +182,8 @@ lint:
 	@$(MAKE) $(JOBS) all
 	lua5.4 tools/busted.lua spec/layers_spec.lua
 
+.PHONY: meta doc
+
 # What library/fdemu.lua does not declare yet.
 meta: all
 	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" \
