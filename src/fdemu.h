@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -332,6 +333,24 @@ FDEMU_API extern const struct fdemu_call fdemu_socketpair_call;
 FDEMU_API extern const struct fdemu_call fdemu_socket_call;
 FDEMU_API extern const struct fdemu_call fdemu_shutdown_call; /* cmd = how */
 
+/* buf: the data; cmd = MSG_*; msg: the address (msg_name), or NULL. */
+FDEMU_API extern const struct fdemu_call fdemu_sendto_call;
+FDEMU_API extern const struct fdemu_call fdemu_recvfrom_call;
+
+/* iov: the data; cmd = MSG_*; msg: the rest. The answer to recvmsg sets
+ * msg_namelen, msg_controllen and msg_flags. */
+FDEMU_API extern const struct fdemu_call fdemu_sendmsg_call;
+FDEMU_API extern const struct fdemu_call fdemu_recvmsg_call;
+
+/* arg = level; cmd = option; buf: the value. get: done is how much of buf it
+ * takes; a buf of SIZE_MAX bytes is one whose size could not be fetched. */
+FDEMU_API extern const struct fdemu_call fdemu_setsockopt_call;
+FDEMU_API extern const struct fdemu_call fdemu_getsockopt_call;
+
+/* buf: room for the address; offset becomes its length, whatever the room. */
+FDEMU_API extern const struct fdemu_call fdemu_getsockname_call;
+FDEMU_API extern const struct fdemu_call fdemu_getpeername_call;
+
 /* arg = initial value; cmd = flags */
 FDEMU_API extern const struct fdemu_call fdemu_eventfd_call;
 
@@ -370,7 +389,10 @@ struct fdemu_req {
   const struct iovec *iov; /* the data of readv and the like */
   const struct fdemu_mem *mem;
   const char *path;
-  unsigned long cmd; /* fcntl command, ioctl request, whence, flags */
+  struct msghdr *msg; /* of sendmsg(2) and the like: all but the data. In this
+                         process's memory; the addresses in it are those of the
+                         caller */
+  unsigned long cmd;  /* fcntl command, ioctl request, whence, flags */
   int64_t arg;
   int64_t offset;        /* pread and the like; lseek */
   int64_t timeout;       /* ns from now; < 0: for ever. Only for calls that have
@@ -507,6 +529,22 @@ FDEMU_API int fdemu_socketpair(struct fdemu_proc *p, int family, int type,
 FDEMU_API int fdemu_socket(struct fdemu_proc *p, int family, int type,
                            int protocol);
 FDEMU_API int fdemu_shutdown(struct fdemu_proc *p, int fd, int how);
+FDEMU_API int64_t fdemu_send(struct fdemu_proc *p, int fd, const void *buf,
+                             size_t n, int flags);
+FDEMU_API int64_t fdemu_recv(struct fdemu_proc *p, int fd, void *buf, size_t n,
+                             int flags);
+FDEMU_API int64_t fdemu_sendmsg(struct fdemu_proc *p, int fd,
+                                const struct msghdr *m, int flags);
+FDEMU_API int64_t fdemu_recvmsg(struct fdemu_proc *p, int fd, struct msghdr *m,
+                                int flags);
+FDEMU_API int fdemu_setsockopt(struct fdemu_proc *p, int fd, int level,
+                               int option, const void *value, socklen_t n);
+FDEMU_API int fdemu_getsockopt(struct fdemu_proc *p, int fd, int level,
+                               int option, void *value, socklen_t *n);
+FDEMU_API int fdemu_getsockname(struct fdemu_proc *p, int fd,
+                                struct sockaddr *name, socklen_t *n);
+FDEMU_API int fdemu_getpeername(struct fdemu_proc *p, int fd,
+                                struct sockaddr *name, socklen_t *n);
 FDEMU_API int fdemu_epoll_create(struct fdemu_proc *p, int size);
 FDEMU_API int fdemu_epoll_create1(struct fdemu_proc *p, int flags);
 FDEMU_API int fdemu_epoll_ctl(struct fdemu_proc *p, int ep, int op, int fd,

@@ -211,6 +211,10 @@ FDEMU_API void fdemu_weak_clear(struct fdemu_weak *w);
 FDEMU_API const struct fdemu_weak *fdemu_weak_next(const struct fdemu_file *f,
                                                    const struct fdemu_weak *w);
 
+/* How many references there are to f: descriptors, requests in flight, and what
+ * drivers hold. */
+FDEMU_API int fdemu_refs(const struct fdemu_file *f);
+
 /* Readiness of f, POLL*. */
 FDEMU_API int fdemu_ready(struct fdemu_file *f);
 

@@ -332,6 +332,28 @@ static void hosts(void)
   }
 }
 
+/* A socket in its own queue. */
+static void passed(void)
+{
+  const struct cmsghdr h = { CMSG_LEN(2 * sizeof(int)), SOL_SOCKET,
+                             SCM_RIGHTS };
+  char byte = 'x', c[CMSG_LEN(2 * sizeof(int))];
+  struct iovec v = { &byte, 1 };
+  struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+  int n, fds[2];
+
+  TRY(n, fdemu_socketpair(p, AF_UNIX, SOCK_STREAM, 0, fds));
+  memcpy(c, &h, sizeof h);
+  memcpy(c + sizeof h, fds, sizeof fds);
+  m.msg_control = c;
+  m.msg_controllen = sizeof c;
+  TRY(n, (int)fdemu_sendmsg(p, fds[0], &m, 0));
+  CHECK_EQ(n, 1);
+  TRY(n, (int)fdemu_recvmsg(p, fds[1], &m, MSG_PEEK));
+  CHECK_EQ(n, 1);
+  CHECK_EQ(fdemu_close_range(p, (unsigned)fds[0], ~0u, 0), 0);
+}
+
 static void sockets(void)
 {
   static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
@@ -353,6 +375,7 @@ static void sockets(void)
     CHECK_EQ(fdemu_read(p, fds[1], buf, sizeof buf), 10);
     CHECK_EQ(fdemu_close(p, fds[1]), 0);
   }
+  passed();
 }
 
 /* Until nothing is refused any more. */

@@ -276,13 +276,189 @@ static void do_wait(void)
   }
 }
 
+static int pick_flags(bool sending)
+{
+  static const int flags[] = { 0,         0,           MSG_DONTWAIT, MSG_PEEK,
+                               MSG_PEEK,  MSG_TRUNC,   MSG_WAITALL,  MSG_EOR,
+                               MSG_TRUNC, MSG_NOSIGNAL };
+  int f = PICK(flags) | (pick(3) == 0 ? PICK(flags) : 0);
+
+  if (pick(40) == 0 && !sending)
+    f |= MSG_OOB;
+  return f;
+}
+
+static void do_send(void)
+{
+  int fd = pick_fd(), flags = pick_flags(true);
+  size_t n = pick_size();
+
+  say("send(%d, %zu, %#x)", fd, n, (unsigned)flags);
+  agree(native(send(fd, data, n, flags)), fdemu_send(p, fd, data, n, flags));
+}
+
+static void do_recv(void)
+{
+  int fd = pick_fd(), flags = pick_flags(false);
+  size_t n = pick_size();
+  int64_t got = native(recv(fd, a, n, flags));
+
+  say("recv(%d, %zu, %#x)", fd, n, (unsigned)flags);
+  if (agree(got, fdemu_recv(p, fd, b, n, flags)))
+    same_bytes(got < (int64_t)n ? got : (int64_t)n);
+}
+
+static int type_of(int fd)
+{
+  int type = -1;
+  socklen_t n = sizeof type;
+
+  getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
+  return type;
+}
+
+/* Cycles are collected later on Linux: only datagram sockets are sent, and
+ * nothing is sent with them. */
+static int pick_passed(int over)
+{
+  int fd = pick_fd();
+
+  if (type_of(fd) > 0 && (type_of(fd) != SOCK_DGRAM || type_of(over) != 5))
+    return EPOLL + (pick(20) == 0 ? LIMIT : 0);
+  return fd;
+}
+
+/* A control message in c[]; returns its size. */
+static size_t put_rights(char *c, size_t at, int over)
+{
+  struct cmsghdr h = { 0, SOL_SOCKET, SCM_RIGHTS };
+  int n = pick(6) == 0 ? 254 - pick(3) : pick(4);
+
+  h.cmsg_len = CMSG_LEN((size_t)n * sizeof n);
+  if (pick(40) == 0)
+    h.cmsg_len = (size_t)pick(40);
+  if (pick(40) == 0)
+    h.cmsg_type = 77;
+  if (pick(40) == 0)
+    h.cmsg_level = 0;
+  memcpy(c + at, &h, sizeof h);
+  for (int i = 0; i < n; i++) {
+    int fd = n < 10 ? pick_passed(over) : EPOLL;
+    memcpy(c + at + CMSG_LEN(0) + (size_t)i * sizeof fd, &fd, sizeof fd);
+  }
+  return at + CMSG_ALIGN(h.cmsg_len);
+}
+
+static void do_sendmsg(void)
+{
+  char name[130] = "\1\0", c[4096];
+  int fd = pick_fd(), flags = pick_flags(true);
+  struct iovec v[3];
+  struct msghdr m = { .msg_iov = v, .msg_iovlen = (size_t)pick(4) };
+  size_t at = 0;
+
+  for (size_t i = 0; i < sizeof c; i += sizeof fd)
+    memcpy(c + i, &(int){ EPOLL }, sizeof fd); /* what a bad length takes in */
+  for (size_t i = 0; i < m.msg_iovlen; i++)
+    v[i] = (struct iovec){ data, pick_size() / 4 };
+  for (int n = pick(4) - 1; n > 0; n--)
+    at = put_rights(c, at, fd);
+  m.msg_control = c;
+  m.msg_controllen = at - (at > 8 && pick(20) == 0 ? 8 : 0);
+  if (pick(20) == 0) {
+    m.msg_name = name;
+    m.msg_namelen = (socklen_t)pick(130);
+  }
+  if (pick(40) == 0)
+    m.msg_iovlen = 1025;
+  say("sendmsg(%d, %#x, control %zu)", fd, (unsigned)flags, m.msg_controllen);
+  agree(native(sendmsg(fd, &m, flags)), fdemu_sendmsg(p, fd, &m, flags));
+}
+
+/* Of credentials it only counts whether they were said. */
+static void same_control(char *x, char *y, size_t n)
+{
+  for (size_t at = 0; at + sizeof(struct cmsghdr) <= n;) {
+    struct cmsghdr h;
+    memcpy(&h, x + at, sizeof h);
+    if (h.cmsg_type == SCM_CREDENTIALS) {
+      memset(x + at + sizeof h, x[at + sizeof h] != 0, h.cmsg_len - sizeof h);
+      memset(y + at + sizeof h, y[at + sizeof h] != 0, h.cmsg_len - sizeof h);
+    }
+    at += CMSG_ALIGN(h.cmsg_len);
+  }
+  agree(memcmp(x, y, n), 0);
+}
+
+static void do_recvmsg(void)
+{
+  static const size_t rooms[] = { 0, 8, 16, 17, 20, 24, 28, 32, 40, 64, 2000 };
+  char c[2][2000] = { 0 };
+  int fd = pick_fd(), flags = pick_flags(false);
+  struct iovec v = { a, pick_size() }, w = { b, v.iov_len };
+  struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+  struct msghdr n = { .msg_iov = &w, .msg_iovlen = 1 };
+  int64_t got;
+
+  if (pick(3) == 0)
+    flags |= MSG_CMSG_CLOEXEC;
+  m.msg_control = pick(10) > 0 ? c[0] : NULL;
+  n.msg_control = m.msg_control != NULL ? c[1] : NULL;
+  m.msg_controllen = n.msg_controllen = PICK(rooms);
+  say("recvmsg(%d, %zu, %#x, control %zu)", fd, v.iov_len, (unsigned)flags,
+      m.msg_controllen);
+  got = native(recvmsg(fd, &m, flags));
+  if (!agree(got, fdemu_recvmsg(p, fd, &n, flags)))
+    return;
+  same_bytes(got < (int64_t)v.iov_len ? got : (int64_t)v.iov_len);
+  agree(m.msg_flags, n.msg_flags);
+  if (agree((int64_t)m.msg_controllen, (int64_t)n.msg_controllen) && got >= 0 &&
+      m.msg_control != NULL)
+    same_control(c[0], c[1], m.msg_controllen);
+}
+
+static void do_option(void)
+{
+  static const int options[] = {
+    SO_SNDBUF,    SO_SNDBUF,    SO_SNDBUF,   SO_RCVBUF,      SO_PASSCRED,
+    SO_PASSCRED,  SO_PEEK_OFF,  SO_PEEK_OFF, SO_ERROR,       SO_TYPE,
+    SO_RCVLOWAT,  SO_KEEPALIVE, SO_LINGER,   SO_PRIORITY,    SO_ACCEPTCONN,
+    SO_REUSEPORT, SO_DOMAIN,    SO_PROTOCOL, SO_SNDBUFFORCE, SO_DEBUG,
+    SO_SNDLOWAT,  SO_MARK,      0,           SO_BSDCOMPAT,   100
+  };
+  static const int values[] = { -1, 0, 1, 2, 7, 5000, 60000, 212992, 4194304 };
+  int option = PICK(options), fd = pick_fd(), level = SOL_SOCKET;
+  int u[4] = { PICK(values) }, v[4] = { 0 };
+  socklen_t n = pick(8) == 0 ? (socklen_t)pick(17) : sizeof *u, m;
+
+  if (pick(30) == 0)
+    level = 6;
+  if (option == SO_SNDBUF && fd == EPOLL + 1 && u[0] == 4194304)
+    u[0] = 5; /* enough memory is one socket's */
+  if (pick(2)) {
+    say("setsockopt(%d, %d, %d, %d, %u)", fd, level, option, u[0], n);
+    agree(native(setsockopt(fd, level, option, u, n)),
+          fdemu_setsockopt(p, fd, level, option, u, n));
+  }
+  m = n;
+  u[0] = 0;
+  say("getsockopt(%d, %d, %d, %u)", fd, level, option, n);
+  agree(native(getsockopt(fd, level, option, u, &n)),
+        fdemu_getsockopt(p, fd, level, option, v, &m));
+  agree(n, m);
+  agree(u[0], v[0]);
+  agree(u[1], v[1]);
+}
+
 static void step(void)
 {
   static void (*const calls[])(void) = {
-    do_write,  do_write, do_write,    do_write, do_write, do_read,
-    do_read,   do_read,  do_read,     do_poll,  do_poll,  do_vector,
-    do_ioctl,  do_ioctl, do_shutdown, do_close, do_pair,  do_pair,
-    do_socket, do_misc,  do_ctl,      do_wait,  do_wait,
+    do_write,   do_write,   do_write,    do_write,  do_write,   do_read,
+    do_read,    do_read,    do_read,     do_poll,   do_poll,    do_vector,
+    do_ioctl,   do_ioctl,   do_shutdown, do_close,  do_pair,    do_pair,
+    do_socket,  do_misc,    do_ctl,      do_wait,   do_wait,    do_send,
+    do_send,    do_recv,    do_recv,     do_recv,   do_sendmsg, do_sendmsg,
+    do_recvmsg, do_recvmsg, do_recvmsg,  do_option, do_option,
   };
 
   calls[pick((int)(sizeof calls / sizeof *calls))]();
@@ -322,17 +498,20 @@ static void sequence(uint64_t seed, int steps)
 int main(int argc, char **argv)
 {
   static const int expected[] = {
-    EAGAIN,     EBADF,        EMFILE,       EINVAL,          EPIPE,
-    ECONNRESET, ECONNREFUSED, ENOTCONN,     EMSGSIZE,        ESPIPE,
-    ENOTTY,     EOPNOTSUPP,   EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT
+    EAGAIN,       EBADF,        EMFILE,       EINVAL,          EPIPE,
+    ECONNRESET,   ECONNREFUSED, ENOTCONN,     EMSGSIZE,        ESPIPE,
+    ENOTTY,       EOPNOTSUPP,   EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT,
+    ETOOMANYREFS, EISCONN,      ENOPROTOOPT,  EACCES,          EPERM
   };
-  int steps = argc > 1 ? atoi(argv[1]) : 2000;
+  int steps = argc > 1 ? atoi(argv[1]) : 3000;
   struct rlimit limit;
 
   signal(SIGPIPE, SIG_IGN);
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = LIMIT;
   setrlimit(RLIMIT_NOFILE, &limit);
+  if (geteuid() == 0)
+    CHECK_EQ(setresuid(54321, 54321, 54321), 0);
   for (size_t i = 0; i < ROOM; i++)
     data[i] = (char)(i * 7 + i / 251);
   loud = argc > 2;

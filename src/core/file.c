@@ -87,6 +87,11 @@ void fdemu_file_get(struct fdemu_file *f)
   f->refs++;
 }
 
+int fdemu_refs(const struct fdemu_file *f)
+{
+  return f->refs;
+}
+
 void fdemu_weak_set(struct fdemu_weak *w, struct fdemu_file *f)
 {
   w->next = f->weak;

@@ -12,7 +12,8 @@
  * nfds of select(2); x, y, z: its sets; E: its timeout; Q: what is ready; Y: epoll_create1(2) flags; X: epoll_ctl(2)
  * operation; V: its struct epoll_event; L: those that were reported; U: timeout
  * as a struct timespec; 8: 8; l: flock(2) operation; B: family, type
- * and protocol of a socket; H: shutdown(2) how.
+ * and protocol of a socket; H: shutdown(2) how; g: MSG_* flags; M: struct msghdr; D: level and name of a
+ * socket option; u: its value and size; k: a socket's name and its size.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -137,6 +138,27 @@ static const struct name socket_types[] = {
 static const struct name socket_flags[] = {
   N(SOCK_CLOEXEC),
   N(SOCK_NONBLOCK),
+  { 0, NULL },
+};
+
+static const struct name msg_flags[] = {
+  N(MSG_OOB),      N(MSG_PEEK),     N(MSG_DONTROUTE),    N(MSG_CTRUNC),
+  N(MSG_TRUNC),    N(MSG_DONTWAIT), N(MSG_EOR),          N(MSG_WAITALL),
+  N(MSG_NOSIGNAL), N(MSG_MORE),     N(MSG_CMSG_CLOEXEC), { 0, NULL },
+};
+
+static const struct name socket_options[] = {
+  N(SO_DEBUG),     N(SO_REUSEADDR), N(SO_TYPE),     N(SO_ERROR),
+  N(SO_DONTROUTE), N(SO_BROADCAST), N(SO_SNDBUF),   N(SO_RCVBUF),
+  N(SO_KEEPALIVE), N(SO_OOBINLINE), N(SO_PRIORITY), N(SO_LINGER),
+  N(SO_REUSEPORT), N(SO_PASSCRED),  N(SO_PEERCRED), N(SO_RCVLOWAT),
+  N(SO_SNDLOWAT),  N(SO_RCVTIMEO),  N(SO_SNDTIMEO), N(SO_ACCEPTCONN),
+  N(SO_PROTOCOL),  N(SO_DOMAIN),    N(SO_PEEK_OFF), { 0, NULL },
+};
+
+static const struct name control_types[] = {
+  { SCM_RIGHTS, "SCM_RIGHTS" },
+  { SCM_CREDENTIALS, "SCM_CREDENTIALS" },
   { 0, NULL },
 };
 
@@ -408,6 +430,133 @@ static void put_iov(struct out *o, const struct fdemu_req *r)
     put_uint(o, n, 10);
     put(o, "}");
   }
+  put(o, "]");
+}
+
+/* ---- sockets ---------------------------------------------------------- */
+
+/* The descriptors, or who it is, in a control message of n bytes. */
+static void put_control_data(struct out *o, const struct fdemu_req *r, int type,
+                             const char *addr, size_t n)
+{
+  struct ucred u;
+  int fd;
+
+  if (type == SCM_CREDENTIALS && n == sizeof u && load(r, &u, addr, n) == 0) {
+    put(o, "{pid=");
+    put_int(o, u.pid);
+    put(o, ", uid=");
+    put_int(o, u.uid);
+    put(o, ", gid=");
+    put_int(o, u.gid);
+    put(o, "}");
+    return;
+  }
+  put(o, "[");
+  for (size_t i = 0; i + sizeof fd <= n; i += sizeof fd) {
+    put(o, i > 0 ? ", " : "");
+    if (load(r, &fd, addr + i, sizeof fd) == 0)
+      put_int(o, fd);
+    else
+      put(o, "?");
+  }
+  put(o, "]");
+}
+
+static void put_control(struct out *o, const struct fdemu_req *r)
+{
+  const char *base = r->msg->msg_control;
+  size_t at = 0, n = r->msg->msg_controllen;
+  struct cmsghdr h;
+
+  put(o, ", msg_control=[");
+  while (at < n && n - at >= sizeof h &&
+         load(r, &h, base + at, sizeof h) == 0) {
+    if (h.cmsg_len < sizeof h || h.cmsg_len > n - at)
+      break;
+    put(o, at > 0 ? ", {cmsg_len=" : "{cmsg_len=");
+    put_uint(o, h.cmsg_len, 10);
+    put(o, h.cmsg_level == SOL_SOCKET ? ", cmsg_level=SOL_SOCKET"
+                                      : ", cmsg_level=?");
+    put(o, ", cmsg_type=");
+    put_name(o, control_types, (unsigned long)h.cmsg_type);
+    put(o, ", cmsg_data=");
+    put_control_data(o, r, h.cmsg_type, base + at + sizeof h,
+                     h.cmsg_len - sizeof h);
+    put(o, "}");
+    at += CMSG_ALIGN(h.cmsg_len);
+  }
+  put(o, "]");
+}
+
+static void put_msghdr(struct out *o, const struct fdemu_req *r)
+{
+  const struct msghdr *m = r->msg;
+  bool known = r->call->flags & FDEMU_CALL_WRITE || r->result >= 0;
+
+  if (m == NULL) {
+    put(o, "NULL");
+    return;
+  }
+  put(o, "{msg_name=NULL, msg_namelen=0, msg_iov=");
+  if (r->iov != NULL)
+    put_iov(o, r);
+  else
+    put(o, "?");
+  put(o, ", msg_iovlen=");
+  put_int(o, r->iovcnt);
+  if (m->msg_control != NULL && m->msg_controllen > 0 && known)
+    put_control(o, r);
+  put(o, ", msg_controllen=");
+  put_uint(o, m->msg_controllen, 10);
+  put(o, ", msg_flags=");
+  put_flags(o, msg_flags, known ? (unsigned)m->msg_flags : 0, "0");
+  put(o, "}");
+}
+
+static void put_option(struct out *o, const struct fdemu_req *r)
+{
+  if (r->arg == SOL_SOCKET) {
+    put(o, "SOL_SOCKET, ");
+    put_name(o, socket_options, r->cmd);
+    return;
+  }
+  put_int(o, r->arg);
+  put(o, ", ");
+  put_uint(o, r->cmd, 10);
+}
+
+/* As an int, whatever it is; of getsockopt(2) when it is known. */
+static void put_option_value(struct out *o, const struct fdemu_req *r)
+{
+  bool getting = strchr(r->call->args, '|') != NULL;
+  size_t n = getting ? r->done : r->buf.iov_len;
+  int value;
+
+  if (n >= sizeof value && r->buf.iov_base != NULL &&
+      (!getting || r->result >= 0) &&
+      load(r, &value, r->buf.iov_base, sizeof value) == 0) {
+    put(o, "[");
+    put_int(o, value);
+    put(o, getting ? "], [" : "], ");
+    put_uint(o, n, 10);
+    put(o, getting ? "]" : "");
+  } else {
+    put(o, "?, ");
+    put_uint(o, r->buf.iov_len, 10);
+  }
+}
+
+static void put_sockname(struct out *o, const struct fdemu_req *r)
+{
+  if (r->result < 0) {
+    put(o, "?, ?");
+    return;
+  }
+  put(o, "{sa_family=AF_UNIX}, [");
+  put_uint(o, r->buf.iov_len, 10);
+  put(o, " => ");
+  put_int(o, r->offset);
   put(o, "]");
 }
 
@@ -825,6 +974,11 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case 'U': put_timeout(o, r); break;
   case 'B': put_socket(o, r); break;
   case 'H': put_name(o, shutdown_hows, r->cmd); break;
+  case 'g': put_flags(o, msg_flags, r->cmd, "0"); break;
+  case 'M': put_msghdr(o, r); break;
+  case 'D': put_option(o, r); break;
+  case 'u': put_option_value(o, r); break;
+  case 'k': put_sockname(o, r); break;
   case 'l': put_flags(o, flock_operations, r->cmd, "0"); break;
   default: break;
   }

@@ -127,9 +127,15 @@ static int64_t sock_release(struct fdemu_file *f)
 {
   struct fds_socket *s = fds_of(f);
 
+  s->file = NULL;
   leave_peer(s);
   fds_buf_purge(s);
   return 0;
+}
+
+static void sock_dropped(struct fdemu_file *f)
+{
+  fds_collect(fds_of(f));
 }
 
 static void sock_free(struct fdemu_inode *i)
@@ -147,6 +153,7 @@ const struct fdemu_ops fds_ops = {
   .write = sock_write,
   .ioctl = sock_ioctl,
   .poll = sock_poll,
+  .dropped = sock_dropped,
   .release = sock_release,
 };
 
@@ -161,6 +168,9 @@ static struct fds_socket *sock_new(struct fdemu_kernel *k, int type)
   memset(s, 0, sizeof *s);
   fdemu_inode_init(&s->inode, k, &fds_ops, S_IFSOCK | 0777, sock_free);
   fdemu_list_init(&s->queue);
+  fdemu_list_init(&s->carriers);
+  fdemu_list_init(&s->flying);
+  fdemu_list_init(&s->todo);
   s->type = type;
   s->sndbuf = s->rcvbuf = FDS_DEFAULT_BUF;
   s->rcvlowat = 1;
@@ -170,12 +180,14 @@ static struct fds_socket *sock_new(struct fdemu_kernel *k, int type)
 
 static struct fdemu_file *sock_open(struct fdemu_kernel *k, int type, int flags)
 {
-  struct fds_socket *s = sock_new(k, type);
+  struct fds_flight *l = fds_flight_of(k);
+  struct fds_socket *s = l != NULL ? sock_new(k, type) : NULL;
   struct fdemu_file *f;
 
   if (s == NULL)
     return NULL;
-  f = fdemu_file_new(&s->inode, &fds_ops, O_RDWR | flags, NULL);
+  s->flight = l;
+  s->file = f = fdemu_file_new(&s->inode, &fds_ops, O_RDWR | flags, NULL);
   fdemu_inode_put(&s->inode);
   return f;
 }

@@ -16,22 +16,37 @@
 /* struct fds_socket.shutdown: SHUT_RD + 1, SHUT_WR + 1 */
 enum { FDS_NO_RECV = 1, FDS_NO_SEND = 2 };
 
+struct fds_flight; /* descriptors on their way, in one kernel */
+
+/* Descriptors in a message, or about to be; each is a reference. */
+struct fds_rights {
+  struct fds_flight *flight;
+  struct fds_rights *next; /* of those that are given back */
+  bool creds;              /* the sender said who it is */
+  unsigned n;
+  struct fdemu_file *file[];
+};
+
 /* A message, or a piece of a stream, that was sent and not yet received. */
 struct fds_buf {
-  struct fdemu_list link;  /* in the receiver's queue */
-  struct fds_socket *from; /* a reference */
-  unsigned room;           /* bytes that data[] has */
-  unsigned charge;         /* what it takes of the sender's SO_SNDBUF */
-  unsigned off, len;       /* what of it is still to be read */
-  bool peeked;             /* by MSG_PEEK, if it is empty */
+  struct fdemu_list link;    /* in the receiver's queue */
+  struct fds_socket *from;   /* a reference */
+  unsigned room;             /* bytes that data[] has */
+  unsigned charge;           /* what it takes of the sender's SO_SNDBUF */
+  unsigned off, len;         /* what of it is still to be read */
+  bool peeked;               /* by MSG_PEEK, if it is empty */
+  int pid;                   /* who sent it; 0: it was not said */
+  struct fds_rights *rights; /* or NULL */
+  struct fdemu_list carrier; /* in the receiver's list of those with rights */
   char data[];
 };
 
 struct fds_socket {
   struct fdemu_inode inode;
-  struct fds_socket *peer; /* NULL: none, or it is gone */
-  struct fdemu_list queue; /* received */
-  struct fds_buf *spare;   /* one that was used and is free */
+  struct fds_socket *peer;    /* NULL: none, or it is gone */
+  struct fdemu_list queue;    /* received */
+  struct fdemu_list carriers; /* those of them that carry descriptors */
+  struct fds_buf *spare;      /* one that was used and is free */
   int type, protocol;
   bool connected; /* the peer may be gone */
   int shutdown;   /* FDS_NO_RECV, FDS_NO_SEND */
@@ -43,6 +58,15 @@ struct fds_socket {
   int64_t rcvtimeo, sndtimeo; /* ns; 0: for ever; < 0: not at all */
   int peer_pid;               /* SO_PEERCRED */
   uint64_t booleans;          /* SO_*: a bit for each that is on */
+  int priority, linger[2];    /* SO_PRIORITY, SO_LINGER: kept, no more */
+
+  /* socket_rights.c */
+  struct fdemu_file *file;
+  struct fds_flight *flight;
+  struct fdemu_list flying, todo; /* in lists of those on their way */
+  int inflight;                   /* references to file that are on their way */
+  int others; /* of these, those that sockets which are not garbage hold */
+  bool garbage;
 };
 
 extern const struct fdemu_ops fds_ops;
@@ -69,9 +93,34 @@ int64_t fds_may_send(struct fds_socket *s);
 bool fds_writable(const struct fds_socket *s);
 struct fds_buf *fds_buf_new(struct fds_socket *from, unsigned len,
                             unsigned pages);
-void fds_buf_send(struct fds_socket *to, struct fds_buf *b);
+void fds_buf_send(struct fdemu_proc *p, struct fds_socket *to,
+                  struct fds_buf *b);
 void fds_buf_free(struct fds_buf *b);
 void fds_buf_purge(struct fds_socket *s);
+
+/* socket_rights.c */
+struct fds_flight *fds_flight_of(struct fdemu_kernel *k);
+struct fds_rights *fds_rights_new(struct fds_flight *l, unsigned max);
+int fds_rights_attach(struct fdemu_proc *p, struct fds_rights *x,
+                      struct fds_buf *b);
+struct fds_rights *fds_rights_detach(struct fds_buf *b);
+void fds_rights_free(struct fds_rights *x);
+void fds_collect(struct fds_socket *s);
+
+/* socket_control.c */
+#define FDS_NO_SENDER (-1)
+int fds_control_load(struct fds_socket *s, struct fdemu_req *r);
+int fds_control_attach(struct fdemu_req *r, struct fds_buf *b);
+void fds_control_creds(const struct fds_socket *s, struct fdemu_req *r,
+                       int pid);
+void fds_control_rights(struct fdemu_req *r, const struct fds_rights *x);
+int64_t fds_control_end(struct fdemu_req *r, int64_t result);
+
+/* socket_option.c */
+static inline bool fds_passcred(const struct fds_socket *s)
+{
+  return (s->booleans >> SO_PASSCRED & 1) != 0;
+}
 
 /* socket_stream.c, socket_packet.c: flags are MSG_* */
 int64_t fds_stream_send(struct fds_socket *s, struct fdemu_req *r, int flags);

@@ -83,16 +83,24 @@ struct fds_buf *fds_buf_new(struct fds_socket *from, unsigned len,
   b->off = 0;
   b->len = len;
   b->peeked = false;
+  b->pid = 0;
+  b->rights = NULL;
   fdemu_list_init(&b->link);
+  fdemu_list_init(&b->carrier);
   fdemu_inode_get(&from->inode);
   from->sent += b->charge;
   return b;
 }
 
-/* The receiver has it, and is told. */
-void fds_buf_send(struct fds_socket *to, struct fds_buf *b)
+/* p has sent it: the receiver has it, and is told. */
+void fds_buf_send(struct fdemu_proc *p, struct fds_socket *to,
+                  struct fds_buf *b)
 {
+  if (fds_passcred(to) || fds_passcred(b->from))
+    b->pid = fdemu_getpid(p);
   fdemu_list_append(&to->queue, &b->link);
+  if (b->rights != NULL)
+    fdemu_list_append(&to->carriers, &b->carrier);
   fdemu_wake(&to->inode.wq, FDS_IN);
 }
 
@@ -101,6 +109,7 @@ void fds_buf_send(struct fds_socket *to, struct fds_buf *b)
 void fds_buf_free(struct fds_buf *b)
 {
   struct fds_socket *from = b->from;
+  struct fds_rights *x = b->rights != NULL ? fds_rights_detach(b) : NULL;
 
   fdemu_list_remove(&b->link);
   from->sent -= b->charge;
@@ -111,6 +120,8 @@ void fds_buf_free(struct fds_buf *b)
   if (below_quarter(from, from->sent + 1))
     fdemu_wake(&from->inode.wq, FDS_OUT);
   fdemu_inode_put(&from->inode);
+  if (x != NULL)
+    fds_rights_free(x);
 }
 
 /* Everything that was not received is lost. */

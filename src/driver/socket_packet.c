@@ -1,6 +1,7 @@
 /* socket_packet.c - SOCK_DGRAM and SOCK_SEQPACKET: messages */
 #include <errno.h>
 #include <poll.h>
+#include <sys/un.h>
 
 #include "driver/socket.h"
 
@@ -16,6 +17,12 @@ static int64_t disconnect(struct fds_socket *s)
   s->connected = false;
   fds_buf_purge(s);
   return -ECONNREFUSED;
+}
+
+/* A seqpacket goes to the peer, whatever the address. */
+static bool has_address(const struct fds_socket *s, const struct fdemu_req *r)
+{
+  return s->type == SOCK_DGRAM && r->msg != NULL && r->msg->msg_namelen > 0;
 }
 
 static unsigned in_pages(size_t len)
@@ -40,14 +47,35 @@ static int64_t pack(struct fds_socket *s, struct fdemu_req *r,
   *b = fds_buf_new(s, (unsigned)r->len, in_pages(r->len));
   if (*b == NULL)
     return -ENOMEM;
-  error = fdemu_copy_in(r, (*b)->data, r->len);
+  error = fds_control_attach(r, *b);
+  if (error == 0)
+    error = fdemu_copy_in(r, (*b)->data, r->len);
   if (error < 0)
     fds_buf_free(*b);
   return error;
 }
 
-static int64_t whereto(struct fds_socket *s)
+/* What is wrong with an address, before it is looked up. */
+static int64_t check_address(const struct fds_socket *s, struct fdemu_req *r)
 {
+  sa_family_t family;
+  int error;
+
+  if (!has_address(s, r))
+    return 0;
+  if (r->msg->msg_namelen <= sizeof family ||
+      r->msg->msg_namelen > sizeof(struct sockaddr_un))
+    return -EINVAL;
+  error = fdemu_load(r, &family, r->msg->msg_name, sizeof family);
+  if (error < 0)
+    return error;
+  return family == AF_UNIX ? 0 : -EINVAL;
+}
+
+static int64_t whereto(struct fds_socket *s, struct fdemu_req *r)
+{
+  if (has_address(s, r))
+    return -ECONNREFUSED; /* Unlike Linux: nobody looks for a name */
   if (!s->connected)
     return -ENOTCONN;
   if (s->peer == NULL)
@@ -67,19 +95,25 @@ int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags)
     if (!s->connected)
       return -ENOTCONN;
   }
+  error = fds_control_load(s, r);
+  if (error < 0)
+    return error;
   if (flags & MSG_OOB)
     return -EOPNOTSUPP;
-  r->patience = s->sndtimeo;
+  error = check_address(s, r);
+  if (error < 0)
+    return error;
+  r->patience = flags & MSG_DONTWAIT ? -1 : s->sndtimeo;
   error = pack(s, r, &b);
   if (error < 0)
     return error;
-  error = whereto(s);
+  error = whereto(s, r);
   if (error < 0) {
     fds_buf_free(b);
     fdemu_rewind(r, 0);
     return error;
   }
-  fds_buf_send(s->peer, b);
+  fds_buf_send(r->proc, s->peer, b);
   return (int64_t)r->len;
 }
 
@@ -118,6 +152,22 @@ static void move_peek_off(struct fds_socket *s, int flags, size_t len, size_t n)
     s->peek_off = s->peek_off > (int)len ? s->peek_off - (int)len : 0;
 }
 
+/* What goes beside the bytes of b. */
+static void control(struct fds_socket *s, struct fdemu_req *r,
+                    struct fds_buf *b, int flags)
+{
+  fds_control_creds(s, r, b->pid);
+  if (b->rights == NULL)
+    return;
+  if (flags & MSG_PEEK)
+    fds_control_rights(r, b->rights);
+  else {
+    struct fds_rights *x = fds_rights_detach(b);
+    fds_control_rights(r, x);
+    fds_rights_free(x);
+  }
+}
+
 /* A message that cannot be stored is lost, as on Linux. */
 int64_t fds_packet_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
 {
@@ -129,7 +179,7 @@ int64_t fds_packet_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
     return -ENOTCONN;
   if (flags & MSG_OOB)
     return -EOPNOTSUPP;
-  r->patience = s->rcvtimeo;
+  r->patience = flags & MSG_DONTWAIT ? -1 : s->rcvtimeo;
   error = fds_take_error(s);
   if (error < 0)
     return error;
@@ -140,10 +190,14 @@ int64_t fds_packet_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
   len = b->len;
   n = len - skip < r->len ? len - skip : r->len;
   error = fdemu_copy_out(r, b->data + skip, n);
+  if (error == 0)
+    control(s, r, b, flags);
   if (!(flags & MSG_PEEK))
     fds_buf_free(b);
   if (error < 0)
     return error;
+  if (n < len - skip)
+    r->arg |= MSG_TRUNC;
   move_peek_off(s, flags, len, n);
   return (int64_t)(flags & MSG_TRUNC ? len - skip : n);
 }

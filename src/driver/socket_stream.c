@@ -49,25 +49,31 @@ static int64_t send_piece(struct fds_socket *s, struct fdemu_req *r)
   b = fds_buf_new(s, n, pages);
   if (b == NULL)
     return -ENOMEM;
-  error = fdemu_copy_in(r, b->data, n);
+  error = fds_control_attach(r, b);
+  if (error == 0)
+    error = fdemu_copy_in(r, b->data, n);
   if (error < 0)
     fds_buf_free(b);
   else
-    fds_buf_send(s->peer, b);
+    fds_buf_send(r->proc, s->peer, b);
   return error;
 }
 
 int64_t fds_stream_send(struct fds_socket *s, struct fdemu_req *r, int flags)
 {
-  int64_t error = 0;
+  int64_t error = fds_control_load(s, r);
 
+  if (error < 0)
+    return error;
+  if (r->msg != NULL && r->msg->msg_namelen > 0)
+    return s->connected ? -EISCONN : -EOPNOTSUPP;
   if (!s->connected)
     return -ENOTCONN;
   if (s->shutdown & FDS_NO_SEND && !r->retry)
     return broken(r, flags);
   if (flags & MSG_OOB)
     return -EOPNOTSUPP; /* Unlike Linux: there is no urgent data */
-  r->patience = s->sndtimeo;
+  r->patience = flags & MSG_DONTWAIT ? -1 : s->sndtimeo;
   while (error == 0 && fdemu_left(r) > 0)
     error = send_piece(s, r);
   return error < 0 ? error : (int64_t)r->done;
@@ -89,18 +95,53 @@ static int64_t at_end(struct fds_socket *s, struct fdemu_req *r, int flags)
 {
   int error;
 
-  if (r->done >= target(s, r, flags))
-    return (int64_t)r->done;
-  error = fds_take_error(s);
-  if (error < 0)
-    return error;
-  return s->shutdown & FDS_NO_RECV ? (int64_t)r->done : -EAGAIN;
+  if (r->done < target(s, r, flags)) {
+    error = fds_take_error(s);
+    if (error < 0)
+      return error;
+    if (!(s->shutdown & FDS_NO_RECV))
+      return -EAGAIN;
+  }
+  if (r->driver == NULL)
+    fds_control_creds(s, r, FDS_NO_SENDER);
+  return (int64_t)r->done;
 }
 
+/* Messages of different senders are not glued together if it matters who sent
+ * them. r->driver keeps whose this is, while the call waits for more. */
+static bool same_sender(const struct fds_socket *s, const struct fds_buf *b,
+                        struct fdemu_req *r)
+{
+  void *sender = (void *)((intptr_t)b->pid + 1);
+
+  if (r->driver != NULL)
+    return r->driver == sender;
+  if (fds_passcred(s)) {
+    r->driver = sender;
+    fds_control_creds(s, r, b->pid);
+  }
+  return true;
+}
+
+/* The descriptors that b carries, if any, which end the call. */
+static bool take_rights(struct fdemu_req *r, struct fds_buf *b)
+{
+  struct fds_rights *x;
+
+  if (b->rights == NULL)
+    return false;
+  x = fds_rights_detach(b);
+  fds_control_rights(r, x);
+  fds_rights_free(x);
+  return true;
+}
+
+/* 1: and that is all, for this call; 0; or -errno. */
 static int take(struct fds_socket *s, struct fds_buf *b, struct fdemu_req *r)
 {
   unsigned n = (unsigned)min(b->len, fdemu_left(r));
   int error = fdemu_copy_out(r, b->data + b->off, n);
+  bool last;
 
   if (error < 0)
     return error;
@@ -108,9 +149,10 @@ static int take(struct fds_socket *s, struct fds_buf *b, struct fdemu_req *r)
   b->len -= n;
   if (s->peek_off > 0)
     s->peek_off = s->peek_off > (int)n ? s->peek_off - (int)n : 0;
+  last = take_rights(r, b);
   if (b->len == 0)
     fds_buf_free(b);
-  return 0;
+  return last;
 }
 
 static int64_t peek(struct fds_socket *s, struct fdemu_req *r, int flags)
@@ -123,13 +165,17 @@ static int64_t peek(struct fds_socket *s, struct fdemu_req *r, int flags)
     skip -= b->len;
   if (b == NULL)
     return at_end(s, r, flags);
-  for (; b != NULL; b = fds_next(s, b)) {
+  for (; b != NULL && same_sender(s, b, r); b = fds_next(s, b)) {
     unsigned n = (unsigned)min(b->len - skip, fdemu_left(r));
     error = fdemu_copy_out(r, b->data + b->off + skip, n);
     if (error < 0)
       break;
     if (s->peek_off >= 0)
       s->peek_off += (int)n;
+    if (b->rights != NULL) {
+      fds_control_rights(r, b->rights);
+      break;
+    }
     skip = 0;
   }
   return error < 0 ? error : (int64_t)r->done;
@@ -141,13 +187,17 @@ int64_t fds_stream_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
 
   if (!s->connected || flags & MSG_OOB)
     return -EINVAL;
-  r->patience = s->rcvtimeo;
+  if (!r->retry)
+    r->driver = NULL;
+  r->patience = flags & MSG_DONTWAIT ? -1 : s->rcvtimeo;
   if (flags & MSG_PEEK)
     return peek(s, r, flags);
   do {
     struct fds_buf *b = fds_next(s, NULL);
     if (b == NULL)
       return at_end(s, r, flags);
+    if (!same_sender(s, b, r))
+      break;
     error = take(s, b, r);
   } while (error == 0 && fdemu_left(r) > 0);
   return error < 0 ? error : (int64_t)r->done;

@@ -187,7 +187,11 @@ static bool is_call(const char *name)
   static const struct fdemu_call *const others[] = {
     &fdemu_pipe_call,           &fdemu_pipe2_call,
     &fdemu_socketpair_call,     &fdemu_socket_call,
-    &fdemu_shutdown_call,       &fdemu_eventfd_call,
+    &fdemu_shutdown_call,       &fdemu_sendto_call,
+    &fdemu_recvfrom_call,       &fdemu_sendmsg_call,
+    &fdemu_recvmsg_call,        &fdemu_setsockopt_call,
+    &fdemu_getsockopt_call,     &fdemu_getsockname_call,
+    &fdemu_getpeername_call,    &fdemu_eventfd_call,
     &fdemu_epoll_create_call,   &fdemu_epoll_create1_call,
     &fdemu_epoll_ctl_call,      &fdemu_epoll_wait_call,
     &fdemu_timerfd_create_call, &fdemu_timerfd_settime_call,

@@ -1,0 +1,175 @@
+/* socket.c - messages, options and names of sockets, whose arguments point to
+ * arguments */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "linux/bynumber.h"
+
+static void *address(uint64_t value)
+{
+  return (void *)(uintptr_t)value;
+}
+
+/* ---- sendto, recvfrom ------------------------------------------------- */
+
+int64_t fdl_sendto(const struct fdl_call *c)
+{
+  struct msghdr m = { .msg_name = address(c->arg[4]),
+                      .msg_namelen = (socklen_t)c->arg[5] };
+  struct fdemu_req r;
+
+  fdl_fill(c, &r);
+  r.cmd = (unsigned)c->arg[3];
+  r.msg = m.msg_name != NULL ? &m : NULL;
+  return fdemu_call(c->p, &r);
+}
+
+/* move_addr_to_user() of Linux, of an address that fits. */
+static int64_t store_name(const struct fdl_call *c, const void *name, int size,
+                          uint64_t addr, uint64_t lenaddr)
+{
+  int n, error = fdl_load(c, &n, lenaddr, sizeof n);
+
+  if (error < 0)
+    return error;
+  if (n > size)
+    n = size;
+  if (n < 0)
+    return -EINVAL;
+  if (n > 0)
+    error = fdl_store(c, addr, name, (size_t)n);
+  return error < 0 ? error : fdl_store(c, lenaddr, &size, sizeof size);
+}
+
+int64_t fdl_recvfrom(const struct fdl_call *c)
+{
+  struct fdemu_req r;
+  int64_t n, error = 0;
+
+  fdl_fill(c, &r);
+  r.cmd = (unsigned)c->arg[3];
+  n = fdemu_call(c->p, &r);
+  if (n >= 0 && c->arg[4] != 0) /* senders have no names */
+    error = store_name(c, NULL, 0, c->arg[4], c->arg[5]);
+  return error < 0 ? error : n;
+}
+
+/* ---- sendmsg, recvmsg ------------------------------------------------- */
+
+/* A message whose parts were fetched, as far as they could be. What could not
+ * be is left out in a way that gives EFAULT when its turn comes. */
+struct message {
+  struct msghdr m;
+  struct iovec iov[IOV_MAX];
+};
+
+static void fetch(const struct fdl_call *c, struct message *x, uint64_t addr,
+                  struct fdemu_req *r)
+{
+  struct msghdr *m = &x->m;
+  size_t n;
+
+  if (fdl_load(c, m, addr, sizeof *m) < 0)
+    return;
+  r->msg = m;
+  n = m->msg_iovlen;
+  r->iovcnt = n <= IOV_MAX ? (int)n : -1;
+  if (r->iovcnt >= 0 &&
+      fdl_load(c, x->iov, (uintptr_t)m->msg_iov, n * sizeof *x->iov) == 0)
+    r->iov = x->iov;
+}
+
+int64_t fdl_sendmsg(const struct fdl_call *c)
+{
+  struct message x;
+  struct fdemu_req r;
+
+  fdl_fill(c, &r);
+  fetch(c, &x, c->arg[1], &r);
+  return fdemu_call(c->p, &r);
+}
+
+static int store_field(const struct fdl_call *c, uint64_t addr, const void *x,
+                       size_t n)
+{
+  return fdl_store(c, c->arg[1] + addr, x, n);
+}
+
+int64_t fdl_recvmsg(const struct fdl_call *c)
+{
+  struct message x;
+  struct fdemu_req r;
+  int64_t n;
+  int error = 0;
+
+  fdl_fill(c, &r);
+  fetch(c, &x, c->arg[1], &r);
+  n = fdemu_call(c->p, &r);
+  if (n < 0)
+    return n;
+  if (x.m.msg_name != NULL)
+    error = store_field(c, offsetof(struct msghdr, msg_namelen),
+                        &x.m.msg_namelen, sizeof x.m.msg_namelen);
+  if (error == 0)
+    error = store_field(c, offsetof(struct msghdr, msg_flags), &x.m.msg_flags,
+                        sizeof x.m.msg_flags);
+  if (error == 0)
+    error = store_field(c, offsetof(struct msghdr, msg_controllen),
+                        &x.m.msg_controllen, sizeof x.m.msg_controllen);
+  return error < 0 ? error : n;
+}
+
+/* ---- options and names ------------------------------------------------ */
+
+/* The size of an answer, fetched from where it will be stored. */
+static size_t fetch_size(const struct fdl_call *c, uint64_t addr)
+{
+  int n;
+
+  if (fdl_load(c, &n, addr, sizeof n) < 0)
+    return SIZE_MAX;
+  return n < 0 ? SIZE_MAX - 1 : (size_t)n;
+}
+
+int64_t fdl_setsockopt(const struct fdl_call *c)
+{
+  struct fdemu_req r;
+  int n = (int)c->arg[4];
+
+  fdl_fill(c, &r);
+  r.arg = (int)c->arg[1];
+  r.cmd = (unsigned)c->arg[2];
+  r.buf.iov_base = address(c->arg[3]);
+  r.buf.iov_len = n < 0 ? SIZE_MAX : (size_t)n;
+  return fdemu_call(c->p, &r);
+}
+
+int64_t fdl_getsockopt(const struct fdl_call *c)
+{
+  struct fdemu_req r;
+  int64_t result;
+  int n;
+
+  fdl_fill(c, &r);
+  r.arg = (int)c->arg[1];
+  r.cmd = (unsigned)c->arg[2];
+  r.buf = (struct iovec){ address(c->arg[3]), fetch_size(c, c->arg[4]) };
+  result = fdemu_call(c->p, &r);
+  n = (int)r.done;
+  return result < 0 ? result : fdl_store(c, c->arg[4], &n, sizeof n);
+}
+
+int64_t fdl_sockname(const struct fdl_call *c)
+{
+  struct fdemu_req r;
+  int64_t result;
+  int n;
+
+  fdl_fill(c, &r);
+  r.buf = (struct iovec){ address(c->arg[1]), fetch_size(c, c->arg[2]) };
+  result = fdemu_call(c->p, &r);
+  n = (int)r.offset;
+  return result < 0 ? result : fdl_store(c, c->arg[2], &n, sizeof n);
+}
