@@ -17,10 +17,10 @@
 /* clang-format off */
 const struct call calls[] = {
   /* name, number, arguments, weight, kinds, makes, choices */
-  { "read", SYS_read, "fR", 60, "pte", 0, { FD, SIZE } },
-  { "write", SYS_write, "fW", 60, "pe", 0, { FD, SIZE } },
-  { "readv", SYS_readv, "fV", 20, "pte", 0, { FD, VEC } },
-  { "writev", SYS_writev, "fU", 20, "pe", 0, { FD, VEC } },
+  { "read", SYS_read, "fR", 60, "pstemr", 0, { FD, SIZE } },
+  { "write", SYS_write, "fW", 60, "psemr", 0, { FD, SIZE } },
+  { "readv", SYS_readv, "fV", 20, "pstemr", 0, { FD, VEC } },
+  { "writev", SYS_writev, "fU", 20, "psemr", 0, { FD, VEC } },
   { "pread64", SYS_pread64, "fRl", 6, NULL, 0, { FD, SIZE, OFF } },
   { "pwrite64", SYS_pwrite64, "fWl", 6, NULL, 0, { FD, SIZE, OFF } },
   { "preadv", SYS_preadv, "fVl", 3, NULL, 0, { FD, VEC, OFF } },
@@ -109,6 +109,22 @@ const struct call calls[] = {
     { FD, "10 1 2", "0 0 0 0,1000000000 -1 bad" } },
   { "setrlimit", SYS_setrlimit, "ir", 1, NULL, 0,
     { "RLIMIT_NOFILE", "40,40 40,40 20,40 10,40 4,40 50,40 40,50 bad" } },
+  { "socketpair", SYS_socketpair, "iii2", 20, NULL, 's',
+    { "AF_UNIX AF_UNIX AF_UNIX AF_UNIX AF_UNIX AF_UNIX AF_INET 99",
+      "SOCK_STREAM|SOCK_NONBLOCK SOCK_STREAM|SOCK_NONBLOCK "
+      "SOCK_DGRAM|SOCK_NONBLOCK SOCK_SEQPACKET|SOCK_NONBLOCK SOCK_STREAM 99 "
+      "SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC",
+      "0 0 0 0 1 99", "out out out out out out null bad" } },
+  { "shutdown", SYS_shutdown, "fi", 8, "s", 0,
+    { FD, "SHUT_RD SHUT_WR SHUT_RDWR 3 -1" } },
+  { "flock", SYS_flock, "fi", 30, "!prsFmd", 0,
+    { FD, "LOCK_SH|LOCK_NB LOCK_EX|LOCK_NB LOCK_UN LOCK_SH|LOCK_NB "
+      "LOCK_EX|LOCK_NB LOCK_UN|LOCK_NB LOCK_SH LOCK_EX 0 3 4" } },
+  { "fcntl", SYS_fcntl, "fiK", 60, "!prsFmd", 0,
+    { FD, "F_SETLK F_SETLK F_SETLK F_OFD_SETLK F_OFD_SETLK F_SETLKW "
+      "F_OFD_SETLKW", "~lock" } },
+  { "fcntl", SYS_fcntl, "fiK", 25, "!prsFmd", 0,
+    { FD, "F_GETLK F_OFD_GETLK", "~lock" } },
   { "fork", DO_FORK, "P", 2, NULL, 0, { "1 2 3" } },
   { "exit", DO_EXIT, "i", 4, NULL, 0, { "0 1 255" } },
   { "wait", DO_WAIT, "", 2, NULL, 0, { 0 } },

@@ -37,7 +37,8 @@ struct call {
   long nr;
   const char *args; /* a letter each; see args.c */
   /* What the generator needs: how often, which kinds of descriptors the first
-   * argument is (letters of gen.c; NULL: all), what kind it makes, and
+   * argument is (letters of gen.c; NULL: all; !: a call on locks), what kind
+   * it makes, and
    * alternatives for each argument, separated by spaces. */
   int weight;
   const char *kinds;

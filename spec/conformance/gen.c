@@ -21,6 +21,7 @@ struct gen {
   bool closed[NREGS];
   bool alive[NPROCS];
   int proc, live;
+  bool locks; /* a script of locks */
 };
 
 static uint64_t next(struct gen *g)
@@ -78,7 +79,7 @@ static void put_fd(struct gen *g, const char *kinds)
 
   if (one_in(g, 25)) {
     if (one_in(g, 2))
-      put(g, "%d", pick(g, LIMIT + 4));
+      put(g, "%d", 3 + pick(g, LIMIT));
     else
       put_word(g, "-1 40 39 63 1000000 2147483647 -2147483648");
     return;
@@ -193,6 +194,18 @@ static void put_event(struct gen *g)
   put(g, ":%d", pick(g, 100));
 }
 
+static void put_lock(struct gen *g)
+{
+  if (one_in(g, 40)) {
+    put_word(g, "bad null 3:SET:0:0 WRLCK:5:0:0 WRLCK:SET:MAX:2 "
+                "WRLCK:SET:-1:1 RDLCK:SET:5:-6 RDLCK:SET:0:5:4000001");
+    return;
+  }
+  put_word(g, "RDLCK WRLCK WRLCK UNLCK");
+  put_word(g, ":SET :SET :SET :SET :CUR :END");
+  put(g, ":%d:%d", pick(g, 20), pick(g, 12) - 2);
+}
+
 static void put_special(struct gen *g, const char *choice, const char *kinds)
 {
   if (strcmp(choice, "~fd") == 0)
@@ -209,6 +222,8 @@ static void put_special(struct gen *g, const char *choice, const char *kinds)
     put_set(g);
   else if (strcmp(choice, "~event") == 0)
     put_event(g);
+  else if (strcmp(choice, "~lock") == 0)
+    put_lock(g);
   else if (strcmp(choice, "~number") == 0)
     put(g, "%d", 3 + pick(g, LIMIT + 4));
   else if (strcmp(choice, "~to") == 0)
@@ -275,17 +290,25 @@ static void note(struct gen *g, const struct call *c, size_t first, int source)
   }
 }
 
+/* Anonymous inodes and devices are one for the whole machine, and so are their
+ * locks: scripts have either. */
+static int weight(const struct gen *g, const struct call *c)
+{
+  bool locks = c->kinds != NULL && c->kinds[0] == '!';
+  bool shared = c->makes != 0 && strchr("etEn", c->makes) != NULL;
+
+  return g->locks ? (shared ? 0 : c->weight) : (locks ? 0 : c->weight);
+}
+
 static const struct call *pick_call(struct gen *g)
 {
-  static int total;
-  int n;
+  int total = 0, n;
 
-  if (total == 0)
-    for (size_t i = 0; i < ncalls; i++)
-      total += calls[i].weight;
+  for (size_t i = 0; i < ncalls; i++)
+    total += weight(g, &calls[i]);
   n = pick(g, total);
   for (size_t i = 0;; i++)
-    if ((n -= calls[i].weight) < 0)
+    if ((n -= weight(g, &calls[i])) < 0)
       return &calls[i];
 }
 
@@ -334,7 +357,8 @@ static void reset(struct gen *g)
 /* The same text for the same seed. */
 char *generate(uint64_t seed, int nops)
 {
-  struct gen g = { .rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
+  struct gen g = { .rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1,
+                   .locks = seed % 5 == 4 };
 
   g.alive[0] = true;
   for (int i = 0; i < 10; i++)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -32,7 +33,7 @@ static struct {
 
 /* What the workers tell. */
 static struct progress {
-  uint64_t scripts, calls, excused, differences;
+  uint64_t scripts, calls, cells, excused, differences;
   char current[64][80]; /* of each worker, for the one that crashes */
 } * progress;
 
@@ -141,8 +142,23 @@ bool differs(const struct script *s, size_t *at)
 
 /* ---- work ------------------------------------------------------------- */
 
+/* Locks on devices and anonymous inodes are everybody's. */
+static int enter(const char *text)
+{
+  bool locks = options.matrix && (strstr(text, "LCK:") != NULL ||
+                                  strstr(text, " flock ") != NULL);
+  int fd = locks ? open("/dev/shm/fdemu-conformance.lock",
+                        O_CREAT | O_RDWR | O_CLOEXEC, 0666)
+                 : -1;
+
+  if (fd >= 0)
+    flock(fd, LOCK_EX);
+  return fd;
+}
+
 static bool check(char *text, const char *title)
 {
+  int lock = enter(text);
   struct script *s = script_parse(text);
   size_t at;
   bool bad;
@@ -159,6 +175,7 @@ static bool check(char *text, const char *title)
       report(s, at, title);
   }
   script_free(s);
+  close(lock);
   return !bad;
 }
 
@@ -180,10 +197,13 @@ static void print_script(const char *text)
 static char *script_text(uint64_t i, char title[80])
 {
   size_t cells;
+  char *text;
 
   if (options.matrix) {
     snprintf(title, 80, "matrix, script %llu", (unsigned long long)i);
-    return matrix_script(i, &cells);
+    text = matrix_script(i, &cells);
+    __atomic_add_fetch(&progress->cells, cells, __ATOMIC_RELAXED);
+    return text;
   }
   snprintf(title, 80, "seed %llu", (unsigned long long)(options.seed + i));
   return generate(options.seed + i, options.ops);
@@ -300,6 +320,8 @@ static void parse_options(int argc, char **argv)
 
 static void summary(const char *what, double start)
 {
+  if (progress->cells > 0)
+    printf("matrix: %llu cells\n", (unsigned long long)progress->cells);
   printf("%s: %llu scripts, %llu calls, %llu differences, %llu excused, "
          "%.1f seconds\n",
          what, (unsigned long long)progress->scripts,

@@ -1,17 +1,247 @@
-/* matrix.c - every call on every kind of file in every state */
+/*
+ * matrix.c - every call on every kind of file in every state
+ *
+ * A subject is a descriptor, r0, in some state. Each row of calls.c is made on
+ * each subject with every combination of its alternatives, each time on a
+ * subject that is made anew, and afterwards the subject is looked at.
+ */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf.h"
 
-size_t matrix_scripts(void)
+/* Lines are separated by semicolons; the process is 0. */
+static const struct {
+  const char *name, *setup;
+} subjects[] = {
+#define FILL "write r1 65536"
+  { "closed", "eventfd2 0 0 > r0;close r0" },
+  { "negative", "" },
+  { "read end", "pipe2 out 0 > r0 r1" },
+  { "read end, non-blocking", "pipe2 out O_NONBLOCK > r0 r1" },
+  { "read end, data", "pipe2 out O_NONBLOCK > r0 r1;write r1 100" },
+  { "read end, full", "pipe2 out O_NONBLOCK > r0 r1;" FILL },
+  { "read end, no writers", "pipe2 out 0 > r0 r1;close r1" },
+  { "read end, data, no writers",
+    "pipe2 out 0 > r0 r1;write r1 5000;close r1" },
+  { "read end, packets",
+    "pipe2 out O_NONBLOCK|O_DIRECT > r0 r1;write r1 10;write r1 20" },
+  { "write end", "pipe2 out O_NONBLOCK > r1 r0" },
+  { "write end, blocking", "pipe2 out 0 > r1 r0" },
+  { "write end, full", "pipe2 out O_NONBLOCK > r1 r0;write r0 65536" },
+  { "write end, full, blocking", "pipe2 out 0 > r1 r0;write r0 65536" },
+  { "write end, nearly full", "pipe2 out O_NONBLOCK > r1 r0;write r0 65535" },
+  { "write end, a slot free",
+    "pipe2 out O_NONBLOCK > r1 r0;write r0 65536;read r1 4096" },
+  { "write end, no slot free",
+    "pipe2 out O_NONBLOCK > r1 r0;write r0 65536;read r1 10" },
+  { "write end, no readers", "pipe2 out O_NONBLOCK > r1 r0;close r1" },
+  { "write end, full, no readers",
+    "pipe2 out O_NONBLOCK > r1 r0;write r0 65536;close r1" },
+  { "write end, packets", "pipe2 out O_NONBLOCK|O_DIRECT > r1 r0" },
+  { "a dup of a write end", "pipe2 out O_NONBLOCK > r1 r2;dup r2 > r0" },
+  { "a pipe of one page",
+    "pipe2 out O_NONBLOCK > r0 r1;fcntl r1 F_SETPIPE_SZ 4096;write r1 4000" },
+  { "eventfd", "eventfd2 0 EFD_NONBLOCK > r0" },
+  { "eventfd, blocking", "eventfd2 0 0 > r0" },
+  { "eventfd of 5", "eventfd2 5 EFD_NONBLOCK > r0" },
+  { "eventfd, full", "eventfd2 0 EFD_NONBLOCK > r0;write r0 #-2" },
+  { "eventfd, full, blocking", "eventfd2 0 0 > r0;write r0 #-2" },
+  { "semaphore", "eventfd2 3 EFD_NONBLOCK|EFD_SEMAPHORE > r0" },
+  { "timerfd", "timerfd_create CLOCK_MONOTONIC TFD_NONBLOCK > r0" },
+  { "timerfd, blocking", "timerfd_create CLOCK_MONOTONIC 0 > r0" },
+  { "timerfd, set", "timerfd_create CLOCK_MONOTONIC TFD_NONBLOCK > r0;"
+                    "timerfd_settime r0 0 1000000/1000 null" },
+  { "timerfd, expired", "timerfd_create CLOCK_REALTIME TFD_NONBLOCK > r0;"
+                        "timerfd_settime r0 TFD_TIMER_ABSTIME 0,1/0 null" },
+  { "epoll", "epoll_create1 0 > r0;eventfd2 0 0 > r1" },
+  { "epoll, ready",
+    "epoll_create1 0 > r0;eventfd2 1 0 > r1;epoll_ctl r0 ADD r1 IN:9" },
+  { "epoll, not ready",
+    "epoll_create1 0 > r0;eventfd2 0 0 > r1;epoll_ctl r0 ADD r1 IN|ET:9" },
+  { "epoll, one-shot", "epoll_create1 0 > r0;eventfd2 1 0 > r1;"
+                       "epoll_ctl r0 ADD r1 IN|ONESHOT:9;epoll_wait r0 5 0" },
+  { "epoll in an epoll",
+    "epoll_create1 0 > r0;epoll_create1 0 > r1;epoll_ctl r1 ADD r0 IN:9" },
+  { "null", "open /dev/null O_RDWR 0 > r0" },
+  { "null, read-only", "open /dev/null O_RDONLY 0 > r0" },
+  { "null, write-only", "open /dev/null O_WRONLY 0 > r0" },
+  { "null, neither", "open /dev/null 3 0 > r0" },
+  { "zero", "open /dev/zero O_RDWR 0 > r0" },
+  { "zero, write-only", "open /dev/zero O_WRONLY|O_APPEND 0 > r0" },
+  { "full", "open /dev/full O_RDWR 0 > r0" },
+  { "full, read-only", "open /dev/full O_RDONLY 0 > r0" },
+#define PAIR(type) "socketpair AF_UNIX " type " 0 out > r0 r1"
+  { "stream", PAIR("SOCK_STREAM|SOCK_NONBLOCK") },
+  { "stream, blocking", PAIR("SOCK_STREAM") },
+  { "stream, data", PAIR("SOCK_STREAM|SOCK_NONBLOCK") ";write r1 5000" },
+  { "stream, full",
+    PAIR("SOCK_STREAM|SOCK_NONBLOCK") ";write r0 200000;"
+                                      "write r0 200000;write r0 200000" },
+  { "stream, peer closed", PAIR("SOCK_STREAM") ";close r1" },
+  { "stream, data, peer closed", PAIR("SOCK_STREAM") ";write r1 9;close r1" },
+  { "stream, data lost", PAIR("SOCK_STREAM") ";write r0 9;close r1" },
+  { "stream, peer shut for writing",
+    PAIR("SOCK_STREAM") ";write r1 9;shutdown r1 SHUT_WR" },
+  { "stream, shut for reading", PAIR("SOCK_STREAM") ";shutdown r0 SHUT_RD" },
+  { "stream, shut for writing", PAIR("SOCK_STREAM") ";shutdown r0 SHUT_WR" },
+  { "datagrams", PAIR("SOCK_DGRAM|SOCK_NONBLOCK") },
+  { "datagrams, two",
+    PAIR("SOCK_DGRAM|SOCK_NONBLOCK") ";write r1 10;write r1 20" },
+  { "datagrams, peer closed", PAIR("SOCK_DGRAM") ";write r1 10;close r1" },
+  { "packets, two",
+    PAIR("SOCK_SEQPACKET|SOCK_NONBLOCK") ";write r1 10;write r1 20" },
+  { "packets, peer closed", PAIR("SOCK_SEQPACKET") ";write r1 10;close r1" },
+  { "table full", "pipe2 out O_NONBLOCK > r0 r1;setrlimit RLIMIT_NOFILE 7,40" },
+  { "one place free",
+    "pipe2 out O_NONBLOCK > r0 r1;setrlimit RLIMIT_NOFILE 8,40" },
+};
+
+enum { NSUBJECTS = sizeof subjects / sizeof *subjects };
+
+/* What has a generator's choice has one here, too. */
+static const char *alternatives(const struct call *c, int i)
 {
-  return 0;
+  const char *s = c->choice[i];
+  int nfds = 0;
+
+  for (const char *p = c->args; *p != '\0'; p++)
+    nfds += *p == 'f';
+  if (strcmp(s, "~fd") == 0 || strcmp(s, "~any") == 0) {
+    if (i == 0)
+      return nfds > 1 ? "r0 r20" : "r0";
+    return "r0 r1 r21 -1";
+  }
+  if (strcmp(s, "~size") == 0)
+    return "0 1 8 100 4096 70000 5@bad 0@bad";
+  if (strcmp(s, "~vector") == 0)
+    return "[1,8] [] [0,0] [#1] [5,4096,0,9000] 1@bad 1025 -1 [5,5@bad] "
+           "[5@bad,5]";
+  if (strcmp(s, "~to") == 0)
+    return "r0 r1 20 39 40 -1";
+  if (strcmp(s, "~lock") == 0)
+    return "RDLCK:SET:0:10 WRLCK:SET:0:0 WRLCK:CUR:5:1 UNLCK:SET:0:0 "
+           "WRLCK:SET:-1:1 3:SET:0:0 RDLCK:END:0:5:4000001 bad";
+  if (strcmp(s, "~event") == 0)
+    return "IN|OUT:1 IN|ET:2 IN|EXCLUSIVE:3 IN|OUT|ONESHOT:4 bad";
+  if (strcmp(s, "~number") == 0)
+    return "3 7 39 -1";
+  if (strcmp(s, "~poll") == 0)
+    return "[r0:IN|OUT|PRI|RDHUP] [r0:0] [r0:RDNORM|WRNORM|RDBAND|WRBAND] "
+           "[r0:IN,r0:OUT,-1:IN,r1:IN] [r0:PRI] 1@bad";
+  if (strcmp(s, "~set") == 0)
+    return "{r0} null";
+  if (strcmp(s, "~timer") == 0)
+    return "0,0/0 1000000/0 1000000/5,7 -1/0 0,1000000000/0";
+  return s;
 }
 
+struct text {
+  char *s;
+  size_t n, cap, cells;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct text *t,
+                                                      const char *fmt, ...)
+{
+  va_list ap;
+
+  if (t->cap - t->n < 2 * MAX_LINE) {
+    t->cap = 2 * t->cap + 65536;
+    t->s = realloc(t->s, t->cap);
+  }
+  va_start(ap, fmt);
+  t->n += (size_t)vsnprintf(t->s + t->n, t->cap - t->n, fmt, ap);
+  va_end(ap);
+}
+
+static void put_setup(struct text *t, const char *s)
+{
+  while (*s != '\0') {
+    size_t n = strcspn(s, ";");
+    put(t, "0 %.*s\n", (int)n, s);
+    s += n + (s[n] == ';');
+  }
+}
+
+/* The subject, and what else it may have to do with, afterwards. */
+static const char probes[] =
+    "0 poll [r0:IN|OUT|PRI|RDHUP,r1:IN|OUT|PRI|RDHUP,r20:IN] 0\n"
+    "0 fcntl r0 F_GETFL 0\n"
+    "0 fcntl r0 F_GETFD 0\n"
+    "0 fstat r0 out\n"
+    "0 lseek r0 0 SEEK_CUR\n"
+    "0 ioctl r0 FIONREAD 0\n"
+    "0 fcntl r0 F_SETFL O_NONBLOCK\n"
+    "0 fcntl r1 F_SETFL O_NONBLOCK\n"
+    "0 epoll_wait r20 5 0\n"
+    "0 read r0 100000\n"
+    "0 read r1 100000\n"
+    "0 close_range 3 -1 0\n"
+    "0 setrlimit RLIMIT_NOFILE 40,40\n";
+
+static void put_cell(struct text *t, size_t subject, const struct call *c,
+                     char word[][64])
+{
+  t->cells++;
+  put(t, "0 epoll_create1 0 > r20\n0 eventfd2 1 0 > r21\n");
+  put_setup(t, subjects[subject].setup);
+  put(t, "0 %s", c->name);
+  for (int i = 0; c->args[i] != '\0'; i++)
+    put(t, " %s", word[i]);
+  if (c->makes != 0)
+    put(t, strchr(c->args, '2') != NULL ? " > r5 r6" : " > r5");
+  put(t, "\n%s", probes);
+}
+
+static bool seen_before(const char *all, const char *s, size_t n)
+{
+  for (const char *p = all; p < s; p += strcspn(p, " ") + 1)
+    if (strcspn(p, " ") == n && memcmp(p, s, n) == 0)
+      return true;
+  return false;
+}
+
+/* All combinations of what the arguments from i on may be. */
+static void put_cells(struct text *t, size_t subject, const struct call *c,
+                      char word[][64], int i)
+{
+  const char *all;
+
+  if (c->args[i] == '\0') {
+    put_cell(t, subject, c, word);
+    return;
+  }
+  all = alternatives(c, i);
+  for (const char *s = all;;) {
+    size_t n = strcspn(s, " ");
+    if (!seen_before(all, s, n)) {
+      snprintf(word[i], 64, "%.*s", (int)n, s);
+      put_cells(t, subject, c, word, i + 1);
+    }
+    if (s[n] == '\0')
+      return;
+    s += n + 1;
+  }
+}
+
+size_t matrix_scripts(void)
+{
+  return NSUBJECTS * ncalls;
+}
+
+/* The cells of a subject and a row. Processes are not for a matrix. */
 char *matrix_script(size_t i, size_t *cells)
 {
-  (void)i;
-  *cells = 0;
-  return strdup("");
+  struct text t = { 0 };
+  char word[NTOKENS][64];
+  const struct call *c = &calls[i % ncalls];
+
+  put(&t, "# %s\n", subjects[i / ncalls].name);
+  if (c->nr >= 0)
+    put_cells(&t, i / ncalls, c, word, 0);
+  *cells = t.cells;
+  return t.s;
 }

@@ -125,12 +125,24 @@ static void set(struct timerfd *t, int64_t value, int64_t interval, int flags)
 
 /* ---- methods ---------------------------------------------------------- */
 
+/* As much of it as the caller's memory takes. */
+static int64_t deliver(struct fdemu_req *r, uint64_t ticks)
+{
+  const char *byte = (const char *)&ticks;
+  int error = fdemu_copy_out(r, byte, sizeof ticks);
+
+  if (error == 0)
+    return sizeof ticks;
+  for (size_t i = 0; i < sizeof ticks && fdemu_copy_out(r, byte + i, 1) == 0;)
+    i++;
+  return error; /* or r->done */
+}
+
 /* What is read is gone even if the caller's memory is bad, as on Linux. */
 static int64_t timerfd_read(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct timerfd *t = timerfd_of(f);
   uint64_t ticks;
-  int error;
 
   if (r->len < sizeof ticks)
     return -EINVAL;
@@ -140,8 +152,7 @@ static int64_t timerfd_read(struct fdemu_file *f, struct fdemu_req *r)
   ticks = t->ticks;
   t->ticks = 0;
   t->expired = false;
-  error = fdemu_copy_out(r, &ticks, sizeof ticks);
-  return error < 0 ? error : (int64_t)sizeof ticks;
+  return deliver(r, ticks);
 }
 
 static int64_t timerfd_ioctl(struct fdemu_file *f, struct fdemu_req *r)
