@@ -266,7 +266,7 @@ enum fdemu_callno {
   FDEMU_PREADV,
   FDEMU_PWRITEV,
   FDEMU_LSEEK,       /* offset; cmd = whence */
-  FDEMU_OPEN,        /* path; cmd = flags; arg = mode */
+  FDEMU_OPEN,        /* fd, path; cmd = flags; arg = mode */
   FDEMU_CLOSE,       /* */
   FDEMU_CLOSE_RANGE, /* arg = last; cmd = flags */
   FDEMU_DUP,         /* */
@@ -376,6 +376,37 @@ FDEMU_API extern const struct fdemu_call fdemu_epoll_pwait_call;
 FDEMU_API extern const struct fdemu_call fdemu_epoll_pwait2_call;
 
 /*
+ * Of the name space. Those that end in "at" take a path from fd on. cmd = flags
+ * (AT_*, RENAME_*) where there are some. mkdirat, fchmodat2, fchmod, umask: arg
+ * = mode. mknodat: arg = mode; offset = device. symlinkat: path2 = the target.
+ * linkat, renameat2: the new name is path2, from the descriptor arg on.
+ * faccessat2: arg = R_OK, ... fchownat, fchown: arg = user; offset = group.
+ * newfstatat: buf: a struct stat. utimensat: buf: two struct timespecs, or
+ * nothing; without a path, of fd. truncate: offset = length. readlinkat,
+ * getcwd, getdents64: buf.
+ */
+FDEMU_API extern const struct fdemu_call fdemu_mkdirat_call;
+FDEMU_API extern const struct fdemu_call fdemu_mknodat_call;
+FDEMU_API extern const struct fdemu_call fdemu_symlinkat_call;
+FDEMU_API extern const struct fdemu_call fdemu_linkat_call;
+FDEMU_API extern const struct fdemu_call fdemu_unlinkat_call;
+FDEMU_API extern const struct fdemu_call fdemu_renameat2_call;
+FDEMU_API extern const struct fdemu_call fdemu_newfstatat_call;
+FDEMU_API extern const struct fdemu_call fdemu_readlinkat_call;
+FDEMU_API extern const struct fdemu_call fdemu_faccessat2_call;
+FDEMU_API extern const struct fdemu_call fdemu_fchmodat2_call;
+FDEMU_API extern const struct fdemu_call fdemu_fchmod_call;
+FDEMU_API extern const struct fdemu_call fdemu_fchownat_call;
+FDEMU_API extern const struct fdemu_call fdemu_fchown_call;
+FDEMU_API extern const struct fdemu_call fdemu_utimensat_call;
+FDEMU_API extern const struct fdemu_call fdemu_truncate_call;
+FDEMU_API extern const struct fdemu_call fdemu_chdir_call;
+FDEMU_API extern const struct fdemu_call fdemu_fchdir_call;
+FDEMU_API extern const struct fdemu_call fdemu_getcwd_call;
+FDEMU_API extern const struct fdemu_call fdemu_umask_call;
+FDEMU_API extern const struct fdemu_call fdemu_getdents64_call;
+
+/*
  * One system call. Zero it, fill in what the call takes, submit it. The caller
  * owns the memory, and keeps it, and what buf, iov and path point to, until
  * the answer is there. Between runs it may point buf, iov and mem of a pending
@@ -388,7 +419,8 @@ struct fdemu_req {
   struct iovec buf;        /* the data or the argument block */
   const struct iovec *iov; /* the data of readv and the like */
   const struct fdemu_mem *mem;
-  const char *path;
+  const char *path;   /* from fd on, AT_FDCWD or a directory, unless absolute */
+  const char *path2;  /* the second one of calls that have two */
   struct msghdr *msg; /* of sendmsg(2) and the like: all but the data. In this
                          process's memory; the addresses in it are those of the
                          caller */
@@ -430,8 +462,12 @@ struct fdemu_req {
   /* private */
   unsigned char state;
   bool chained;
-  int interrupt; /* an errno: cancelled while a method had it */
-  int fault;     /* an errno: to be the result in the end */
+  int interrupt;           /* an errno: cancelled while a method had it */
+  int fault;               /* an errno: to be the result in the end */
+  int newfd;               /* the descriptor that open() is to fill ... */
+  struct fde_entry *entry; /* ... and what: references */
+  struct fdemu_inode *inode;
+  bool made; /* by this open() */
   bool injected, delayed;
   int64_t delay; /* ns before the first attempt */
   int64_t since; /* ns: when it began to wait */
@@ -571,6 +607,53 @@ FDEMU_API int fdemu_timerfd_settime(struct fdemu_proc *p, int fd, int flags,
 FDEMU_API int fdemu_timerfd_gettime(struct fdemu_proc *p, int fd,
                                     struct itimerspec *value);
 
+/*
+ * Names. A kernel begins with the directory / alone, which belongs to the user
+ * that all processes are, and is where they begin; fdemu_std_devices() makes
+ * /dev and /tmp. The kernel's own process may do everything, and what it makes
+ * is root's. Times are of the virtual clock; see FDEMU_EPOCH.
+ */
+FDEMU_API int fdemu_openat(struct fdemu_proc *p, int dirfd, const char *path,
+                           int flags, mode_t mode);
+FDEMU_API int fdemu_mkdirat(struct fdemu_proc *p, int dirfd, const char *path,
+                            mode_t mode);
+FDEMU_API int fdemu_mknodat(struct fdemu_proc *p, int dirfd, const char *path,
+                            mode_t mode, dev_t dev);
+FDEMU_API int fdemu_symlinkat(struct fdemu_proc *p, const char *target,
+                              int dirfd, const char *path);
+FDEMU_API int fdemu_linkat(struct fdemu_proc *p, int dirfd, const char *path,
+                           int newdirfd, const char *newpath, int flags);
+FDEMU_API int fdemu_unlinkat(struct fdemu_proc *p, int dirfd, const char *path,
+                             int flags);
+FDEMU_API int fdemu_renameat2(struct fdemu_proc *p, int dirfd, const char *path,
+                              int newdirfd, const char *newpath,
+                              unsigned flags);
+FDEMU_API int fdemu_fstatat(struct fdemu_proc *p, int dirfd, const char *path,
+                            struct stat *st, int flags);
+FDEMU_API int64_t fdemu_readlinkat(struct fdemu_proc *p, int dirfd,
+                                   const char *path, char *buf, size_t n);
+FDEMU_API int fdemu_faccessat(struct fdemu_proc *p, int dirfd, const char *path,
+                              int mode, int flags);
+FDEMU_API int fdemu_fchmodat(struct fdemu_proc *p, int dirfd, const char *path,
+                             mode_t mode, int flags);
+FDEMU_API int fdemu_fchmod(struct fdemu_proc *p, int fd, mode_t mode);
+FDEMU_API int fdemu_fchownat(struct fdemu_proc *p, int dirfd, const char *path,
+                             uid_t uid, gid_t gid, int flags);
+FDEMU_API int fdemu_fchown(struct fdemu_proc *p, int fd, uid_t uid, gid_t gid);
+FDEMU_API int fdemu_utimensat(struct fdemu_proc *p, int dirfd, const char *path,
+                              const struct timespec times[2], int flags);
+FDEMU_API int fdemu_truncate(struct fdemu_proc *p, const char *path,
+                             int64_t length);
+FDEMU_API int fdemu_chdir(struct fdemu_proc *p, const char *path);
+FDEMU_API int fdemu_fchdir(struct fdemu_proc *p, int fd);
+/* As Linux's: the length with the zero at the end. */
+FDEMU_API int fdemu_getcwd(struct fdemu_proc *p, char *buf, size_t n);
+FDEMU_API mode_t fdemu_umask(struct fdemu_proc *p, mode_t mask);
+/* Linux's struct linux_dirent64s: bytes, 0 at the end. A place in a directory
+ * (d_off, lseek) stays good whatever else comes and goes. */
+FDEMU_API int64_t fdemu_getdents64(struct fdemu_proc *p, int fd, void *buf,
+                                   size_t n);
+
 /* getrlimit(2), setrlimit(2) of RLIMIT_NOFILE: -EINVAL, -EPERM (raising the
  * hard limit). */
 FDEMU_API void fdemu_get_nofile(const struct fdemu_proc *p, int *soft,
@@ -582,6 +665,11 @@ FDEMU_API int fdemu_set_nofile(struct fdemu_proc *p, int soft, int hard);
 /* The description behind a descriptor, or NULL. Borrowed. */
 FDEMU_API struct fdemu_file *fdemu_file_at(const struct fdemu_proc *p, int fd);
 
+/* The same, but NULL for one with O_PATH: what calls other than those that are
+ * about the descriptor itself want. */
+FDEMU_API struct fdemu_file *fdemu_file_usable(const struct fdemu_proc *p,
+                                               int fd);
+
 /* Give back a reference; the last one releases the description. */
 FDEMU_API void fdemu_file_put(struct fdemu_file *f);
 
@@ -590,7 +678,7 @@ FDEMU_API void fdemu_file_put(struct fdemu_file *f);
 FDEMU_API int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
                             bool cloexec);
 
-/* /dev/null, /dev/zero and /dev/full. 0 or -ENOMEM. */
+/* /dev/null, /dev/zero, /dev/full and /tmp. 0 or -ENOMEM. */
 FDEMU_API int fdemu_std_devices(struct fdemu_kernel *k);
 
 FDEMU_API int fdemu_null_add(struct fdemu_kernel *k, const char *path);

@@ -82,7 +82,9 @@ enum {
   FDEMU_CALL_VEC = 16,   /* r->iov rather than r->buf */
   FDEMU_CALL_TIMED = 32, /* waits whatever O_NONBLOCK says, for r->timeout;
                             the result is 0 when that is over */
-  FDEMU_CALL_QUIET = 64  /* never traced */
+  FDEMU_CALL_QUIET = 64, /* never traced */
+  FDEMU_CALL_PATH = 128  /* works on a descriptor with O_PATH too; on others
+                            those are EBADF */
 };
 
 #define FDEMU_NEXT (INT64_MIN + 1)
@@ -143,7 +145,9 @@ struct fdemu_inode {
   int64_t size;                /* bytes; kept by seekable kinds */
   mode_t mode;                 /* S_IF* and permissions */
   uid_t uid;                   /* the owner; processes are FDEMU_UID */
+  gid_t gid;                   /* likewise */
   dev_t rdev;                  /* of devices */
+  int64_t atime, mtime, ctime; /* ns since 1970; kept by core */
   struct fdemu_waitq wq;
 
   /* open(2) by name. Gives its description to fdemu_opened(). NULL: a new
@@ -154,6 +158,7 @@ struct fdemu_inode {
   /* private */
   int refs;
   int nlink;
+  bool named; /* is, or was, in a directory */
   uint64_t ino;
   struct fdemu_locks *locks; /* allocated by the first */
 };
@@ -187,6 +192,7 @@ struct fdemu_file {
   char *path;                /* as it was opened, or NULL */
 
   /* private */
+  struct fde_entry *entry; /* where it is: a reference, or NULL */
   struct fdemu_weak *weak;
   int counted;              /* by fdemu_check() */
   int refs;                 /* descriptors, requests in flight, holders */
@@ -294,7 +300,8 @@ FDEMU_API void fdemu_unreserve(struct fdemu_proc *p, const int *fds, int n);
 /* ---- names, memory, the host ------------------------------------------ */
 
 /* Give an inode a name (it takes a reference), instead of what had it before.
- * 0 or -ENOMEM. */
+ * Directories that are not there yet are made, and are root's. 0, -ENOMEM,
+ * -ENAMETOOLONG, -ENOTDIR, -EISDIR (the name is a directory's). */
 FDEMU_API int fdemu_name(struct fdemu_kernel *k, const char *path,
                          struct fdemu_inode *i);
 

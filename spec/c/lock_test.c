@@ -189,6 +189,7 @@ static void emulated_open(struct fdemu_proc *p)
   int fds[2];
 
   CHECK_EQ(fdemu_std_devices(k), 0);
+  i->uid = FDEMU_UID;
   CHECK_EQ(fdemu_name(k, path, i), 0);
   fdemu_inode_put(i);
   for (int fd = 0; fd < 3; fd++)

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -148,6 +149,45 @@ static void named_devices(void)
   TRY(n, fdemu_open(p, "/dev/null", O_RDWR, 0));
   CHECK(n >= 0);
   CHECK_EQ(fdemu_close(p, n), 0);
+}
+
+/* Names that come, move and go: what fails changes nothing. */
+static void names(void)
+{
+  char path[32];
+  struct stat st;
+  int n;
+
+  TRY(n, fdemu_mkdirat(p, AT_FDCWD, "/n", 0755));
+  CHECK_EQ(n, 0);
+  TRY(n, fdemu_chdir(p, "/n"));
+  for (int i = 0; i < 20; i++) {
+    snprintf(path, sizeof path, "d%d", i);
+    TRY(n, fdemu_mkdirat(p, AT_FDCWD, path, 0755));
+    CHECK_EQ(n, 0);
+  }
+  TRY(n, fdemu_symlinkat(p, "d1/../d2", AT_FDCWD, "l"));
+  CHECK_EQ(n, 0);
+  TRY(n, fdemu_linkat(p, AT_FDCWD, "l", AT_FDCWD, "m", 0));
+  CHECK_EQ(n, 0);
+  for (int i = 0; i < 20; i++) {
+    snprintf(path, sizeof path, "d0/e%d", i);
+    TRY(n, fdemu_renameat2(p, AT_FDCWD, "m", AT_FDCWD, path, 0));
+    CHECK_EQ(n, 0);
+    TRY(n, fdemu_renameat2(p, AT_FDCWD, path, AT_FDCWD, "l", RENAME_EXCHANGE));
+    CHECK_EQ(n, 0);
+    TRY(n, fdemu_linkat(p, AT_FDCWD, "l", AT_FDCWD, "m", 0));
+    CHECK_EQ(n, 0);
+  }
+  TRY(n, fdemu_fstatat(p, AT_FDCWD, "l", &st, AT_SYMLINK_NOFOLLOW));
+  CHECK_EQ(st.st_nlink, 22);
+  TRY(n, fdemu_open(p, "l", O_RDONLY, 0));
+  CHECK(n >= 0);
+  CHECK_EQ(fdemu_close(p, n), 0);
+  TRY(n, fdemu_openat(p, AT_FDCWD, "l", O_PATH | O_NOFOLLOW, 0));
+  CHECK(n >= 0);
+  CHECK_EQ(fdemu_close(p, n), 0);
+  CHECK_EQ(fdemu_unlinkat(p, AT_FDCWD, "d3", AT_REMOVEDIR), 0);
 }
 
 static void captures(void)
@@ -400,6 +440,7 @@ static bool workload(int64_t fail_at)
     refused++;
   }
   named_devices();
+  names();
   captures();
   pipes();
   waiting();
@@ -424,7 +465,7 @@ int main(void)
     if (!kept && test_heap.count >= n)
       kept = 1;
     n++;
-  } while (kept && n < 1000);
+  } while (kept && n < 3000);
   CHECK(n > 60);
   printf("%d allocations\n", (int)n - 2);
   return test_summary();

@@ -75,8 +75,8 @@ static void calls(void)
   setup();
   LINE(fdemu_open(p, "/dev/null", O_RDWR, 0),
        "[pid  1] openat(AT_FDCWD, \"/dev/null\", O_RDWR) = 0");
-  LINE(fdemu_open(p, "/no\t\"", O_RDONLY | O_CREAT | O_CLOEXEC, 0640),
-       "[pid  1] openat(AT_FDCWD, \"/no\\t\\\"\", "
+  LINE(fdemu_open(p, "/none/\t\"", O_RDONLY | O_CREAT | O_CLOEXEC, 0640),
+       "[pid  1] openat(AT_FDCWD, \"/none/\\t\\\"\", "
        "O_RDONLY|O_CREAT|O_CLOEXEC, 0640) = -1 ENOENT "
        "(No such file or directory)");
   LINE(fdemu_pipe2(p, fds, O_CLOEXEC), "[pid  1] pipe2([1, 2], O_CLOEXEC) = 0");

@@ -82,14 +82,6 @@ int64_t fdemu_lseek(struct fdemu_proc *p, int fd, int64_t offset, int whence)
   return fdemu_call(p, &r);
 }
 
-int fdemu_open(struct fdemu_proc *p, const char *path, int flags, mode_t mode)
-{
-  struct fdemu_req r = { CALL(OPEN), .path = path, .cmd = (unsigned long)flags,
-                         .arg = (int64_t)mode };
-
-  return (int)fdemu_call(p, &r);
-}
-
 int fdemu_close(struct fdemu_proc *p, int fd)
 {
   struct fdemu_req r = { CALL(CLOSE), .fd = fd };

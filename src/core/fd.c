@@ -17,6 +17,13 @@ struct fdemu_file *fdemu_file_at(const struct fdemu_proc *p, int fd)
   return fd >= 0 && fd < p->table.cap ? p->table.file[fd] : NULL;
 }
 
+struct fdemu_file *fdemu_file_usable(const struct fdemu_proc *p, int fd)
+{
+  struct fdemu_file *f = fdemu_file_at(p, fd);
+
+  return f != NULL && !(f->flags & O_PATH) ? f : NULL;
+}
+
 int fdemu_next_fd(const struct fdemu_proc *p, int fd)
 {
   return fde_table_next(&p->table, fd < 0 ? 0 : fd);
@@ -238,6 +245,21 @@ static int64_t setfl(struct fdemu_file *f, int64_t flags)
   return 0;
 }
 
+/* The commands that do not work with O_PATH. */
+static int64_t fcntl_of_open(struct fdemu_file *f, struct fdemu_req *r)
+{
+  switch (r->cmd) {
+  case F_SETFL: return setfl(f, r->arg);
+  case F_GETLK:
+  case F_OFD_GETLK: return fde_getlk(f, r);
+  case F_SETLK:
+  case F_SETLKW:
+  case F_OFD_SETLK:
+  case F_OFD_SETLKW: return fde_setlk(f, r);
+  default: return FDEMU_NEXT;
+  }
+}
+
 int64_t fde_fcntl(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct fde_table *t = &r->proc->table;
@@ -255,14 +277,7 @@ int64_t fde_fcntl(struct fdemu_file *f, struct fdemu_req *r)
     fde_set_cloexec(t, r->fd, (r->arg & FD_CLOEXEC) != 0);
     return 0;
   case F_GETFL: return f->flags;
-  case F_SETFL: return setfl(f, r->arg);
-  case F_GETLK:
-  case F_OFD_GETLK: return fde_getlk(f, r);
-  case F_SETLK:
-  case F_SETLKW:
-  case F_OFD_SETLK:
-  case F_OFD_SETLKW: return fde_setlk(f, r);
-  default: return FDEMU_NEXT;
+  default: return f->flags & O_PATH ? -EBADF : fcntl_of_open(f, r);
   }
 }
 

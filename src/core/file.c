@@ -14,11 +14,14 @@ void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
   i->size = 0;
   i->mode = mode;
   i->uid = FDEMU_UID;
+  i->gid = FDEMU_UID;
   i->rdev = 0;
+  i->atime = i->mtime = i->ctime = fde_time_now(k);
   i->open = NULL;
   i->free = free;
   i->refs = 1;
   i->nlink = 1;
+  i->named = false;
   i->locks = NULL;
   i->ino = ++k->last_ino;
   fdemu_waitq_init(&i->wq);
@@ -136,6 +139,7 @@ void fdemu_file_put(struct fdemu_file *f)
   fde_locks_release(f);
   if (f->ops->release != NULL && f->ops->release(f) == FDEMU_PENDING)
     return;
+  fde_entry_put(f->entry);
   fdemu_free(i->kernel, f->path);
   fdemu_free(i->kernel, f);
   fdemu_inode_put(i);

@@ -8,9 +8,6 @@
 
 #include "core/kernel.h"
 
-#define FDE_DEV  0x1c /* st_dev of everything */
-#define ANON_INO 1    /* st_ino of inodes without a type: Linux has but one */
-
 /* ---- before and after ------------------------------------------------- */
 
 /* Sets r->len as import_iovec() of Linux does: -EINVAL, and a cut at the most
@@ -79,6 +76,15 @@ int64_t fde_io_begin(struct fdemu_req *r)
   return 0;
 }
 
+static void touch(const struct fdemu_req *r, int64_t n)
+{
+  if (r->call->flags & FDEMU_CALL_WRITE && n > 0)
+    fde_wrote(r->proc, r->file->inode);
+  else if (r->call->flags & FDEMU_CALL_READ && r->asked > 0 &&
+           !(r->file->flags & O_NOATIME))
+    fde_touch(r->file->inode, FDE_ATIME);
+}
+
 /* What was moved is the result, even if the rest of the call failed. */
 int64_t fde_io_end(struct fdemu_req *r, int64_t result)
 {
@@ -89,6 +95,8 @@ int64_t fde_io_end(struct fdemu_req *r, int64_t result)
   if (result > 0 && f->mode & FDEMU_MODE_SEEK &&
       !(r->call->flags & FDEMU_CALL_AT))
     f->pos = r->offset + result;
+  if (result >= 0 && (S_ISREG(f->inode->mode) || S_ISFIFO(f->inode->mode)))
+    touch(r, result);
   return result;
 }
 
@@ -343,28 +351,4 @@ int64_t fde_lseek(struct fdemu_file *f, struct fdemu_req *r)
     return -EINVAL;
   f->pos = base + r->offset;
   return f->pos;
-}
-
-void fdemu_fill_stat(const struct fdemu_file *f, struct stat *st)
-{
-  const struct fdemu_inode *i = f->inode;
-
-  memset(st, 0, sizeof *st);
-  st->st_dev = FDE_DEV;
-  st->st_ino = i->mode & S_IFMT ? i->ino : ANON_INO;
-  st->st_mode = i->mode;
-  st->st_nlink = (nlink_t)i->nlink;
-  st->st_uid = i->uid;
-  st->st_rdev = i->rdev;
-  st->st_size = i->size;
-  st->st_blksize = 4096;
-  st->st_blocks = (i->size + 511) / 512;
-}
-
-int64_t fde_stat(struct fdemu_file *f, struct fdemu_req *r)
-{
-  struct stat st;
-
-  fdemu_fill_stat(f, &st);
-  return fdemu_arg_store(r, 0, &st, sizeof st);
 }

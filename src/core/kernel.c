@@ -57,13 +57,21 @@ struct fdemu_kernel *fdemu_kernel_new(const struct fdemu_config *config)
   k->alloc = alloc;
   k->alloc_ud = c->alloc_ud;
   kernel_init(k, c);
+  k->root = fde_root_new(k);
+  if (k->root == NULL)
+    goto fail_kernel;
   k->self = fdemu_proc_new(k);
-  if (k->self == NULL) {
-    alloc(c->alloc_ud, k, 0);
-    return NULL;
-  }
+  if (k->self == NULL)
+    goto fail_root;
   k->self->pid = k->last_pid = 0;
+  k->self->umask = 0;
   return k;
+
+fail_root:
+  fde_names_free(k);
+fail_kernel:
+  alloc(c->alloc_ud, k, 0);
+  return NULL;
 }
 
 struct fdemu_proc *fdemu_kernel_self(struct fdemu_kernel *k)

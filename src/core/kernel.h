@@ -18,11 +18,7 @@ enum fde_state {
   FDE_FINISHED /* answered; complete() not yet called: in k->finished */
 };
 
-struct fde_name {
-  struct fde_name *next;
-  struct fdemu_inode *inode;
-  char path[];
-};
+struct fde_entry; /* of name.h */
 
 /* A kind's memory in a kernel: fdemu_local(). */
 struct fde_local {
@@ -41,8 +37,7 @@ struct fdemu_kernel {
   struct fdemu_list finished; /* requests to hand back */
   struct fdemu_list sources;
   struct fdemu_timer *timers; /* pairing heap */
-  struct fde_name **names;    /* hash table */
-  size_t nnames, namecap;
+  struct fde_entry *root;
   fdemu_make_fn *makers[16];      /* by the type in mode_t */
   struct fdemu_locks *anon_locks; /* of every inode without a type */
   size_t pending;                 /* requests not yet handed back */
@@ -88,6 +83,8 @@ struct fdemu_proc {
   struct fdemu_proc *parent; /* NULL: the kernel's own */
   struct fdemu_waitq exits;  /* who waits for children */
   struct fde_table table;
+  struct fde_entry *cwd; /* a reference */
+  mode_t umask;
   struct fdemu_lock *waits;     /* its requests that wait for record locks */
   unsigned signals[FDEMU_NSIG]; /* received, and not yet asked for */
   int refs; /* holders, and one until it has been waited for */
@@ -153,10 +150,19 @@ const char *fde_locks_check(const struct fdemu_file *f);
 void fde_locks_close(struct fdemu_proc *p, struct fdemu_file *f);
 void fde_locks_release(struct fdemu_file *f);
 
-/* name.c */
-fdemu_method fde_open;
-int64_t fde_open_end(struct fdemu_req *r, int64_t result);
+/* entry.c, open.c, attr.c: the name space; the rest of it is in name.h */
+struct fde_entry *fde_root_new(struct fdemu_kernel *k);
 void fde_names_free(struct fdemu_kernel *k);
+void fde_entry_get(struct fde_entry *e);
+void fde_entry_put(struct fde_entry *e);
+fdemu_method fde_open;
+int fde_open_park(struct fdemu_req *r);
+int64_t fde_open_end(struct fdemu_req *r, int64_t result);
+enum { FDE_ATIME = 1, FDE_MTIME = 2, FDE_CTIME = 4 };
+void fde_touch(struct fdemu_inode *i, int which);
+void fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i);
+int64_t fde_truncate_end(struct fdemu_req *r, int64_t result);
+int64_t fde_time_now(const struct fdemu_kernel *k);
 
 /* poll.c */
 fdemu_method fde_poll, fde_select;

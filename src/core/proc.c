@@ -34,6 +34,9 @@ struct fdemu_proc *fdemu_proc_new(struct fdemu_kernel *k)
   p->refs = 2; /* the caller's, and its life */
   p->soft = p->hard = k->nofile;
   p->alive = true;
+  p->umask = 022;
+  p->cwd = k->root;
+  fde_entry_get(p->cwd);
   fdemu_list_init(&p->reqs);
   fdemu_list_init(&p->children);
   fdemu_list_init(&p->sibling);
@@ -74,6 +77,10 @@ int64_t fde_fork(struct fdemu_file *f, struct fdemu_req *r)
     fdemu_proc_put(child);
     return -ENOMEM;
   }
+  child->umask = p->umask;
+  fde_entry_put(child->cwd);
+  child->cwd = p->cwd;
+  fde_entry_get(child->cwd);
   child->soft = p->soft;
   child->hard = p->hard;
   memcpy(child->initial, p->initial, sizeof child->initial);
@@ -127,6 +134,8 @@ void fdemu_exit(struct fdemu_proc *p, int status)
   for (int fd = 0; (fd = fde_table_next(&p->table, fd)) >= 0; fd++)
     fde_drop(p, fd);
   fde_table_free(p->kernel, &p->table);
+  fde_entry_put(p->cwd);
+  p->cwd = NULL;
   orphan(p);
   if (p->parent == NULL) {
     reap(p);

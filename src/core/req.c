@@ -20,6 +20,7 @@
 #define WR         (FDEMU_CALL_FD | FDEMU_CALL_WRITE)
 #define AT         FDEMU_CALL_AT
 #define VEC        FDEMU_CALL_VEC
+#define PATH       FDEMU_CALL_PATH
 
 /* The one place that knows what a call does when a slot is NULL. */
 const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
@@ -78,20 +79,27 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                     .other = fde_lseek,
                     .flags = FD },
   [FDEMU_OPEN] = { .name = "openat",
-                   .args = "apOm",
+                   .args = "@pOm",
                    .run = fde_open,
+                   .park = fde_open_park,
                    .finish = fde_open_end },
   [FDEMU_CLOSE] = { .name = "close",
                     .args = "f",
                     .slot = SLOT(flush),
                     .run = fde_close,
                     .finish = fde_close_end,
-                    .flags = FD },
+                    .flags = FD | PATH },
   [FDEMU_CLOSE_RANGE] = { .name = "close_range",
                           .args = "fdc",
                           .run = fde_close_range },
-  [FDEMU_DUP] = { .name = "dup", .args = "f", .run = fde_dup, .flags = FD },
-  [FDEMU_DUP2] = { .name = "dup2", .args = "fd", .run = fde_dup2, .flags = FD },
+  [FDEMU_DUP] = { .name = "dup",
+                  .args = "f",
+                  .run = fde_dup,
+                  .flags = FD | PATH },
+  [FDEMU_DUP2] = { .name = "dup2",
+                   .args = "fd",
+                   .run = fde_dup2,
+                   .flags = FD | PATH },
   [FDEMU_DUP3] = { .name = "dup3", .args = "fdG", .run = fde_dup3 },
   [FDEMU_FCNTL] = { .name = "fcntl",
                     .args = "fF",
@@ -100,7 +108,7 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                     .other = fde_fcntl_other,
                     .park = fde_lock_park,
                     .finish = fde_lock_end,
-                    .flags = FD },
+                    .flags = FD | PATH },
   [FDEMU_IOCTL] = { .name = "ioctl",
                     .args = "fi",
                     .slot = SLOT(ioctl),
@@ -112,7 +120,7 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                     .args = "f|S",
                     .slot = SLOT(stat),
                     .other = fde_stat,
-                    .flags = FD },
+                    .flags = FD | PATH },
   [FDEMU_FLOCK] = { .name = "flock",
                     .args = "fl",
                     .slot = SLOT(flock),
@@ -127,6 +135,7 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                         .slot = SLOT(truncate),
                         .check = fde_truncate_check,
                         .run = fde_truncate_mode,
+                        .finish = fde_truncate_end,
                         .missing = -EINVAL,
                         .events = POLLPRI,
                         .flags = FD },
@@ -447,6 +456,10 @@ static void req_init(struct fdemu_req *r, struct fdemu_proc *p)
   r->out = NULL;
   r->cancel = NULL;
   r->ended = NULL;
+  r->newfd = -1;
+  r->made = false;
+  r->entry = NULL;
+  r->inode = NULL;
   r->interrupt = 0;
   r->fault = 0;
   r->injected = r->delayed = false;
@@ -462,7 +475,7 @@ static int64_t req_file(struct fdemu_req *r)
 
   if (f == NULL && r->call->flags & FDEMU_CALL_FD) {
     f = fdemu_file_at(r->proc, r->fd);
-    if (f == NULL)
+    if (f == NULL || (f->flags & O_PATH && !(r->call->flags & FDEMU_CALL_PATH)))
       return -EBADF;
   }
   if (f != NULL) {

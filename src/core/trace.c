@@ -4,7 +4,7 @@
  * struct fdemu_call.args has a letter for each argument; what follows a "|" is
  * known only after the call, and what follows a "=" comes after the result. f: r->fd; d: r->arg; c: close_range(2) flags; b: bytes in
  * r->buf; s: their length; v: bytes in r->iov; n: how many; o: r->offset; w:
- * whence; p: path; a: AT_FDCWD; O: open(2) flags; G: some of these; m: mode; F: fcntl command and
+ * whence; p: path; O: open(2) flags; G: some of these; m: mode; F: fcntl command and
  * argument; i: ioctl request and argument; S: struct stat; P: struct pollfd[];
  * T: timeout in ms; R: what is ready of P; 2: two descriptors; W: a wait status;
  * 1: -1; 0: 0; N: NULL; e: eventfd2(2) flags; C: clock; t: timerfd_create(2)
@@ -13,11 +13,16 @@
  * operation; V: its struct epoll_event; L: those that were reported; U: timeout
  * as a struct timespec; 8: 8; l: flock(2) operation; B: family, type
  * and protocol of a socket; H: shutdown(2) how; g: MSG_* flags; M: struct msghdr; D: level and name of a
- * socket option; u: its value and size; k: a socket's name and its size.
+ * socket option; u: its value and size; k: a socket's name and its size;
+ * @: r->fd as a directory; j: r->arg likewise; r: path2; #: mode; !: mknod(2)
+ * mode and device; a: access(2) mode; Z: AT_* flags; ~: RENAME_* flags; h: two
+ * times or NULL; $: how many names.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -200,6 +205,32 @@ static const struct name ioctl_requests[] = {
 
 static const struct name flock_operations[] = {
   N(LOCK_SH), N(LOCK_EX), N(LOCK_UN), N(LOCK_NB), { 0, NULL },
+};
+
+static const struct name at_flags[] = {
+  N(AT_SYMLINK_NOFOLLOW), { AT_EACCESS, "AT_EACCESS" },
+  N(AT_SYMLINK_FOLLOW),   N(AT_NO_AUTOMOUNT),
+  N(AT_EMPTY_PATH),       { 0, NULL },
+};
+
+/* AT_EACCESS has the same value. */
+static const struct name unlink_flags[] = {
+  N(AT_REMOVEDIR),
+  { 0, NULL },
+};
+
+static const struct name rename_flags[] = {
+  N(RENAME_NOREPLACE),
+  N(RENAME_EXCHANGE),
+  N(RENAME_WHITEOUT),
+  { 0, NULL },
+};
+
+static const struct name access_modes[] = {
+  N(R_OK),
+  N(W_OK),
+  N(X_OK),
+  { 0, NULL },
 };
 
 static const struct name epoll_flags[] = {
@@ -851,25 +882,104 @@ static void put_mode(struct out *o, mode_t mode)
   put_uint(o, mode, 8);
 }
 
+static const struct name file_types[] = {
+  N(S_IFIFO), N(S_IFCHR), N(S_IFDIR),  N(S_IFBLK),
+  N(S_IFREG), N(S_IFLNK), N(S_IFSOCK), { 0, NULL },
+};
+
+static void put_typed_mode(struct out *o, mode_t mode)
+{
+  const char *type = lookup(file_types, mode & S_IFMT);
+
+  if (type != NULL) {
+    put(o, type);
+    put(o, "|");
+    mode &= ~(mode_t)S_IFMT;
+  }
+  put_mode(o, mode);
+}
+
+static void put_mknod(struct out *o, const struct fdemu_req *r)
+{
+  mode_t mode = (mode_t)r->arg;
+
+  put_typed_mode(o, mode);
+  if (!S_ISCHR(mode) && !S_ISBLK(mode))
+    return;
+  put(o, ", makedev(");
+  put_hex(o, (uint64_t)r->offset >> 8 & 0xfff);
+  put(o, ", ");
+  put_hex(o, (uint64_t)r->offset & 0xff);
+  put(o, ")");
+}
+
+static void put_path(struct out *o, const char *path)
+{
+  if (path == NULL)
+    put(o, "NULL");
+  else
+    put_string(o, (const unsigned char *)path, strlen(path), false);
+}
+
+static void put_dirfd(struct out *o, int64_t fd)
+{
+  if (fd == AT_FDCWD)
+    put(o, "AT_FDCWD");
+  else
+    put_int(o, fd);
+}
+
+static void put_times(struct out *o, const struct fdemu_req *r)
+{
+  struct timespec ts[2];
+
+  if (r->buf.iov_base == NULL) {
+    put(o, "NULL");
+    return;
+  }
+  if (load(r, ts, r->buf.iov_base, sizeof ts) < 0) {
+    put(o, "?");
+    return;
+  }
+  put(o, "[");
+  for (int i = 0; i < 2; i++) {
+    put(o, i > 0 ? ", " : "");
+    if (ts[i].tv_nsec == UTIME_NOW)
+      put(o, "UTIME_NOW");
+    else if (ts[i].tv_nsec == UTIME_OMIT)
+      put(o, "UTIME_OMIT");
+    else
+      put_timespec(o, &ts[i]);
+  }
+  put(o, "]");
+}
+
+/* The number of struct linux_dirent64s in the buffer. */
+static void put_names(struct out *o, const struct fdemu_req *r)
+{
+  const size_t at = offsetof(struct dirent, d_reclen);
+  const char *buf = r->buf.iov_base;
+  uint64_t n = 0;
+  uint16_t size;
+
+  for (int64_t i = 0; i < r->result; i += size, n++)
+    if (load(r, &size, buf + (size_t)i + at, sizeof size) < 0 || size == 0)
+      break;
+  put(o, "? /* ");
+  put_uint(o, n, 10);
+  put(o, " entries */");
+}
+
 static void put_stat(struct out *o, const struct fdemu_req *r)
 {
-  static const struct name types[] = { N(S_IFIFO),  N(S_IFCHR), N(S_IFDIR),
-                                       N(S_IFBLK),  N(S_IFREG), N(S_IFLNK),
-                                       N(S_IFSOCK), { 0, NULL } };
   struct stat st;
-  const char *type;
 
   if (r->result < 0 || load(r, &st, r->buf.iov_base, sizeof st) < 0) {
     put(o, "?");
     return;
   }
   put(o, "{st_mode=");
-  type = lookup(types, st.st_mode & S_IFMT);
-  if (type != NULL) {
-    put(o, type);
-    put(o, "|");
-  }
-  put_mode(o, st.st_mode & ~(mode_t)S_IFMT);
+  put_typed_mode(o, st.st_mode);
   if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
     put(o, ", st_rdev=makedev(");
     put_hex(o, major(st.st_rdev));
@@ -930,10 +1040,20 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
     break;
   case 'o': put_int(o, r->offset); break;
   case 'w': put_name(o, whences, r->cmd); break;
-  case 'p':
-    put_string(o, (const unsigned char *)r->path, strlen(r->path), false);
+  case 'p': put_path(o, r->path); break;
+  case 'r': put_path(o, r->path2); break;
+  case '@': put_dirfd(o, r->fd); break;
+  case 'j': put_dirfd(o, r->arg); break;
+  case '#': put_mode(o, (mode_t)r->arg); break;
+  case '!': put_mknod(o, r); break;
+  case 'a': put_flags(o, access_modes, (unsigned long)r->arg, "F_OK"); break;
+  case 'Z':
+    put_flags(o, r->call == &fdemu_unlinkat_call ? unlink_flags : at_flags,
+              r->cmd, "0");
     break;
-  case 'a': put(o, "AT_FDCWD"); break;
+  case '~': put_flags(o, rename_flags, r->cmd, "0"); break;
+  case 'h': put_times(o, r); break;
+  case '$': put_names(o, r); break;
   case 'O': put_open_flags(o, r->cmd & ~0100000ul); break;
   case 'G': put_flags(o, open_flags, r->cmd, "0"); break;
   case 'm': put_mode(o, (mode_t)r->arg); break;

@@ -513,8 +513,8 @@ static int64_t ctl_run(struct fdemu_file *unused, struct fdemu_req *r)
     n = fdemu_arg_load(r, 0, &ev, sizeof ev);
   if (n < 0)
     return n;
-  ep = fdemu_file_at(r->proc, r->fd);
-  f = fdemu_file_at(r->proc, (int)r->arg);
+  ep = fdemu_file_usable(r->proc, r->fd);
+  f = fdemu_file_usable(r->proc, (int)r->arg);
   if (ep == NULL || f == NULL)
     return -EBADF;
   fdemu_file_get(ep);

@@ -259,7 +259,7 @@ static int64_t timerfd_make(struct fdemu_file *unused, struct fdemu_req *r)
 /* The timer behind r->fd: 0, -EBADF, -EINVAL if it is something else. */
 static int timerfd_at(const struct fdemu_req *r, struct timerfd **t)
 {
-  struct fdemu_file *f = fdemu_file_at(r->proc, r->fd);
+  struct fdemu_file *f = fdemu_file_usable(r->proc, r->fd);
 
   if (f == NULL)
     return -EBADF;

@@ -7,6 +7,30 @@
 
 #include "linux/bynumber.h"
 
+/* Make the call with a path from dirfd on; the other arguments are in the
+ * registers that the row's letters say. */
+static int64_t with_path(const struct fdl_call *c, int dirfd, uint64_t addr)
+{
+  char path[PATH_MAX];
+  struct fdemu_req r;
+  int error = fdl_load_path(c, path, addr);
+
+  if (error < 0)
+    return error;
+  fdl_fill(c, &r);
+  r.fd = dirfd;
+  r.path = path;
+  return fdemu_call(c->p, &r);
+}
+
+/* The path; none at all is as good as an empty one where that may be. */
+static int load_or_empty(const struct fdl_call *c, char path[], uint64_t addr,
+                         int flags)
+{
+  path[0] = '\0';
+  return addr == 0 && flags & AT_EMPTY_PATH ? 0 : fdl_load_path(c, path, addr);
+}
+
 static int64_t open_path(const struct fdl_call *c, int dirfd, uint64_t addr,
                          uint64_t flags, uint64_t mode)
 {
@@ -40,36 +64,16 @@ int64_t fdl_creat(const struct fdl_call *c)
                    c->arg[1]);
 }
 
-/* 0: the descriptor itself is meant. So far no other file is known by a path
- * to these calls. */
-static int64_t path_is_empty(const struct fdl_call *c, uint64_t addr, int flags)
-{
-  char path[PATH_MAX];
-  int error;
-
-  if (addr == 0 && flags & AT_EMPTY_PATH)
-    return 0;
-  error = fdl_load_path(c, path, addr);
-  if (error < 0)
-    return error;
-  if (path[0] != '\0')
-    return -ENOSYS;
-  return flags & AT_EMPTY_PATH ? 0 : -ENOENT;
-}
-
 int64_t fdl_fstatat(const struct fdl_call *c)
 {
-  int flags = (int)c->arg[3];
+  char path[PATH_MAX];
   struct fdemu_req r;
-  int64_t n;
+  int error = load_or_empty(c, path, c->arg[1], (int)c->arg[3]);
 
-  if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH |
-                AT_STATX_SYNC_TYPE))
-    return -EINVAL;
-  n = path_is_empty(c, c->arg[1], flags);
-  if (n < 0)
-    return n;
+  if (error < 0)
+    return error;
   fdl_fill(c, &r);
+  r.path = path;
   return fdemu_call(c->p, &r);
 }
 
@@ -102,7 +106,8 @@ static void to_statx(const struct stat *st, struct statx *x)
 
 int64_t fdl_statx(const struct fdl_call *c)
 {
-  int flags = (int)c->arg[2];
+  int flags = (int)c->arg[2], error;
+  char path[PATH_MAX] = "";
   struct fdemu_req r;
   struct statx x;
   struct stat st;
@@ -113,15 +118,202 @@ int64_t fdl_statx(const struct fdl_call *c)
       flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH |
                 AT_STATX_SYNC_TYPE))
     return -EINVAL;
-  n = path_is_empty(c, c->arg[1], flags);
-  if (n < 0)
-    return n;
+  error = load_or_empty(c, path, c->arg[1], flags);
+  if (error < 0)
+    return error;
   fdl_fill(c, &r);
-  r.mem = NULL;
+  r.path = path;
+  r.cmd = (unsigned)flags;
   r.buf = (struct iovec){ &st, sizeof st };
+  r.mem = NULL;
   n = fdemu_call(c->p, &r);
   if (n < 0)
     return n;
   to_statx(&st, &x);
   return fdl_store(c, c->arg[4], &x, sizeof x);
+}
+
+/* ---- names ------------------------------------------------------------ */
+
+/* (path, ...) */
+int64_t fdl_path(const struct fdl_call *c)
+{
+  return with_path(c, AT_FDCWD, c->arg[0]);
+}
+
+/* (dirfd, path, ...) */
+int64_t fdl_path_at(const struct fdl_call *c)
+{
+  return with_path(c, (int)c->arg[0], c->arg[1]);
+}
+
+/* With cmd = flags that the call implies, and that take no register. */
+static int64_t path_with(const struct fdl_call *c, int flags)
+{
+  char path[PATH_MAX];
+  struct fdemu_req r;
+  int error = fdl_load_path(c, path, c->arg[0]);
+
+  if (error < 0)
+    return error;
+  fdl_fill(c, &r);
+  r.fd = AT_FDCWD;
+  r.path = path;
+  r.cmd = (unsigned)flags;
+  return fdemu_call(c->p, &r);
+}
+
+int64_t fdl_lpath(const struct fdl_call *c)
+{
+  return path_with(c, AT_SYMLINK_NOFOLLOW);
+}
+
+int64_t fdl_rmdir(const struct fdl_call *c)
+{
+  return path_with(c, AT_REMOVEDIR);
+}
+
+/* Two paths, from descriptors on. */
+static int64_t two_paths(const struct fdl_call *c, int fd, uint64_t addr,
+                         int fd2, uint64_t addr2, uint64_t flags)
+{
+  char path[PATH_MAX], path2[PATH_MAX];
+  struct fdemu_req r;
+  int error = fdl_load_path(c, path, addr);
+
+  if (error == 0)
+    error = fdl_load_path(c, path2, addr2);
+  if (error < 0)
+    return error;
+  fdl_fill(c, &r);
+  r.fd = fd;
+  r.path = path;
+  r.arg = fd2;
+  r.path2 = path2;
+  r.cmd = (unsigned)flags;
+  return fdemu_call(c->p, &r);
+}
+
+/* link, rename */
+int64_t fdl_paths(const struct fdl_call *c)
+{
+  return two_paths(c, AT_FDCWD, c->arg[0], AT_FDCWD, c->arg[1], 0);
+}
+
+/* renameat has no flags, whatever is in the register. */
+int64_t fdl_paths_at(const struct fdl_call *c)
+{
+  return two_paths(c, (int)c->arg[0], c->arg[1], (int)c->arg[2], c->arg[3], 0);
+}
+
+/* linkat, renameat2 */
+int64_t fdl_paths_flags(const struct fdl_call *c)
+{
+  return two_paths(c, (int)c->arg[0], c->arg[1], (int)c->arg[2], c->arg[3],
+                   c->arg[4]);
+}
+
+int64_t fdl_symlink(const struct fdl_call *c)
+{
+  return two_paths(c, AT_FDCWD, c->arg[1], AT_FDCWD, c->arg[0], 0);
+}
+
+int64_t fdl_symlinkat(const struct fdl_call *c)
+{
+  return two_paths(c, (int)c->arg[1], c->arg[2], AT_FDCWD, c->arg[0], 0);
+}
+
+/* Modes are 16 bits of the register. */
+static int64_t with_mode(const struct fdl_call *c, int fd, uint64_t addr,
+                         uint64_t mode, uint64_t flags)
+{
+  char path[PATH_MAX] = "";
+  struct fdemu_req r;
+  int error = 0;
+
+  if ((flags & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) == 0)
+    error = fdl_load_path(c, path, addr);
+  if (error < 0)
+    return error;
+  fdl_fill(c, &r);
+  r.fd = fd;
+  r.path = path;
+  r.arg = (uint16_t)mode;
+  r.cmd = (unsigned)flags;
+  return fdemu_call(c->p, &r);
+}
+
+/* mkdir, chmod */
+int64_t fdl_mode(const struct fdl_call *c)
+{
+  return with_mode(c, AT_FDCWD, c->arg[0], c->arg[1], 0);
+}
+
+int64_t fdl_mode_at(const struct fdl_call *c)
+{
+  return with_mode(c, (int)c->arg[0], c->arg[1], c->arg[2], 0);
+}
+
+int64_t fdl_mode_flags(const struct fdl_call *c)
+{
+  return with_mode(c, (int)c->arg[0], c->arg[1], c->arg[2],
+                   (unsigned)c->arg[3]);
+}
+
+/* The kernel's dev_t, 12 bits of major and 20 of minor, as struct stat has it. */
+static int64_t mknod_at(const struct fdl_call *c, int fd, const uint64_t *arg)
+{
+  uint64_t dev = (unsigned)arg[2];
+  char path[PATH_MAX];
+  struct fdemu_req r;
+  int error = fdl_load_path(c, path, arg[0]);
+
+  if (error < 0)
+    return error;
+  fdl_fill(c, &r);
+  r.fd = fd;
+  r.path = path;
+  r.arg = (uint16_t)arg[1];
+  r.offset = (int64_t)dev;
+  return fdemu_call(c->p, &r);
+}
+
+int64_t fdl_mknod(const struct fdl_call *c)
+{
+  return mknod_at(c, AT_FDCWD, c->arg);
+}
+
+int64_t fdl_mknodat(const struct fdl_call *c)
+{
+  return mknod_at(c, (int)c->arg[0], c->arg + 1);
+}
+
+/* Without a path the times are the descriptor's. */
+int64_t fdl_utimensat(const struct fdl_call *c)
+{
+  char path[PATH_MAX];
+  struct fdemu_req r;
+  int error;
+
+  fdl_fill(c, &r);
+  if (c->arg[2] == 0)
+    r.buf.iov_len = 0;
+  if (c->arg[1] != 0) {
+    error = fdl_load_path(c, path, c->arg[1]);
+    if (error < 0)
+      return error;
+    r.path = path;
+  }
+  return fdemu_call(c->p, &r);
+}
+
+/* The result counts the zero at the end. A number of bytes as an int. */
+int64_t fdl_readlink(const struct fdl_call *c)
+{
+  return (int)c->arg[2] <= 0 ? -EINVAL : fdl_path(c);
+}
+
+int64_t fdl_readlinkat(const struct fdl_call *c)
+{
+  return (int)c->arg[3] <= 0 ? -EINVAL : fdl_path_at(c);
 }

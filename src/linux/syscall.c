@@ -7,7 +7,13 @@
 
 #include "linux/bynumber.h"
 
+#ifndef SYS_fchmodat2 /* of Linux 6.6 */
+#define SYS_fchmodat2 452
+#endif
+
 #define CORE(what) .call = &fdemu_calls[FDEMU_##what]
+
+#define NAME(what) .call = &fdemu_##what##_call
 
 /* Constant, and so only as long as its last entry. */
 static const struct fdl_row rows[] = {
@@ -34,9 +40,50 @@ static const struct fdl_row rows[] = {
   [SYS_flock] = { CORE(FLOCK), .args = "fc" },
   [SYS_ioctl] = { CORE(IOCTL), .args = "fcx" },
   [SYS_fstat] = { CORE(FSTAT), .args = "fs", .size = sizeof(struct stat) },
-  [SYS_newfstatat] = { CORE(FSTAT), .args = "f-s", .size = sizeof(struct stat),
-                       .run = fdl_fstatat },
-  [SYS_statx] = { CORE(FSTAT), .args = "f", .run = fdl_statx },
+  [SYS_newfstatat] = { NAME(newfstatat), .args = "f-sc",
+                       .size = sizeof(struct stat), .run = fdl_fstatat },
+  [SYS_stat] = { NAME(newfstatat), .args = "-s", .size = sizeof(struct stat),
+                 .run = fdl_path },
+  [SYS_lstat] = { NAME(newfstatat), .args = "-s", .size = sizeof(struct stat),
+                  .run = fdl_lpath },
+  [SYS_statx] = { NAME(newfstatat), .args = "f", .run = fdl_statx },
+  [SYS_mkdir] = { NAME(mkdirat), .run = fdl_mode },
+  [SYS_mkdirat] = { NAME(mkdirat), .run = fdl_mode_at },
+  [SYS_mknod] = { NAME(mknodat), .run = fdl_mknod },
+  [SYS_mknodat] = { NAME(mknodat), .run = fdl_mknodat },
+  [SYS_unlink] = { NAME(unlinkat), .run = fdl_path },
+  [SYS_rmdir] = { NAME(unlinkat), .run = fdl_rmdir },
+  [SYS_unlinkat] = { NAME(unlinkat), .args = "--c", .run = fdl_path_at },
+  [SYS_rename] = { NAME(renameat2), .run = fdl_paths },
+  [SYS_renameat] = { NAME(renameat2), .run = fdl_paths_at },
+  [SYS_renameat2] = { NAME(renameat2), .run = fdl_paths_flags },
+  [SYS_link] = { NAME(linkat), .run = fdl_paths },
+  [SYS_linkat] = { NAME(linkat), .run = fdl_paths_flags },
+  [SYS_symlink] = { NAME(symlinkat), .run = fdl_symlink },
+  [SYS_symlinkat] = { NAME(symlinkat), .run = fdl_symlinkat },
+  [SYS_readlink] = { NAME(readlinkat), .args = "-bn", .run = fdl_readlink },
+  [SYS_readlinkat] = { NAME(readlinkat), .args = "--bn",
+                       .run = fdl_readlinkat },
+  [SYS_chmod] = { NAME(fchmodat2), .run = fdl_mode },
+  [SYS_fchmodat] = { NAME(fchmodat2), .run = fdl_mode_at },
+  [SYS_fchmodat2] = { NAME(fchmodat2), .run = fdl_mode_flags },
+  [SYS_fchmod] = { NAME(fchmod), .args = "fa" },
+  [SYS_chown] = { NAME(fchownat), .args = "-ao", .run = fdl_path },
+  [SYS_lchown] = { NAME(fchownat), .args = "-ao", .run = fdl_lpath },
+  [SYS_fchownat] = { NAME(fchownat), .args = "--aoc", .run = fdl_path_at },
+  [SYS_fchown] = { NAME(fchown), .args = "fao" },
+  [SYS_access] = { NAME(faccessat2), .args = "-a", .run = fdl_path },
+  [SYS_faccessat] = { NAME(faccessat2), .args = "--a", .run = fdl_path_at },
+  [SYS_faccessat2] = { NAME(faccessat2), .args = "--ac", .run = fdl_path_at },
+  [SYS_utimensat] = { NAME(utimensat), .args = "f-sc",
+                      .size = 2 * sizeof(struct timespec),
+                      .run = fdl_utimensat },
+  [SYS_truncate] = { NAME(truncate), .args = "-o", .run = fdl_path },
+  [SYS_chdir] = { NAME(chdir), .run = fdl_path },
+  [SYS_fchdir] = { NAME(fchdir), .args = "f" },
+  [SYS_getcwd] = { NAME(getcwd), .args = "bn" },
+  [SYS_umask] = { NAME(umask), .args = "a" },
+  [SYS_getdents64] = { NAME(getdents64), .args = "fbn" },
   [SYS_pipe] = { &fdemu_pipe_call, .args = "s", .size = 2 * sizeof(int) },
   [SYS_pipe2] = { &fdemu_pipe2_call, .args = "sc", .size = 2 * sizeof(int) },
   [SYS_socketpair] = { &fdemu_socketpair_call, .args = "acos",

@@ -990,7 +990,7 @@ int ldriver_device(lua_State *L)
   error = fdemu_name(lk->k, path, &dev->inode);
   fdemu_inode_put(&dev->inode);
   if (error < 0)
-    return luaL_error(L, "not enough memory");
+    larg_error(L, 2, strerror(-error));
   return 0;
 }
 

@@ -53,6 +53,7 @@ static int proc_open(lua_State *L)
   int flags = check_flags(L, 3), mode = lproc_optint(L, 4);
   struct call local, *c = lcall_begin(L, lp->lk, &local, CALL(OPEN));
 
+  c->req.fd = AT_FDCWD;
   c->req.path = path;
   c->req.cmd = (unsigned)flags;
   c->req.arg = mode;

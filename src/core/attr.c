@@ -1,0 +1,503 @@
+/* attr.c - calls that look at inodes, or change what is known about them */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/name.h"
+
+#define DEV      0x1c /* st_dev of everything */
+#define ANON_INO 1    /* st_ino of inodes without a type: Linux has but one */
+#define SECOND   INT64_C(1000000000)
+
+/* ---- times ------------------------------------------------------------ */
+
+int64_t fde_time_now(const struct fdemu_kernel *k)
+{
+  return FDEMU_EPOCH * SECOND + k->now;
+}
+
+/* It happened now. atime follows only if it is older than the others, as with
+ * relatime. */
+void fde_touch(struct fdemu_inode *i, int which)
+{
+  int64_t now = fde_time_now(i->kernel);
+
+  if (which & FDE_ATIME && (i->atime <= i->mtime || i->atime <= i->ctime))
+    i->atime = now;
+  if (which & FDE_MTIME)
+    i->mtime = now;
+  if (which & FDE_CTIME)
+    i->ctime = now;
+}
+
+/* Its contents have changed: whoever it ran as, it does so no more. */
+void fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i)
+{
+  fde_touch(i, FDE_MTIME | FDE_CTIME);
+  if (!S_ISREG(i->mode) || fde_uid(p) == 0)
+    return;
+  i->mode &= ~(mode_t)S_ISUID;
+  if (i->mode & S_IXGRP)
+    i->mode &= ~(mode_t)S_ISGID;
+}
+
+int64_t fde_truncate_end(struct fdemu_req *r, int64_t result)
+{
+  if (result == 0 && r->file != NULL)
+    fde_wrote(r->proc, r->file->inode);
+  r->ops = r->call == &fdemu_truncate_call ? NULL : r->ops;
+  return result;
+}
+
+static struct timespec to_timespec(int64_t ns)
+{
+  struct timespec ts = { ns / SECOND, ns % SECOND };
+
+  if (ts.tv_nsec < 0) {
+    ts.tv_nsec += SECOND;
+    ts.tv_sec--;
+  }
+  return ts;
+}
+
+/* What does not fit becomes what does. */
+static int64_t from_timespec(const struct timespec *ts)
+{
+  if (ts->tv_sec >= INT64_MAX / SECOND)
+    return INT64_MAX;
+  if (ts->tv_sec <= INT64_MIN / SECOND)
+    return INT64_MIN / SECOND * SECOND;
+  return ts->tv_sec * SECOND + ts->tv_nsec;
+}
+
+/* ---- stat ------------------------------------------------------------- */
+
+static void fill_stat(const struct fdemu_inode *i, struct stat *st)
+{
+  memset(st, 0, sizeof *st);
+  st->st_dev = DEV;
+  st->st_ino = i->mode & S_IFMT ? i->ino : ANON_INO;
+  st->st_mode = i->mode;
+  st->st_nlink = (nlink_t)i->nlink;
+  st->st_uid = i->uid;
+  st->st_gid = i->gid;
+  st->st_rdev = i->rdev;
+  st->st_size = i->size;
+  st->st_blksize = 4096;
+  if (S_ISREG(i->mode))
+    st->st_blocks = (i->size + 511) / 512;
+  st->st_atim = to_timespec(i->atime);
+  st->st_mtim = to_timespec(i->mtime);
+  st->st_ctim = to_timespec(i->ctime);
+}
+
+void fdemu_fill_stat(const struct fdemu_file *f, struct stat *st)
+{
+  fill_stat(f->inode, st);
+}
+
+int64_t fde_stat(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct stat st;
+
+  fill_stat(f->inode, &st);
+  return fdemu_arg_store(r, 0, &st, sizeof st);
+}
+
+/* Methods are a description's: one without a descriptor, that its kind has not
+ * opened and does not release. */
+static int64_t borrow_file(struct fdemu_req *r, struct fdemu_inode *i,
+                           int flags)
+{
+  r->file = fdemu_file_new(i, &fde_path_ops, flags, NULL);
+  if (r->file == NULL)
+    return -ENOMEM;
+  r->ops = i->ops;
+  return FDEMU_NEXT;
+}
+
+static int64_t give_back(struct fdemu_req *r, int64_t result)
+{
+  r->ops = NULL;
+  return result;
+}
+
+static unsigned how_of(const struct fdemu_req *r)
+{
+  return (r->cmd & AT_SYMLINK_NOFOLLOW ? 0u : FDE_FOLLOW) |
+         (r->cmd & AT_EMPTY_PATH ? FDE_EMPTY : 0u);
+}
+
+static int64_t attr_stat(struct fdemu_file *f, struct fdemu_req *r)
+{
+  const unsigned long known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT |
+                              AT_EMPTY_PATH | AT_STATX_SYNC_TYPE;
+  struct fde_walk w;
+  struct stat st;
+  int64_t n;
+
+  if (f != NULL) /* a retry */
+    return FDEMU_NEXT;
+  if (r->cmd & ~known)
+    return -EINVAL;
+  n = fde_walk(&w, r, how_of(r));
+  if (n == 0 && w.at.inode->ops->stat != NULL)
+    n = borrow_file(r, w.at.inode, O_PATH);
+  else if (n == 0) {
+    fill_stat(w.at.inode, &st);
+    n = fdemu_arg_store(r, 0, &st, sizeof st);
+  }
+  fde_walk_end(&w);
+  return n;
+}
+
+static int64_t attr_readlink(struct fdemu_file *f, struct fdemu_req *r)
+{
+  char text[FDE_PATH_MAX];
+  struct fde_walk w;
+  int64_t n;
+
+  (void)f;
+  if (r->buf.iov_len == 0 || r->buf.iov_len > INT32_MAX)
+    return -EINVAL;
+  n = fde_walk(&w, r, FDE_EMPTY);
+  if (n == 0 && !S_ISLNK(w.at.inode->mode))
+    n = r->path[0] == '\0' ? -ENOENT : -EINVAL;
+  if (n == 0)
+    n = fde_link_text(w.at.inode, text);
+  if (n > (int64_t)r->buf.iov_len)
+    n = (int64_t)r->buf.iov_len;
+  if (n >= 0) {
+    int error = fdemu_arg_store(r, 0, text, (size_t)n);
+    fde_touch(w.at.inode, FDE_ATIME);
+    n = error < 0 ? error : n;
+  }
+  fde_walk_end(&w);
+  return n;
+}
+
+static int64_t attr_access(struct fdemu_file *f, struct fdemu_req *r)
+{
+  const unsigned long known = AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+  struct fde_walk w;
+  int error;
+
+  (void)f;
+  if (r->arg & ~INT64_C(7) || r->cmd & ~known)
+    return -EINVAL;
+  error = fde_walk(&w, r, how_of(r));
+  if (error == 0)
+    error = fde_may(r->proc, w.at.inode, (int)r->arg);
+  fde_walk_end(&w);
+  return error;
+}
+
+/* ---- change ----------------------------------------------------------- */
+
+/* Do something with the inode that a path means. */
+static int64_t with_inode(struct fdemu_req *r, unsigned how,
+                          int64_t (*change)(struct fdemu_inode *i,
+                                            struct fdemu_req *r))
+{
+  struct fde_walk w;
+  int64_t n = fde_walk(&w, r, how);
+
+  if (n == 0)
+    n = change(w.at.inode, r);
+  fde_walk_end(&w);
+  return n;
+}
+
+static int64_t change_mode(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  mode_t mode = (mode_t)r->arg & 07777;
+
+  if (S_ISLNK(i->mode))
+    return -EOPNOTSUPP;
+  if (!fde_owns(r->proc, i))
+    return -EPERM;
+  if (fde_uid(r->proc) != 0 && i->gid != FDE_GID)
+    mode &= ~(mode_t)S_ISGID;
+  i->mode = (i->mode & S_IFMT) | mode;
+  fde_touch(i, FDE_CTIME);
+  return 0;
+}
+
+static int64_t attr_chmod(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  if (r->cmd & ~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+    return -EINVAL;
+  return with_inode(r, how_of(r), change_mode);
+}
+
+static int64_t attr_fchmod(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return change_mode(f->inode, r);
+}
+
+/* An id of -1 is to stay. The owner may give a file to himself, and to his
+ * group. */
+static bool may_chown(const struct fdemu_proc *p, const struct fdemu_inode *i,
+                      uid_t uid, gid_t gid)
+{
+  if (fde_uid(p) == 0)
+    return true;
+  if (uid != (uid_t)-1 && (i->uid != FDEMU_UID || uid != FDEMU_UID))
+    return false;
+  if (gid != (gid_t)-1 &&
+      (i->uid != FDEMU_UID || (gid != i->gid && gid != FDE_GID)))
+    return false;
+  return true;
+}
+
+static int64_t change_owner(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  uid_t uid = (uid_t)r->arg;
+  gid_t gid = (gid_t)r->offset;
+
+  if (!may_chown(r->proc, i, uid, gid))
+    return -EPERM;
+  if (uid != (uid_t)-1)
+    i->uid = uid;
+  if (gid != (gid_t)-1)
+    i->gid = gid;
+  if (!S_ISDIR(i->mode)) {
+    i->mode &= ~(mode_t)S_ISUID;
+    if (i->mode & S_IXGRP)
+      i->mode &= ~(mode_t)S_ISGID;
+  }
+  fde_touch(i, FDE_CTIME);
+  return 0;
+}
+
+static int64_t attr_chown(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  if (r->cmd & ~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+    return -EINVAL;
+  return with_inode(r, how_of(r), change_owner);
+}
+
+static int64_t attr_fchown(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return change_owner(f->inode, r);
+}
+
+static int may_set_times(const struct fdemu_req *r, const struct fdemu_inode *i,
+                         bool now)
+{
+  if (fde_owns(r->proc, i))
+    return 0;
+  return now ? fde_may(r->proc, i, FDE_WRITE) : -EPERM;
+}
+
+static void set_time(const struct fdemu_inode *i, int64_t *t,
+                     const struct timespec *ts)
+{
+  if (ts->tv_nsec == UTIME_NOW)
+    *t = fde_time_now(i->kernel);
+  else if (ts->tv_nsec != UTIME_OMIT)
+    *t = from_timespec(ts);
+}
+
+static int load_times(struct fdemu_req *r, struct timespec ts[2])
+{
+  int error = 0;
+
+  ts[0] = ts[1] = (struct timespec){ .tv_nsec = UTIME_NOW };
+  if (r->buf.iov_base != NULL)
+    error = fdemu_arg_load(r, 0, ts, 2 * sizeof *ts);
+  return error;
+}
+
+static bool bad_time(const struct timespec *ts)
+{
+  return ts->tv_nsec != UTIME_NOW && ts->tv_nsec != UTIME_OMIT &&
+         (ts->tv_nsec < 0 || ts->tv_nsec >= SECOND);
+}
+
+static int64_t change_times(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  struct timespec ts[2];
+  int error = load_times(r, ts);
+
+  if (error == 0 && (bad_time(&ts[0]) || bad_time(&ts[1])))
+    error = -EINVAL;
+  if (error == 0)
+    error = may_set_times(
+        r, i, ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW);
+  if (error < 0)
+    return error;
+  set_time(i, &i->atime, &ts[0]);
+  set_time(i, &i->mtime, &ts[1]);
+  fde_touch(i, FDE_CTIME);
+  return 0;
+}
+
+static int64_t attr_utimens(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct timespec ts[2];
+  int error = load_times(r, ts);
+
+  (void)f;
+  if (error < 0)
+    return error;
+  if (ts[0].tv_nsec == UTIME_OMIT && ts[1].tv_nsec == UTIME_OMIT)
+    return 0; /* not even the path matters */
+  if (r->path == NULL && r->fd != AT_FDCWD) {
+    const struct fdemu_file *on;
+    if (r->cmd != 0)
+      return -EINVAL;
+    on = fdemu_file_usable(r->proc, r->fd);
+    return on != NULL ? change_times(on->inode, r) : -EBADF;
+  }
+  if (r->cmd & ~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+    return -EINVAL;
+  return with_inode(r, how_of(r), change_times);
+}
+
+static int64_t truncate_inode(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  int error;
+
+  if (S_ISDIR(i->mode))
+    return -EISDIR;
+  if (!S_ISREG(i->mode))
+    return -EINVAL;
+  error = fde_may(r->proc, i, FDE_WRITE);
+  return error < 0 ? error : borrow_file(r, i, O_WRONLY);
+}
+
+static int64_t attr_truncate(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return f != NULL ? FDEMU_NEXT : with_inode(r, FDE_FOLLOW, truncate_inode);
+}
+
+static int64_t truncate_check(struct fdemu_req *r)
+{
+  r->fd = AT_FDCWD;
+  return r->offset < 0 ? -EINVAL : FDEMU_NEXT;
+}
+
+/* ---- the process's own ------------------------------------------------ */
+
+static void set_cwd(struct fdemu_proc *p, struct fde_entry *e)
+{
+  fde_entry_get(e);
+  fde_entry_put(p->cwd);
+  p->cwd = e;
+}
+
+static int64_t attr_chdir(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct fde_walk w;
+  int error =
+      fde_walk_to(&w, r->proc, AT_FDCWD, r->path, FDE_FOLLOW | FDE_DIRECTORY);
+
+  (void)f;
+  if (error == 0)
+    error = fde_may(r->proc, w.at.inode, FDE_EXEC);
+  if (error == 0)
+    set_cwd(r->proc, w.at.entry);
+  fde_walk_end(&w);
+  return error;
+}
+
+static int64_t attr_fchdir(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int error;
+
+  if (!S_ISDIR(f->inode->mode))
+    return -ENOTDIR;
+  error = fde_may(r->proc, f->inode, FDE_EXEC);
+  if (error == 0)
+    set_cwd(r->proc, f->entry);
+  return error;
+}
+
+static int64_t attr_getcwd(struct fdemu_file *f, struct fdemu_req *r)
+{
+  const struct fde_entry *cwd = r->proc->cwd;
+  char path[FDE_PATH_MAX];
+  int64_t n;
+  int error;
+
+  (void)f;
+  if (cwd->gone)
+    return -ENOENT;
+  n = fde_entry_path(cwd, path);
+  if (n < 0)
+    return n;
+  if ((uint64_t)n + 1 > r->buf.iov_len)
+    return -ERANGE;
+  error = fdemu_arg_store(r, 0, path, (size_t)n + 1);
+  return error < 0 ? error : n + 1;
+}
+
+static int64_t attr_umask(struct fdemu_file *f, struct fdemu_req *r)
+{
+  mode_t old = r->proc->umask;
+
+  (void)f;
+  r->proc->umask = (mode_t)r->arg & 0777;
+  return old;
+}
+
+/* ---- the calls -------------------------------------------------------- */
+
+#define FD FDEMU_CALL_FD
+
+const struct fdemu_call fdemu_newfstatat_call = {
+  .name = "newfstatat",
+  .args = "@p|SZ",
+  .slot = offsetof(struct fdemu_ops, stat),
+  .run = attr_stat,
+  .finish = give_back,
+};
+const struct fdemu_call fdemu_readlinkat_call = { .name = "readlinkat",
+                                                  .args = "@p|bs",
+                                                  .run = attr_readlink };
+const struct fdemu_call fdemu_faccessat2_call = { .name = "faccessat2",
+                                                  .args = "@paZ",
+                                                  .run = attr_access };
+const struct fdemu_call fdemu_fchmodat2_call = { .name = "fchmodat2",
+                                                 .args = "@p#Z",
+                                                 .run = attr_chmod };
+const struct fdemu_call fdemu_fchmod_call = {
+  .name = "fchmod", .args = "f#", .run = attr_fchmod, .flags = FD
+};
+const struct fdemu_call fdemu_fchownat_call = { .name = "fchownat",
+                                                .args = "@pdoZ",
+                                                .run = attr_chown };
+const struct fdemu_call fdemu_fchown_call = {
+  .name = "fchown", .args = "fdo", .run = attr_fchown, .flags = FD
+};
+const struct fdemu_call fdemu_utimensat_call = { .name = "utimensat",
+                                                 .args = "@phZ",
+                                                 .run = attr_utimens };
+const struct fdemu_call fdemu_truncate_call = {
+  .name = "truncate",
+  .args = "po",
+  .slot = offsetof(struct fdemu_ops, truncate),
+  .check = truncate_check,
+  .run = attr_truncate,
+  .missing = -EINVAL,
+  .finish = fde_truncate_end,
+  .events = POLLPRI,
+};
+const struct fdemu_call fdemu_chdir_call = { .name = "chdir",
+                                             .args = "p",
+                                             .run = attr_chdir };
+const struct fdemu_call fdemu_fchdir_call = { .name = "fchdir",
+                                              .args = "f",
+                                              .run = attr_fchdir,
+                                              .flags = FD | FDEMU_CALL_PATH };
+const struct fdemu_call fdemu_getcwd_call = { .name = "getcwd",
+                                              .args = "|bs",
+                                              .run = attr_getcwd };
+const struct fdemu_call fdemu_umask_call = { .name = "umask",
+                                             .args = "#",
+                                             .run = attr_umask };
