@@ -302,6 +302,50 @@ describe("explore", function()
     assert.is_true(stats.switches > 200 * 30)
   end)
 
+  describe("stops tasks before calls, which", function()
+    -- Six tasks make calls; another does something to them in the middle.
+    local function world(finale)
+      return function(k)
+        local p = k:process { stdout = "null", stderr = "null" }
+        local r, w = p:pipe()
+        local tasks, threads = {}, {}
+        for i = 1, 6 do
+          tasks[i] = p:spawn { function()
+            threads[i] = coroutine.running()
+            for _ = 1, 5 do
+              p:write(w, ("x"):rep(100))
+              p:poll({ { fd = r, events = fdemu.POLLIN } }, 0)
+              p:read(r, 100)
+              p:fstat(r)
+            end
+          end, daemon = true }
+        end
+        k:spawn(function()
+          for _ = 1, 3 do coroutine.yield() end
+          finale(k, p, tasks, threads)
+        end)
+        k:run()
+      end
+    end
+
+    for what, finale in pairs {
+      ["are then cancelled,"] = function(_, _, tasks)
+        for _, task in ipairs(tasks) do task:cancel() end
+      end,
+      ["belong to a process that exits,"] = function(_, p) p:exit(0) end,
+      ["nobody holds any more,"] = function(_, _, tasks, threads)
+        for i = 1, 6 do tasks[i], threads[i] = nil, nil end
+        collectgarbage()
+      end,
+      ["are left behind by k:run(),"] = function() end,
+    } do
+      it(what .. " and nothing is lost", function()
+        local stats = fdemu.explore({ runs = 100, leaks = false }, world(finale))
+        assert.is_true(stats.switches > 100)
+      end)
+    end
+  end)
+
   it("keeps to the same failure while it shrinks", function()
     local err = find({ short = 0.5, seed = 3 }, function(k)
       local p = k:process()

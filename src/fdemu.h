@@ -149,6 +149,12 @@ FDEMU_API int fdemu_replay(struct fdemu_kernel *k,
 FDEMU_API int64_t fdemu_choices(const struct fdemu_kernel *k,
                                 const struct fdemu_choice **list);
 
+/* How often each maker came to a choice of each kind that has a chance, since
+ * recording began: up to max of them into list, where nth is the number.
+ * Returns how many there are. */
+FDEMU_API size_t fdemu_choice_counts(const struct fdemu_kernel *k,
+                                     struct fdemu_choice *list, size_t max);
+
 /* For what chooses itself (a binding that has tasks): with c->kind and c->who
  * given, choose among 0 to n; when it has filled in the rest, tell. */
 FDEMU_API uint64_t fdemu_choose(struct fdemu_kernel *k, struct fdemu_choice *c,

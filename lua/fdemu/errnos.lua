@@ -3,7 +3,8 @@
 -- Source: the ERRORS sections of Linux's manual pages, section 2, of the call
 -- that each row names. Left out are the errors that only a mistake of the
 -- program makes (EBADF, EFAULT, EINVAL, EISDIR, ESPIPE, ...), since they do not
--- come at run time, and those of features that are not emulated.
+-- come at run time, and those of features that are not emulated; and EINTR
+-- where a call is interrupted only if it has to wait.
 
 local core = require "fdemu.core"
 
@@ -28,13 +29,14 @@ local function nonblocking(call)
   return call.flags ~= nil and call.flags & core.O_NONBLOCK ~= 0
 end
 
--- Whether the call could wait: only then a signal can interrupt it.
 local function waits(call)
   return call.kind ~= nil and not PLAIN[call.kind] and not STORED[call.kind]
 end
 
+-- A driver may always wait. Whether other calls would, and so could be
+-- interrupted, is not known here: fdemu.sweep sees that.
 local function interruptible(call)
-  return waits(call) and not nonblocking(call)
+  return waits(call) and not CHANNEL[call.kind] and not nonblocking(call)
 end
 
 local function unready(call)
@@ -78,12 +80,9 @@ local WRITE = {
   { "EPIPE", has_peer },
 }
 local SEND = {
-  { "EAGAIN", unready }, { "EINTR", interruptible }, { "ENOBUFS" }, { "ENOMEM" },
-  { "EPIPE" },
+  { "EAGAIN", unready }, { "ENOBUFS" }, { "ENOMEM" }, { "EPIPE" },
 }
-local RECEIVE = {
-  { "EAGAIN", unready }, { "EINTR", interruptible }, { "ENOMEM" },
-}
+local RECEIVE = { { "EAGAIN", unready }, { "ENOMEM" } }
 local NEW_FD = { { "EMFILE" }, { "ENFILE" } }
 local NEW_OBJECT = { { "EMFILE" }, { "ENFILE" }, { "ENOMEM" } }
 local NEW_NAME = {
@@ -97,9 +96,10 @@ local SYNC = {
   { "EIO", medium }, { "ENOSPC", medium }, { "EDQUOT", medium },
 }
 local RESIZE = {
-  { "EFBIG" }, { "EINTR" }, { "EIO" }, { "ENOSPC" },
+  { "EFBIG" }, { "EIO" }, { "ENOSPC" },
 }
-local SLEEP = { { "EINTR" }, { "ENOMEM" } }
+local SLEEP = { { "ENOMEM" } }
+local NONE = {}
 
 -- close(2): whatever it says, the descriptor is closed.
 local CLOSE = {
@@ -111,34 +111,32 @@ errnos.calls = {
   read = READ, pread64 = READ, readv = READ, preadv = READ,
   write = WRITE, pwrite64 = WRITE, writev = WRITE, pwritev = WRITE,
   openat = {
-    { "EACCES" }, { "EINTR" }, { "EMFILE" }, { "ENFILE" }, { "ENOENT" },
+    { "EACCES" }, { "EMFILE" }, { "ENFILE" }, { "ENOENT" },
     { "ENOMEM" }, { "ENOSPC", creates }, { "EDQUOT", creates },
     { "EROFS", opens_to_write },
   },
   close = CLOSE,
   dup = { { "EMFILE" } },
-  dup2 = { { "EBUSY" }, { "EINTR" } },
-  dup3 = { { "EBUSY" }, { "EINTR" } },
+  dup2 = { { "EBUSY" } },
+  dup3 = { { "EBUSY" } },
   fcntl = {
     { "EMFILE", command("F_DUPFD", "F_DUPFD_CLOEXEC") },
     { "EAGAIN", command("F_SETLK", "F_OFD_SETLK") },
     { "EDEADLK", command("F_SETLKW") },
-    { "EINTR", command("F_SETLKW", "F_OFD_SETLKW") },
     { "ENOLCK", command("F_SETLK", "F_SETLKW", "F_OFD_SETLK", "F_OFD_SETLKW") },
     { "EPERM", command("F_SETPIPE_SZ") },
     { "EBUSY", command("F_SETPIPE_SZ") },
   },
   flock = {
-    { "EINTR", function(call) return call.cmd & core.LOCK_NB == 0 end },
     { "EWOULDBLOCK", flag "LOCK_NB" },
     { "ENOLCK" },
   },
   ioctl = { { "ENOTTY" } },
   fstat = { { "ENOMEM" } },
-  lseek = {},
+  lseek = NONE,
   ftruncate = RESIZE, truncate = RESIZE,
   fallocate = {
-    { "EFBIG" }, { "EINTR" }, { "EIO" }, { "ENOSPC" }, { "EOPNOTSUPP" },
+    { "EFBIG" }, { "EIO" }, { "ENOSPC" }, { "EOPNOTSUPP" },
   },
   fsync = SYNC, fdatasync = SYNC,
   pipe = NEW_FD, pipe2 = NEW_FD, socketpair = NEW_FD,
@@ -153,10 +151,9 @@ errnos.calls = {
   epoll_ctl = {
     { "ENOMEM" }, { "ENOSPC", command("EPOLL_CTL_ADD") },
   },
-  epoll_wait = { { "EINTR" } }, epoll_pwait = { { "EINTR" } },
-  epoll_pwait2 = { { "EINTR" } },
+  epoll_wait = NONE, epoll_pwait = NONE, epoll_pwait2 = NONE,
   poll = SLEEP, ppoll = SLEEP, pselect6 = SLEEP, select = SLEEP,
-  wait4 = { { "EINTR" } },
+  wait4 = NONE,
   fork = { { "EAGAIN" }, { "ENOMEM" } },
   execve = { { "ENOMEM" } },
   sendto = SEND, sendmsg = SEND, recvfrom = RECEIVE, recvmsg = RECEIVE,

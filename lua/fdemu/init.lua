@@ -70,7 +70,7 @@ local fdemu = {}
 local private = {
   explain = true, waiting = true, Kernel = true,
   bind = true, condition = true,
-  check = true, record = true, replay = true, choices = true,
+  check = true, record = true, replay = true, choices = true, counts = true,
 }
 for name, value in next, core do
   if not private[name] then

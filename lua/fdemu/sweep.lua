@@ -11,7 +11,7 @@ local sweep = {}
 ---@field errnos? string | string[] | table<string, string[]> these errors, of
 --- all calls or of each
 ---@field short? boolean short counts, where Linux has them (true)
----@field eintr? boolean interruptions (true)
+---@field eintr? boolean interruptions of calls that have to wait (true)
 ---@field leaks? boolean whether descriptors left open are a failure (true)
 ---@field progress? boolean on stderr (if that is a terminal)
 ---@field seed? integer as of fdemu.kernel
@@ -88,7 +88,7 @@ end
 
 local function complete(options, place)
   options.place = place
-  options.kernel = { origins = true }
+  options.kernel = { origins = true, eintr = 1 } -- which choices = {} prevents
   for _, key in ipairs { "seed", "nofile", "strict", "host" } do
     options.kernel[key] = options[key]
   end
@@ -154,7 +154,9 @@ local function rule_of(options, fault, fn)
 end
 
 local function run(options, body, fault, fn)
-  return trial.run(options, body, function(k)
+  return trial.run({
+    kernel = options.kernel, leaks = options.leaks, choices = {},
+  }, body, function(k)
     k:inject(rule_of(options, fault, fn))
   end)
 end
@@ -253,6 +255,15 @@ function Report:__tostring()
   return table.concat(lines, "\n")
 end
 
+function Report:add(row)
+  if row == nil then return end
+  self[#self + 1] = row
+  if row.verdict ~= "ok" then
+    self.ok = false
+    self.failures[#self.failures + 1] = row
+  end
+end
+
 --- Raise the report as a text if there are failures.
 ---@return fdemu.SweepReport self
 function Report:check()
@@ -274,7 +285,17 @@ local function count_calls(options, body)
   if verdict ~= "ok" then
     misuse(options, "the body fails without a fault: %s: %s", verdict, detail)
   end
-  return calls
+  return calls, result.counts
+end
+
+-- Who comes to wait, and how often; if errors are given, those do it all.
+local function interruptions(options, counts)
+  local list = {}
+  if options.eintr == false or options.all or options.by_call then return list end
+  for _, count in ipairs(counts) do
+    if count.kind == "eintr" then list[#list + 1] = count end
+  end
+  return list
 end
 
 -- So many calls are no program that ends.
@@ -303,6 +324,24 @@ local function run_fault(options, body, calls, n, fault)
   return judge(result, fault, body)
 end
 
+-- An interruption of the nth call that who has to wait in: its row, or nil.
+local function interrupt(options, body, who, nth)
+  local choice = { kind = "eintr", who = who, nth = nth, value = 1 }
+  local result = trial.run({
+    kernel = options.kernel, leaks = options.leaks, choices = { choice },
+  }, body)
+  local made = result.choices[1]
+  if made and not wanted(options, made) then return nil end
+  local row = { call = "?", site = "?", n = nth, errno = "EINTR" }
+  if made then
+    row.call, row.fd, row.site = made.call, made.fd, made.origin or "?"
+    row.verdict, row.detail = judge(result, row, body)
+  else
+    row.verdict, row.detail = "unreproducible", trial.causes
+  end
+  return setmetatable(row, Row)
+end
+
 local function row_of(calls, n, fault, verdict, detail)
   local call = calls[n]
   return setmetatable({
@@ -313,9 +352,10 @@ local function row_of(calls, n, fault, verdict, detail)
 end
 
 --- Run body(k) once to see its calls; then again for each call and each error
--- that Linux documents for it, and for a short count where that can be. Each
--- run has to end (no deadlock), to leave no descriptor open, and to raise or
--- return (nil, message, errno) no other error than the one that it was given.
+-- that Linux documents for it, for a short count where that can be, and for an
+-- interruption (EINTR) wherever a call had to wait. Each run has to end (no
+-- deadlock), to leave no descriptor open, and to raise or return (nil, message,
+-- errno) no other error than the one that it was given.
 --
 -- A body that raises that error has ended like a program that dies: what it
 -- has opened itself is no leak then; what the functions that it calls have
@@ -323,23 +363,26 @@ end
 ---@param body fun(k: fdemu.Kernel): ...
 ---@param options? fdemu.SweepOptions
 ---@return fdemu.SweepReport report a list of rows: `site`, `call`, `n` (which of
---- the calls), `errno`, `verdict` ("ok", "error", "leak", "deadlock",
---- "unreproducible"), `detail`
+--- the calls; with EINTR, which of the waits of its task), `errno`, `verdict`
+--- ("ok", "error", "leak", "deadlock", "unreproducible"), `detail`
 function sweep.sweep(body, options)
   local place = trial.where(2)
   options, body = trial.arguments("sweep", OPTIONS, body, options)
   complete(options, place)
-  local calls, show = count_calls(options, body), trial.reporter(options.progress)
+  local calls, counts = count_calls(options, body)
+  local show = trial.reporter(options.progress)
   local report = setmetatable({ ok = true, failures = {}, calls = #calls }, Report)
   for n, call in ipairs(calls) do
     show(("sweep: call %d of %d"):format(n, #calls))
     for _, fault in ipairs(faults_of(options, call)) do
-      local row = row_of(calls, n, fault, run_fault(options, body, calls, n, fault))
-      report[#report + 1] = row
-      if row.verdict ~= "ok" then
-        report.ok = false
-        report.failures[#report.failures + 1] = row
-      end
+      report:add(row_of(calls, n, fault,
+        run_fault(options, body, calls, n, fault)))
+    end
+  end
+  show("sweep: calls that wait")
+  for _, count in ipairs(interruptions(options, counts)) do
+    for nth = 1, count.nth do
+      report:add(interrupt(options, body, count.who, nth))
     end
   end
   show(nil)

@@ -141,7 +141,9 @@ function trial.run(options, body, prepare)
   local result = run_all(k, body, options)
   if not is_closed(k) then
     if trace then k:trace(nil) end -- what closing it interrupts is not shown
-    if options.choices then result.choices = core.choices(k) end
+    if options.choices then
+      result.choices, result.counts = core.choices(k), core.counts(k)
+    end
     local ok, err = pcall(k.close, k)
     if not ok and result.verdict == "ok" then result = raised(err) end
   end

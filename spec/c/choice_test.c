@@ -139,6 +139,7 @@ static void leaves_out(void)
 /* Many who choose, so that the table grows. */
 static void many(void)
 {
+  static struct fdemu_choice counts[5000];
   const struct fdemu_choice *list;
   int64_t mistakes = 0;
 
@@ -152,6 +153,16 @@ static void many(void)
   for (uint32_t i = 0; i < 10000; i++)
     mistakes += list[i].who != i % 5000 + 1 || list[i].nth != i / 5000 + 1;
   CHECK_EQ(mistakes, 0);
+  CHECK_EQ(fdemu_choice_counts(k, counts, 5000), 5000);
+  for (uint32_t i = 0; i < 5000; i++)
+    mistakes += counts[i].who != i + 1 || counts[i].nth != 2;
+  CHECK_EQ(mistakes, 0);
+  counts[1].who = 0;
+  CHECK_EQ(fdemu_choice_counts(k, counts, 1), 5000);
+  CHECK_EQ(counts[1].who, 0);
+  end();
+  begin(7, 1);
+  CHECK_EQ(fdemu_choice_counts(k, counts, 1), 0);
   end();
 }
 

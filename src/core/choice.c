@@ -231,3 +231,22 @@ int64_t fdemu_choices(const struct fdemu_kernel *k,
     return 0;
   return ch->lost ? -ENOMEM : (int64_t)ch->nmade;
 }
+
+size_t fdemu_choice_counts(const struct fdemu_kernel *k,
+                           struct fdemu_choice *list, size_t max)
+{
+  const struct fde_choices *ch = k->choices;
+  size_t n = 0;
+
+  if (ch == NULL)
+    return 0;
+  for (size_t i = 0; i < ch->countcap && n < max; i++) {
+    const struct count *c = &ch->counts[i];
+    if (c->n > 0)
+      list[n++] =
+          (struct fdemu_choice){ .kind = c->kind, .who = c->who, .nth = c->n };
+  }
+  if (n > 0)
+    qsort(list, n, sizeof *list, compare);
+  return ch->ncounts;
+}

@@ -163,3 +163,24 @@ int lchoice_list(lua_State *L)
   }
   return 1;
 }
+
+/* counts(kernel) -> a list of { kind=, who=, nth= }: how often each came to
+ * choose, whatever was chosen */
+int lchoice_counts(lua_State *L)
+{
+  struct lkernel *lk = lkernel_check(L, 1);
+  size_t n = fdemu_choice_counts(lk->k, NULL, 0);
+  struct fdemu_choice *list = lua_newuserdata(L, (n + 1) * sizeof *list);
+
+  fdemu_choice_counts(lk->k, list, n);
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; i < n; i++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, kinds[list[i].kind]);
+    lua_setfield(L, -2, "kind");
+    set_integer(L, "who", list[i].who);
+    set_integer(L, "nth", list[i].nth);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}

@@ -115,6 +115,7 @@ static const luaL_Reg functions[] = {
   { "record", lchoice_record },
   { "replay", lchoice_replay },
   { "choices", lchoice_list },
+  { "counts", lchoice_counts },
   { NULL, NULL },
 };
 

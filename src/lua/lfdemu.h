@@ -345,6 +345,7 @@ void lchoice_name(lua_State *L, const struct task *t);
 int lchoice_record(lua_State *L);
 int lchoice_replay(lua_State *L);
 int lchoice_list(lua_State *L);
+int lchoice_counts(lua_State *L);
 
 /* lfault.c */
 int lfault_inject(lua_State *L);
