@@ -113,6 +113,7 @@ build = {
         "src/lua/lproc.c",
         "src/lua/lsched.c",
         "src/lua/ltrace.c",
+        "src/lua/lwaiting.c",
       },
       incdirs = { "src" },
       defines = { "_GNU_SOURCE" },

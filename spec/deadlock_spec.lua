@@ -141,6 +141,55 @@ describe("deadlock", function()
     contains(text, "beta")
   end)
 
+  it("says what a poll and a select look at, and who has the rest", function()
+    k:spawn { function()
+      p:poll({ { fd = r, events = fdemu.POLLIN }, { fd = -1 },
+        { fd = w, events = 0 } })
+    end, name = "poller" }
+    k:spawn { function() p:select({ r }, nil, { w }) end, name = "selector" }
+    k:spawn { function() p:select() end, name = "sleeper" }
+    local text = failure(k.run, k)
+    contains(line_with(text, "poller"), "waits for an event: it looks at "
+      .. "descriptor 3 (pipe #4) for POLLIN (process 1 holds the write end as "
+      .. "descriptor 4) and descriptor 4 (pipe #5) for errors only (process 1 "
+      .. "holds the read end as descriptor 3)")
+    contains(line_with(text, "selector"), "select at ")
+    contains(line_with(text, "selector"), "descriptor 4 (pipe #5) for POLLPRI")
+    contains(line_with(text, "sleeper"), "it looks at nothing")
+  end)
+
+  it("says what an epoll instance watches, and who has the rest", function()
+    local ep = p:epoll_create1()
+    p:epoll_ctl(ep, fdemu.EPOLL_CTL_ADD, r, fdemu.EPOLLIN)
+    k:spawn(function() p:epoll_wait(ep, 1) end)
+    contains(failure(k.run, k), "it watches descriptor 3 (pipe #4) for EPOLLIN "
+      .. "(process 1 holds the write end as descriptor 4)")
+  end)
+
+  it("says how many more there are of many", function()
+    local list = {}
+    for i = 1, 20 do list[i] = { fd = p:pipe(), events = fdemu.POLLIN } end
+    k:spawn(function() p:poll(list) end)
+    contains(failure(k.run, k), " and 12 more")
+  end)
+
+  it("names the task that a task joins", function()
+    local t = k:spawn { function() p:read(r, 1) end, name = "the reader" }
+    k:spawn { function() t:join() end, name = "the joiner" }
+    contains(line_with(failure(k.run, k), "the joiner"),
+      "waits for task 'the reader' to end")
+  end)
+
+  it("names the children that a wait waits for", function()
+    p:fork()
+    k:spawn(function() p:wait() end)
+    contains(failure(k.run, k), "process 1, wait at ")
+    contains(failure(k.run, k), "a child to exit: process 2 still runs")
+    p:fork():fork()
+    contains(failure(k.run, k),
+      "a child to exit: process 2 and process 3 still run")
+  end)
+
   it("names the device that nobody wakes", function()
     k:device("/dev/sleepy", {
       read = function() return nil, fdemu.EAGAIN end,
@@ -149,6 +198,7 @@ describe("deadlock", function()
     k:spawn { function() p:read(fd, 1) end, name = "patient" }
     local text = line_with(failure(k.run, k), "patient")
     contains(text, "sleepy")
+    contains(text, "waits for the driver of sleepy #6 to call wake()")
     contains(text, "read")
     contains(text, tostring(fd))
   end)

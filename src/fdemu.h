@@ -197,6 +197,7 @@ FDEMU_API struct fdemu_proc *fdemu_proc_new(struct fdemu_kernel *k);
 FDEMU_API void fdemu_proc_put(struct fdemu_proc *p);
 FDEMU_API struct fdemu_kernel *fdemu_kernel_of(const struct fdemu_proc *p);
 FDEMU_API int fdemu_getpid(const struct fdemu_proc *p);
+FDEMU_API int fdemu_getppid(const struct fdemu_proc *p); /* 0: none */
 FDEMU_API bool fdemu_alive(const struct fdemu_proc *p);
 
 /* fork(2): *child is a process with a copy of the table, and a reference to
@@ -566,6 +567,9 @@ FDEMU_API int fdemu_isatty(struct fdemu_proc *p, int fd);
 FDEMU_API int fdemu_poll(struct fdemu_proc *p, struct pollfd *fds, size_t n,
                          int timeout_ms);
 FDEMU_API int fdemu_pipe2(struct fdemu_proc *p, int fds[2], int flags);
+/* What the other end of a socket's descriptions share; NULL if there is none, or
+ * f is something else. Borrowed. */
+FDEMU_API struct fdemu_inode *fdemu_socket_peer(const struct fdemu_file *f);
 FDEMU_API int fdemu_socketpair(struct fdemu_proc *p, int family, int type,
                                int protocol, int fds[2]);
 FDEMU_API int fdemu_socket(struct fdemu_proc *p, int family, int type,

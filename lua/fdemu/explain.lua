@@ -32,44 +32,56 @@ local function holders(waiting, what, wanted)
   return #held > 0 and list(held) or "nobody holds a descriptor of " .. what
 end
 
-local function ends(waiting, other, name)
-  return holders(waiting, ("the %s end"):format(name), other)
+-- Who could make it ready for one of these: for a pipe and a socket those who
+-- have the other end. Nil for what has none.
+local function other_end(waiting, reading)
+  if waiting.kind == "pipe" then
+    local mode = waiting.flags & core.O_ACCMODE
+    reading = mode == core.O_RDONLY or mode == core.O_RDWR and reading
+    return holders(waiting, ("the %s end"):format(reading and "write" or "read"),
+      reading and writes or reads)
+  elseif waiting.kind == "socket" then
+    return holders({ holders = waiting.peers or {} }, "the other end")
+  end
 end
 
 local EVENTS = { "IN", "PRI", "OUT", "RDNORM", "RDBAND", "WRNORM", "WRBAND",
   "MSG", "RDHUP" }
 
--- "EPOLLIN|EPOLLOUT"; EPOLLERR and EPOLLHUP are always waited for.
-local function event_names(events)
+-- "EPOLLIN|EPOLLOUT"; errors and hang-ups are always waited for.
+local function event_names(events, prefix)
   local names = {}
   for _, name in ipairs(EVENTS) do
     if events & core["EPOLL" .. name] ~= 0 then
-      names[#names + 1] = "EPOLL" .. name
+      names[#names + 1] = prefix .. name
     end
   end
   if #names > 0 then
     return table.concat(names, "|")
   end
-  return events & core.EPOLLERR ~= 0 and "errors only" or "disarmed"
+  return (prefix == "POLL" or events & core.EPOLLERR ~= 0) and "errors only"
+    or "disarmed"
 end
 
 local MANY = 8
 
--- "descriptor 3 (pipe #4) for EPOLLIN"
-local function watched(interests)
+-- "descriptor 3 (pipe #4) for EPOLLIN (process 1 holds the write end as ...)"
+local function watched(interests, verb, prefix)
   local items = {}
   for i, interest in ipairs(interests) do
     if i > MANY then
       items[i] = ("%d more"):format(#interests - MANY)
       break
     end
-    items[i] = ("descriptor %d (%s #%d) for %s"):format(interest.fd,
-      interest.kind, interest.id, event_names(interest.events))
+    local other = other_end(interest, interest.events & core.POLLOUT == 0)
+    items[i] = ("descriptor %d (%s #%d) for %s%s"):format(interest.fd,
+      interest.kind, interest.id, event_names(interest.events, prefix),
+      other and " (" .. other .. ")" or "")
   end
   if #items == 0 then
-    return "it watches nothing"
+    return ("it %s nothing"):format(verb)
   end
-  return "it watches " .. list(items)
+  return ("it %s %s"):format(verb, list(items))
 end
 
 -- "a write lock on bytes 0 to 9", "a shared lock"
@@ -105,6 +117,15 @@ local function lock_holder(waiting)
     holders(waiting, "it", of_it))
 end
 
+-- "process 2 and process 3 still run"
+local function children(pids)
+  local names = {}
+  for i, pid in ipairs(pids) do
+    names[i] = "process " .. pid
+  end
+  return ("%s still %s"):format(list(names), #names == 1 and "runs" or "run")
+end
+
 -- What would have to happen for the call to go on.
 local function remedy(waiting)
   if waiting.answered then
@@ -114,33 +135,38 @@ local function remedy(waiting)
   local writing = waiting.events & core.POLLOUT ~= 0
   if waiting.lock then
     return "waits for a lock: " .. lock_holder(waiting)
-  elseif waiting.kind == "pipe" and reading then
-    return "waits for data, or for the last write end to be closed: "
-      .. ends(waiting, writes, "write")
-  elseif waiting.kind == "pipe" and writing then
-    return "waits for room, or for the last read end to be closed: "
-      .. ends(waiting, reads, "read")
+  elseif waiting.kind == "epoll" and waiting.interests then
+    return "waits for an event: " .. watched(waiting.interests, "watches", "EPOLL")
+  elseif waiting.polled then
+    return "waits for an event: " .. watched(waiting.polled, "looks at", "POLL")
+  elseif waiting.kind == "pipe" and (reading or writing) then
+    return ("waits for %s, or for the last %s end to be closed: %s"):format(
+      reading and "data" or "room", reading and "write" or "read",
+      other_end(waiting, reading))
+  elseif waiting.kind == "socket" and (reading or writing) then
+    return ("waits for %s, or for the other end to be closed: %s"):format(
+      reading and "data" or "room", other_end(waiting, reading))
   elseif waiting.kind == "eventfd" and reading then
-    return "waits for a number to be written: "
-      .. holders(waiting, "it")
+    return "waits for a number to be written: " .. holders(waiting, "it")
   elseif waiting.kind == "eventfd" and writing then
-    return "waits for the counter to be read: "
-      .. holders(waiting, "it")
+    return "waits for the counter to be read: " .. holders(waiting, "it")
   elseif waiting.kind == "timerfd" then
     return "waits for the timer, which is not set, to expire: "
       .. holders(waiting, "it")
-  elseif waiting.kind == "epoll" and waiting.interests then
-    return "waits for an event: " .. watched(waiting.interests)
-  elseif waiting.call == "wait4" then
-    return "waits for a child process to exit"
+  elseif waiting.children then
+    return "waits for a child to exit: " .. children(waiting.children)
   elseif waiting.call == "peer" then
     return "waits for what the program does"
   elseif waiting.call == "join" then
-    return "waits for another task to end"
+    return waiting.target and ("waits for task '%s' to end"):format(waiting.target)
+      or "waits for another task to end"
+  elseif waiting.kind and waiting.scripted then
+    return ("waits for the driver of %s #%d to call wake()"):format(waiting.kind,
+      waiting.id)
   elseif waiting.kind then
     return ("waits for %s #%d to be woken"):format(waiting.kind, waiting.id)
   end
-  return "waits for one of its descriptors to become ready"
+  return "waits for somebody to wake it"
 end
 
 local function who(waiting)
@@ -153,8 +179,12 @@ local function who(waiting)
   return "the main chunk"
 end
 
+-- What scripts call it, where that is not its name in a trace.
+local NAMES = { pselect6 = "select", wait4 = "wait", openat = "open",
+  pread64 = "pread", pwrite64 = "pwrite" }
+
 local function what(waiting)
-  local call = waiting.call
+  local call = NAMES[waiting.call] or waiting.call
   if waiting.fd then
     call = ("%s(%d)"):format(call, waiting.fd)
   end

@@ -17,6 +17,11 @@ int fdemu_getpid(const struct fdemu_proc *p)
   return p->pid;
 }
 
+int fdemu_getppid(const struct fdemu_proc *p)
+{
+  return p->parent != NULL ? p->parent->pid : 0;
+}
+
 bool fdemu_alive(const struct fdemu_proc *p)
 {
   return p->alive;

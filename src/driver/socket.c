@@ -94,6 +94,13 @@ static int64_t sock_ioctl(struct fdemu_file *f, struct fdemu_req *r)
   return fdemu_arg_store(r, 0, &n, sizeof n);
 }
 
+struct fdemu_inode *fdemu_socket_peer(const struct fdemu_file *f)
+{
+  if (f->inode->ops != &fds_ops || fds_of(f)->peer == NULL)
+    return NULL;
+  return &fds_of(f)->peer->inode;
+}
+
 /* A peer that closes with this unread has lost data; an empty message in front
  * does not count, as Linux has it. */
 static bool unread(const struct fds_socket *s)

@@ -110,7 +110,8 @@ static int epoll_wait_method(lua_State *L)
 
 /* For what explains a deadlock: a list of { fd=, events=, kind=, id= }, or nil
  * if it is no epoll instance. */
-void lepoll_push_interests(lua_State *L, const struct fdemu_file *ep)
+void lepoll_push_interests(lua_State *L, struct lkernel *lk,
+                           const struct fdemu_file *ep)
 {
   const struct fdemu_interest *i = NULL;
   lua_Integer n = 0;
@@ -126,10 +127,7 @@ void lepoll_push_interests(lua_State *L, const struct fdemu_file *ep)
     lua_setfield(L, -2, "fd");
     lua_pushinteger(L, i->events);
     lua_setfield(L, -2, "events");
-    lua_pushstring(L, i->file->ops->name);
-    lua_setfield(L, -2, "kind");
-    lua_pushinteger(L, (lua_Integer)i->file->id);
-    lua_setfield(L, -2, "id");
+    lwaiting_file(L, lk, i->file);
     lua_rawseti(L, -2, ++n);
   }
 }

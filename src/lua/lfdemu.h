@@ -255,6 +255,9 @@ int lsched_bind(lua_State *L);
 int lsched_spawn(lua_State *L, struct lkernel *lk);
 int lsched_run(lua_State *L);
 int lsched_waiting(lua_State *L);
+void lsched_push_holders(lua_State *L, struct lkernel *lk,
+                         const struct fdemu_inode *inode);
+extern const struct fdemu_call lsched_join_call;
 void lsched_push_name(lua_State *L, struct task *t);
 void lsched_deadlock(lua_State *L, struct lkernel *lk);
 int lsched_open(lua_State *L);
@@ -321,7 +324,13 @@ extern const luaL_Reg lfcntl_methods[];
 void lfd_push_stat(lua_State *L, const struct stat *st);
 
 /* lepoll.c */
-void lepoll_push_interests(lua_State *L, const struct fdemu_file *ep);
+void lepoll_push_interests(lua_State *L, struct lkernel *lk,
+                           const struct fdemu_file *ep);
+
+/* lwaiting.c */
+void lwaiting_file(lua_State *L, struct lkernel *lk,
+                   const struct fdemu_file *f);
+void lwaiting_set(lua_State *L, struct lkernel *lk, const struct fdemu_req *r);
 
 /* lfcntl.c */
 void lfcntl_push_flock(lua_State *L, const struct flock *fl);

@@ -300,9 +300,9 @@ static void set_string(lua_State *L, const char *key, const char *s)
   lua_setfield(L, -2, key);
 }
 
-/* Who else has the object that r waits for: { {pid=, fd=, id=, flags=}, ...} */
-static void push_holders(lua_State *L, struct lkernel *lk,
-                         const struct fdemu_file *file)
+/* Who has an object: { {pid=, fd=, id=, flags=}, ...} */
+void lsched_push_holders(lua_State *L, struct lkernel *lk,
+                         const struct fdemu_inode *inode)
 {
   struct fdemu_proc *p;
   lua_Integer n = 0;
@@ -312,7 +312,7 @@ static void push_holders(lua_State *L, struct lkernel *lk,
        pid = fdemu_getpid(p) + 1)
     for (int fd = 0; (fd = fdemu_next_fd(p, fd)) >= 0; fd++) {
       const struct fdemu_file *f = fdemu_file_at(p, fd);
-      if (f->inode != file->inode)
+      if (f->inode != inode)
         continue;
       lua_createtable(L, 0, 4);
       set_integer(L, "pid", fdemu_getpid(p));
@@ -323,11 +323,6 @@ static void push_holders(lua_State *L, struct lkernel *lk,
       lua_setfield(L, -2, "origin");
       lua_rawseti(L, -2, ++n);
     }
-}
-
-static const char *kind_of(const struct fdemu_file *f)
-{
-  return f->ops->name != NULL ? f->ops->name : "file";
 }
 
 /* bind(task, description): whoever waits for the description hears of the end
@@ -374,13 +369,15 @@ static void set_request(lua_State *L, struct lkernel *lk,
   if (r->on == NULL && r->call->flags & FDEMU_CALL_FD)
     set_integer(L, "fd", r->fd);
   set_integer(L, "events", r->call->events);
+  if (r->call == &lsched_join_call) {
+    lsched_push_name(L, (struct task *)(uintptr_t)r->arg);
+    lua_setfield(L, -2, "target");
+  }
+  lwaiting_set(L, lk, r);
   if (r->file == NULL)
     return;
-  set_string(L, "kind", kind_of(r->file));
-  set_integer(L, "id", (lua_Integer)r->file->id);
-  push_holders(L, lk, r->file);
-  lua_setfield(L, -2, "holders");
-  lepoll_push_interests(L, r->file);
+  lwaiting_file(L, lk, r->file);
+  lepoll_push_interests(L, lk, r->file);
   lua_setfield(L, -2, "interests");
   set_lock(L, r);
 }
@@ -640,7 +637,7 @@ static int64_t join_run(struct fdemu_file *f, struct fdemu_req *r)
   return FDEMU_PENDING;
 }
 
-static const struct fdemu_call join_call = {
+const struct fdemu_call lsched_join_call = {
   .name = "join",
   .args = "",
   .run = join_run,
@@ -690,7 +687,7 @@ static int task_join(lua_State *L)
     return join_result(L, &local);
   }
   lua_settop(L, 1);
-  c = lcall_begin(L, t->lk, &local, &join_call);
+  c = lcall_begin(L, t->lk, &local, &lsched_join_call);
   c->req.arg = (int64_t)(uintptr_t)t;
   c->result = join_result;
   return lcall_submit(L, fdemu_kernel_self(t->lk->k), c);
