@@ -75,3 +75,18 @@ describe("the documentation", function()
         .. "function Kernel:run(seconds) end\n", 1, true), kernel)
   end)
 end)
+
+describe("the README's spec", function()
+  it("passes", function()
+    local text = shell.read_file "README.md"
+    local code = text:match('```lua\n(require "fdemu.busted".-)```')
+    local folder = shell.folder()
+    finally(function() shell.remove(folder) end)
+    shell.write_file(folder .. "/readme_spec.lua", code)
+    local report, status = shell.run(("env BUILD=%s %s tools/busted.lua "
+      .. "--output=TAP %s/readme_spec.lua"):format(shell.quote(shell.build),
+      shell.lua, folder))
+    assert.equal(0, status, report)
+    assert.is_truthy(report:find("\nok 1 - ", 1, true), report)
+  end)
+end)

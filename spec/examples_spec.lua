@@ -30,6 +30,33 @@ describe("README", function()
   end)
 end)
 
+describe("every example", function()
+  local here = shell.read_file "spec/examples_spec.lua"
+
+  for path in shell.must("ls examples/*.lua"):gmatch("[^\n]+") do
+    local text = shell.read_file(path)
+    local name = path:match("[^/]+$")
+
+    it(("says what it is: %s"):format(name), function()
+      assert.equal("-- " .. name .. " - ", text:sub(1, #name + 6))
+    end)
+
+    -- Comments at the end: "-- It prints:", and then the lines.
+    local printed = text:match("\n%-%- It prints:\n%-%-\n(.*)$")
+    if printed then
+      it(("prints what it says: %s"):format(name), function()
+        local expected = ("\n" .. printed):gsub("\n%-%- ? ? ?", "\n"):sub(2)
+        assert.equal(expected, shell.must(lua(path)))
+        assert.is_truthy(text:find("lua5.4 " .. path, 1, true))
+      end)
+    else
+      it(("is run by a spec of its own: %s"):format(name), function()
+        assert.is_truthy(here:find('describe("' .. path, 1, true))
+      end)
+    end
+  end
+end)
+
 describe("examples/sha256.lua", function()
   local sha256 = dofile "examples/sha256.lua"
 
