@@ -1325,6 +1325,19 @@ describe("driver", function()
       assert.equal(both, list[1].revents)
     end)
 
+    it("may make calls that do not wait", function()
+      local r, w = p:pipe()
+      p:write(w, ("z"):rep(100))
+      local fd = open { poll = function()
+        p:read(r, 50)
+        return "r"
+      end }
+      local list = { { fd = fd, events = both }, { fd = r, events = both } }
+      assert.equal(2, p:poll(list, 0))
+      assert.equal(fdemu.POLLIN, list[1].revents)
+      assert.equal(fdemu.POLLIN, list[2].revents)
+    end)
+
     it("is called with the description", function()
       local seen
       local fd = open { poll = function(self) seen = self return "r" end }

@@ -214,6 +214,30 @@ void lcall_want(struct call *c, size_t count)
   }
 }
 
+/* Lua is called in the middle of the core, where nobody may wait: a call may
+ * have its data in the scratch buffer, so what is called gets another. Returns
+ * what lcall_resume() wants, or NULL without memory. */
+char *lcall_interrupt(struct lkernel *lk)
+{
+  char *scratch = lk->scratch;
+  char *other = lk->spare != NULL ? lk->spare : malloc(SCRATCH_SIZE);
+
+  if (other == NULL)
+    return NULL;
+  lk->spare = NULL;
+  lk->scratch = other;
+  lk->polling++;
+  return scratch;
+}
+
+void lcall_resume(struct lkernel *lk, char *scratch)
+{
+  lk->polling--;
+  free(lk->spare);
+  lk->spare = lk->scratch;
+  lk->scratch = scratch;
+}
+
 /* ---- calling and waiting ---------------------------------------------- */
 
 static void completed(struct fdemu_req *r)

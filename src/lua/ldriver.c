@@ -185,10 +185,13 @@ static int poll_now(struct fdemu_file *f)
   struct lkernel *lk = d->lk;
   lua_State *L = lk->L;
   int mask = POLLERR;
+  char *scratch;
 
   if (lk->closing || !lua_checkstack(L, LUA_MINSTACK))
     return mask;
-  lk->polling++;
+  scratch = lcall_interrupt(lk);
+  if (scratch == NULL)
+    return mask;
   lua_pushcfunction(L, traceback);
   lua_pushcfunction(L, poll_protected);
   lua_pushlightuserdata(L, f);
@@ -200,7 +203,7 @@ static int poll_now(struct fdemu_file *f)
   } else
     lcall_orphan(L, lk);
   lua_pop(L, 1);
-  lk->polling--;
+  lcall_resume(lk, scratch);
   lk->L = L;
   return mask;
 }

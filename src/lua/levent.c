@@ -72,15 +72,12 @@ static int proc_eventfd_write(lua_State *L)
   struct lprocess *lp = lproc_check(L);
   int fd = lproc_fd(L, 2);
   lua_Integer n = larg_integer(L, 3);
-  struct call local, *c;
-  void *bytes;
+  struct call local,
+      *c = lcall_begin(L, lp->lk, &local, &fdemu_calls[FDEMU_WRITE]);
 
-  lua_settop(L, 3);
-  bytes = lcompat_newuserdata(L, sizeof n); /* the stack keeps it */
-  memcpy(bytes, &n, sizeof n);
-  c = lcall_begin(L, lp->lk, &local, &fdemu_calls[FDEMU_WRITE]);
+  c->number = n;
   c->req.fd = fd;
-  c->req.buf = (struct iovec){ bytes, sizeof n };
+  c->req.buf = (struct iovec){ &c->number, sizeof c->number };
   c->result = zero_result;
   return lcall_submit(L, lp->p, c);
 }

@@ -109,6 +109,7 @@ static bool match(const struct fdemu_rule *rule, const struct fdemu_req *r)
   struct lkernel *lk = lr->lk;
   lua_State *L = lk->L;
   bool yes = false;
+  char *scratch;
 
   if (!lua_checkstack(L, LUA_MINSTACK))
     return false;
@@ -116,7 +117,9 @@ static bool match(const struct fdemu_rule *rule, const struct fdemu_req *r)
     return false;
   if (!lr->predicate)
     return true;
-  lk->polling++;
+  scratch = lcall_interrupt(lk);
+  if (scratch == NULL)
+    return false;
   lua_pushcfunction(L, ask);
   lua_pushlightuserdata(L, lr);
   lua_pushlightuserdata(L, (void *)(uintptr_t)r);
@@ -125,7 +128,7 @@ static bool match(const struct fdemu_rule *rule, const struct fdemu_req *r)
     lua_pop(L, 1);
   } else
     lcall_orphan(L, lk);
-  lk->polling--;
+  lcall_resume(lk, scratch);
   lk->L = L;
   return yes;
 }

@@ -34,6 +34,7 @@
 #define LFD_EXPLAIN     "fdemu.explain"
 
 #define SCRATCH_SIZE 65536
+#define CALL_FEW     8 /* elements of a vector that need no memory */
 
 /* Tables in env. */
 enum {
@@ -75,6 +76,7 @@ struct lkernel {
   lua_Integer seed, last_task;
   luaL_Stream *tracefile; /* anchored in env */
   char *scratch;          /* SCRATCH_SIZE; where reads that need not wait go */
+  char *spare;            /* another, or NULL: see lcall_interrupt() */
 };
 
 struct lprocess {
@@ -109,8 +111,12 @@ struct call {
   size_t cap;
   int top;      /* of the caller's stack when it yielded */
   int argindex; /* ioctl: where the argument is */
-  int word;     /* ioctl: an int for the driver */
   enum ioarg ioarg;
+  union {     /* what an address in the request points to */
+    int word; /* ioctl: an int for the driver */
+    int64_t number;
+    struct iovec few[CALL_FEW];
+  };
   bool below;  /* others run above it on the C stack */
   bool failed; /* a driver raised an error: it is in env */
 };
@@ -241,6 +247,8 @@ void lcall_push_ioarg(lua_State *L, struct call *c);
 void lcall_set_ioctl(lua_State *L, struct call *c, int index);
 int lcall_ioctl_result(lua_State *L, struct call *c);
 bool lcall_is(const struct fdemu_req *r);
+char *lcall_interrupt(struct lkernel *lk);
+void lcall_resume(struct lkernel *lk, char *scratch);
 int lcall_open(lua_State *L);
 
 /* lsched.c */

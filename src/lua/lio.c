@@ -1,5 +1,6 @@
 /* lio.c - reading and writing from Lua */
 #include <limits.h>
+#include <string.h>
 
 #include "lua/lfdemu.h"
 
@@ -56,15 +57,25 @@ static int proc_pwrite(lua_State *L)
   return do_write(L, CALL(PWRITE));
 }
 
-/* A list of n elements at index 3 becomes an array of iovecs, which the stack
- * keeps; it is pushed. */
-static struct iovec *push_iov(lua_State *L, lua_Integer *n)
+/* An array for the list at index 3, which has n elements: few (CALL_FEW of
+ * them), or one that the stack keeps. */
+static struct iovec *get_iov(lua_State *L, struct iovec *few, lua_Integer *n)
 {
   larg_type(L, 3, LUA_TTABLE);
   *n = luaL_len(L, 3);
   larg_check(L, *n >= 0 && *n <= INT_MAX, 3, "list is too long");
-  return lcompat_newuserdata(L,
-                             (size_t)(*n > 0 ? *n : 1) * sizeof(struct iovec));
+  return *n <= CALL_FEW ? few
+                        : lcompat_newuserdata(L, (size_t)*n * sizeof *few);
+}
+
+/* c has the array: its own, if it is few. */
+static void set_iov(struct call *c, struct iovec *iov, const struct iovec *few,
+                    lua_Integer n)
+{
+  if (iov == few)
+    iov = memcpy(c->few, few, sizeof c->few);
+  c->req.iov = iov;
+  c->req.iovcnt = (int)n;
 }
 
 /* The bytes that were read, one string for each size asked for; the total. */
@@ -95,10 +106,10 @@ static int do_readv(lua_State *L, const struct fdemu_call *what)
   lua_Integer n, offset;
   size_t total = 0;
   struct call local, *c;
-  struct iovec *iov;
+  struct iovec few[CALL_FEW] = { 0 }, *iov;
 
   lua_settop(L, 4);
-  iov = push_iov(L, &n);
+  iov = get_iov(L, few, &n);
   for (int i = 0; i < n; i++) {
     lua_Integer size;
     int ok;
@@ -117,8 +128,7 @@ static int do_readv(lua_State *L, const struct fdemu_call *what)
   c->req.offset = offset;
   lcall_want(c, total);
   c->result = readv_result;
-  c->req.iov = iov;
-  c->req.iovcnt = (int)n;
+  set_iov(c, iov, few, n);
   return lcall_submit(L, lp->p, c);
 }
 
@@ -129,10 +139,10 @@ static int do_writev(lua_State *L, const struct fdemu_call *what)
   int fd = lproc_fd(L, 2);
   lua_Integer n, offset;
   struct call local, *c;
-  struct iovec *iov;
+  struct iovec few[CALL_FEW] = { 0 }, *iov;
 
   lua_settop(L, 4);
-  iov = push_iov(L, &n);
+  iov = get_iov(L, few, &n);
   offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
   for (int i = 0; i < n && i <= 1024; i++) {
     luaL_checkstack(L, 2, "list is too long");
@@ -145,8 +155,7 @@ static int do_writev(lua_State *L, const struct fdemu_call *what)
   c = lcall_begin(L, lp->lk, &local, what);
   c->req.fd = fd;
   c->req.offset = offset;
-  c->req.iov = iov;
-  c->req.iovcnt = (int)n;
+  set_iov(c, iov, few, n);
   return lcall_submit(L, lp->p, c);
 }
 

@@ -283,7 +283,8 @@ static void free_kernel(struct lkernel *lk)
     fdemu_kernel_free(k);
   lk->k = NULL;
   free(lk->scratch);
-  lk->scratch = NULL;
+  free(lk->spare);
+  lk->scratch = lk->spare = NULL;
 }
 
 static int close_protected(lua_State *L)
@@ -330,7 +331,8 @@ static int kernel_gc(lua_State *L)
   if (lk->k != NULL)
     shut(L, lk);
   free(lk->scratch);
-  lk->scratch = NULL;
+  free(lk->spare);
+  lk->scratch = lk->spare = NULL;
   return 0;
 }
 
