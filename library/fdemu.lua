@@ -32,6 +32,7 @@ function fdemu.kernel(options) end
 ---@field eintr? number how probable EINTR is where a call would wait (0)
 ---@field order? "fifo" | "random" which of several tasks goes next ("fifo")
 ---@field strict? boolean what a driver left out raises, and so does, with origins, the use of a closed descriptor (false)
+---@field honest? boolean compare what drivers say of themselves with what they do (true)
 ---@field host? boolean let p:host() have descriptors of the host (false)
 ---@field honest? boolean what drivers written in Lua say is compared with what they do (true)
 ---@field origins? boolean remember the lines that made and closed each descriptor (false)
@@ -222,7 +223,7 @@ function Kernel:device(path, ops) end
 ---@field flock? fun(self: fdemu.Description, operation: integer): any
 ---@field stat? fun(self: fdemu.Description): fdemu.Stat
 ---@field truncate? fun(self: fdemu.Description, length: integer): any
----@field sync? fun(self: fdemu.Description): any
+---@field sync? fun(self: fdemu.Description, data_only: boolean): any
 ---@field flush? fun(self: fdemu.Description) at every close
 ---@field release? fun(self: fdemu.Description) at the last
 ---@field seekable? boolean the kernel keeps a position; read and write get it
@@ -231,6 +232,10 @@ function Kernel:device(path, ops) end
 ---@field mode? integer a file type and permissions: what fstat shows
 ---@field honest? boolean false: what it says is not compared with what it does
 ---@field name? string what traces and messages call it
+---@field size? integer bytes, for fstat and SEEK_END (0)
+---@field mode? integer file type and permissions (S_IFCHR | 0666)
+---@field requests? table<string, integer> names of its ioctl requests, for traces
+---@field honest? boolean compare what poll says with what it does (true)
 
 ---A description that is in no table yet: p:install() gives it a number.
 ---@param ops fdemu.Ops
@@ -368,6 +373,17 @@ function Kernel:misuse() end
 ---Everything ends: tasks, processes, descriptions. Also at the end of the scope
 ---of a `<close>` variable.
 function Kernel:close() end
+
+---What traces call requests of ioctl that are no one else's. A driver's field
+---`requests` does the same.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local k = fdemu.kernel()
+---k:requests { GET_UNIT = fdemu._IOR("t", 1, 1) }
+---```
+---@param names table<string, integer>
+function Kernel:requests(names) end
 
 -- ---- processes ----------------------------------------------------------------
 
@@ -910,6 +926,19 @@ function luassert.errno(errno, ...) end
 -- Written by `make meta`.
 
 --<constants>
+fdemu.BLKBSZGET = 2148012656
+fdemu.BLKDISCARD = 4727
+fdemu.BLKFLSBUF = 4705
+fdemu.BLKGETSIZE = 4704
+fdemu.BLKGETSIZE64 = 2148012658
+fdemu.BLKIOMIN = 4728
+fdemu.BLKIOOPT = 4729
+fdemu.BLKPBSZGET = 4731
+fdemu.BLKROGET = 4702
+fdemu.BLKROSET = 4701
+fdemu.BLKRRPART = 4703
+fdemu.BLKSSZGET = 4712
+fdemu.BLKZEROOUT = 4735
 fdemu.CLOCK_BOOTTIME = 7
 fdemu.CLOCK_BOOTTIME_ALARM = 9
 fdemu.CLOCK_EPOCH = 946684800
@@ -1071,15 +1100,33 @@ fdemu.ETXTBSY = 26
 fdemu.EUCLEAN = 117
 fdemu.EUNATCH = 49
 fdemu.EUSERS = 87
+fdemu.EVIOCGEFFECTS = 2147763588
+fdemu.EVIOCGID = 2148025602
+fdemu.EVIOCGKEYCODE = 2148025604
+fdemu.EVIOCGRAB = 1074021776
+fdemu.EVIOCGREP = 2148025603
+fdemu.EVIOCGVERSION = 2147763457
+fdemu.EVIOCREVOKE = 1074021777
+fdemu.EVIOCRMFF = 1074021761
+fdemu.EVIOCSCLOCKID = 1074021792
+fdemu.EVIOCSFF = 1076905344
+fdemu.EVIOCSKEYCODE = 1074283780
+fdemu.EVIOCSREP = 1074283779
 fdemu.EWOULDBLOCK = 11
 fdemu.EXDEV = 18
 fdemu.EXFULL = 54
 fdemu.FD_CLOEXEC = 1
+fdemu.FIBMAP = 1
+fdemu.FICLONE = 1074041865
+fdemu.FIGETBSZ = 2
 fdemu.FIOASYNC = 21586
 fdemu.FIOCLEX = 21585
 fdemu.FIONBIO = 21537
 fdemu.FIONCLEX = 21584
 fdemu.FIONREAD = 21531
+fdemu.FIOQSIZE = 21600
+fdemu.FS_IOC_GETFLAGS = 2148034049
+fdemu.FS_IOC_SETFLAGS = 1074292226
 fdemu.F_DUPFD = 0
 fdemu.F_DUPFD_CLOEXEC = 1030
 fdemu.F_GETFD = 1
@@ -1097,6 +1144,48 @@ fdemu.F_SETLKW = 7
 fdemu.F_SETPIPE_SZ = 1031
 fdemu.F_UNLCK = 2
 fdemu.F_WRLCK = 1
+fdemu.GPIO_GET_CHIPINFO_IOCTL = 2151986177
+fdemu.GPIO_GET_LINEEVENT_IOCTL = 3224417284
+fdemu.GPIO_GET_LINEHANDLE_IOCTL = 3245126659
+fdemu.GPIO_GET_LINEINFO_IOCTL = 3225990146
+fdemu.GPIO_V2_GET_LINEINFO_IOCTL = 3238048773
+fdemu.GPIO_V2_GET_LINE_IOCTL = 3260068871
+fdemu.GPIO_V2_LINE_GET_VALUES_IOCTL = 3222320142
+fdemu.GPIO_V2_LINE_SET_VALUES_IOCTL = 3222320143
+fdemu.HIDIOCGRAWINFO = 2148026371
+fdemu.HIDIOCGRDESC = 2416199682
+fdemu.HIDIOCGRDESCSIZE = 2147764225
+fdemu.I2C_FUNCS = 1797
+fdemu.I2C_FUNC_I2C = 1
+fdemu.I2C_FUNC_SMBUS_BLOCK_DATA = 50331648
+fdemu.I2C_FUNC_SMBUS_BYTE = 393216
+fdemu.I2C_FUNC_SMBUS_BYTE_DATA = 1572864
+fdemu.I2C_FUNC_SMBUS_I2C_BLOCK = 201326592
+fdemu.I2C_FUNC_SMBUS_QUICK = 65536
+fdemu.I2C_FUNC_SMBUS_WORD_DATA = 6291456
+fdemu.I2C_M_IGNORE_NAK = 4096
+fdemu.I2C_M_NOSTART = 16384
+fdemu.I2C_M_RD = 1
+fdemu.I2C_M_RECV_LEN = 1024
+fdemu.I2C_M_STOP = 32768
+fdemu.I2C_M_TEN = 16
+fdemu.I2C_PEC = 1800
+fdemu.I2C_RDWR = 1799
+fdemu.I2C_RETRIES = 1793
+fdemu.I2C_SLAVE = 1795
+fdemu.I2C_SLAVE_FORCE = 1798
+fdemu.I2C_SMBUS = 1824
+fdemu.I2C_SMBUS_BLOCK_DATA = 5
+fdemu.I2C_SMBUS_BLOCK_MAX = 32
+fdemu.I2C_SMBUS_BYTE = 1
+fdemu.I2C_SMBUS_BYTE_DATA = 2
+fdemu.I2C_SMBUS_I2C_BLOCK_DATA = 8
+fdemu.I2C_SMBUS_QUICK = 0
+fdemu.I2C_SMBUS_READ = 1
+fdemu.I2C_SMBUS_WORD_DATA = 3
+fdemu.I2C_SMBUS_WRITE = 0
+fdemu.I2C_TENBIT = 1796
+fdemu.I2C_TIMEOUT = 1794
 fdemu.IOV_MAX = 1024
 fdemu.LOCK_EX = 2
 fdemu.LOCK_NB = 4
@@ -1137,11 +1226,37 @@ fdemu.POLLRDNORM = 64
 fdemu.POLLWRBAND = 512
 fdemu.POLLWRNORM = 256
 fdemu.RLIMIT_NOFILE = 7
+fdemu.RTC_AIE_OFF = 28674
+fdemu.RTC_AIE_ON = 28673
+fdemu.RTC_ALM_READ = 2149871624
+fdemu.RTC_ALM_SET = 1076129799
+fdemu.RTC_IRQP_READ = 2148036619
+fdemu.RTC_IRQP_SET = 1074294796
+fdemu.RTC_PIE_OFF = 28678
+fdemu.RTC_PIE_ON = 28677
+fdemu.RTC_RD_TIME = 2149871625
+fdemu.RTC_SET_TIME = 1076129802
+fdemu.RTC_UIE_OFF = 28676
+fdemu.RTC_UIE_ON = 28675
+fdemu.RTC_VL_CLR = 28692
+fdemu.RTC_VL_READ = 2147774483
+fdemu.RTC_WKALM_RD = 2150133776
+fdemu.RTC_WKALM_SET = 1076391951
 fdemu.SEEK_CUR = 1
 fdemu.SEEK_DATA = 3
 fdemu.SEEK_END = 2
 fdemu.SEEK_HOLE = 4
 fdemu.SEEK_SET = 0
+fdemu.SPI_IOC_RD_BITS_PER_WORD = 2147576579
+fdemu.SPI_IOC_RD_LSB_FIRST = 2147576578
+fdemu.SPI_IOC_RD_MAX_SPEED_HZ = 2147773188
+fdemu.SPI_IOC_RD_MODE = 2147576577
+fdemu.SPI_IOC_RD_MODE32 = 2147773189
+fdemu.SPI_IOC_WR_BITS_PER_WORD = 1073834755
+fdemu.SPI_IOC_WR_LSB_FIRST = 1073834754
+fdemu.SPI_IOC_WR_MAX_SPEED_HZ = 1074031364
+fdemu.SPI_IOC_WR_MODE = 1073834753
+fdemu.SPI_IOC_WR_MODE32 = 1074031365
 fdemu.STDERR_FILENO = 2
 fdemu.STDIN_FILENO = 0
 fdemu.STDOUT_FILENO = 1
@@ -1153,12 +1268,59 @@ fdemu.S_IFLNK = 40960
 fdemu.S_IFMT = 61440
 fdemu.S_IFREG = 32768
 fdemu.S_IFSOCK = 49152
+fdemu.TCFLSH = 21515
 fdemu.TCGETS = 21505
+fdemu.TCSBRK = 21513
+fdemu.TCSBRKP = 21541
+fdemu.TCSETS = 21506
+fdemu.TCSETSF = 21508
+fdemu.TCSETSW = 21507
+fdemu.TCXONC = 21514
 fdemu.TFD_CLOEXEC = 524288
 fdemu.TFD_NONBLOCK = 2048
 fdemu.TFD_TIMER_ABSTIME = 1
 fdemu.TFD_TIMER_CANCEL_ON_SET = 2
+fdemu.TIOCCBRK = 21544
+fdemu.TIOCEXCL = 21516
+fdemu.TIOCGETD = 21540
+fdemu.TIOCGICOUNT = 21597
+fdemu.TIOCGPGRP = 21519
+fdemu.TIOCGPTN = 2147767344
+fdemu.TIOCGSERIAL = 21534
 fdemu.TIOCGWINSZ = 21523
+fdemu.TIOCMBIC = 21527
+fdemu.TIOCMBIS = 21526
+fdemu.TIOCMGET = 21525
+fdemu.TIOCMIWAIT = 21596
+fdemu.TIOCMSET = 21528
+fdemu.TIOCNOTTY = 21538
+fdemu.TIOCNXCL = 21517
+fdemu.TIOCOUTQ = 21521
+fdemu.TIOCPKT = 21536
+fdemu.TIOCSBRK = 21543
+fdemu.TIOCSCTTY = 21518
+fdemu.TIOCSETD = 21539
+fdemu.TIOCSPGRP = 21520
+fdemu.TIOCSPTLCK = 1074025521
+fdemu.TIOCSSERIAL = 21535
+fdemu.TIOCSTI = 21522
+fdemu.TIOCSWINSZ = 21524
+fdemu.UI_DEV_CREATE = 21761
+fdemu.UI_DEV_DESTROY = 21762
+fdemu.UI_DEV_SETUP = 1079792899
+fdemu.UI_SET_EVBIT = 1074025828
+fdemu.UI_SET_KEYBIT = 1074025829
+fdemu.WDIOC_GETBOOTSTATUS = 2147768066
+fdemu.WDIOC_GETPRETIMEOUT = 2147768073
+fdemu.WDIOC_GETSTATUS = 2147768065
+fdemu.WDIOC_GETSUPPORT = 2150127360
+fdemu.WDIOC_GETTEMP = 2147768067
+fdemu.WDIOC_GETTIMELEFT = 2147768074
+fdemu.WDIOC_GETTIMEOUT = 2147768071
+fdemu.WDIOC_KEEPALIVE = 2147768069
+fdemu.WDIOC_SETOPTIONS = 2147768068
+fdemu.WDIOC_SETPRETIMEOUT = 3221509896
+fdemu.WDIOC_SETTIMEOUT = 3221509894
 --</constants>
 
 return fdemu

@@ -57,6 +57,7 @@ build = {
         "src/core/poll.c",
         "src/core/proc.c",
         "src/core/req.c",
+        "src/core/request.c",
         "src/core/table.c",
         "src/core/timer.c",
         "src/core/trace.c",

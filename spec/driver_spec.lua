@@ -1609,6 +1609,63 @@ describe("driver", function()
     end)
   end)
 
+  describe("requests", function()
+    local lines
+
+    before_each(function()
+      lines = {}
+      k:trace(function(event)
+        local shown = tostring(event):match "ioctl%(%d+, (.*)%) = "
+        if shown then
+          lines[#lines + 1] = shown:gsub(', "\\0\\0\\0\\0"', "")
+        end
+      end)
+    end)
+
+    local function shown(...)
+      local fd = assert(p:open("/dev/null", fdemu.O_RDWR))
+      for _, request in ipairs { ... } do p:ioctl(fd, request) end
+      p:close(fd)
+      k:trace(nil)
+      return table.concat(lines, " ")
+    end
+
+    it("of Linux are shown by name in traces, and are constants", function()
+      assert.equal("I2C_RDWR RTC_RD_TIME BLKGETSIZE64 TIOCMGET EVIOCGID",
+        shown(0x707, 0x80247009, 0x80081272, 0x5415, 0x80084502))
+      assert.equal(0x707, fdemu.I2C_RDWR)
+      assert.equal(0x5413, fdemu.TIOCGWINSZ)
+      assert.equal(0x541b, fdemu.FIONREAD)
+    end)
+
+    it("whose size is that of a buffer are shown with it", function()
+      assert.equal("SPI_IOC_MESSAGE(2) EVIOCGNAME(256)",
+        shown(fdemu._IOW("k", 0, 64), fdemu._IOR("E", 6, 256)))
+    end)
+
+    it("may get names, from the kernel or a driver", function()
+      local A, B, C = fdemu._IO("t", 1), fdemu._IO("t", 2), fdemu._IO("t", 3)
+      k:requests { GET_UNIT = A, SET_UNIT = B }
+      k:requests { SET_SCALE = B }
+      k:device("/dev/t", { requests = { RESET = C } })
+      assert.equal("GET_UNIT SET_SCALE RESET _IOC(_IOC_NONE, 0x74, 0x4, 0)",
+        (shown(A, B, C, fdemu._IO("t", 4)):gsub("0x0", "0")))
+    end)
+
+    it("are refused with names that are none, or twice", function()
+      for _, bad in ipairs { { 1 }, { A = "x" }, { A = 1.5 } } do
+        contains(failure(k.requests, k, bad), "integers by name")
+        contains(failure(k.device, k, "/dev/t", { requests = bad }),
+          "integers by name")
+      end
+      contains(failure(k.requests, k, { A = 1, B = 1 }),
+        "requests A and B are the same number")
+      contains(failure(k.requests, k), "table expected")
+      contains(failure(k.device, k, "/dev/t", { requests = 1 }),
+        "requests must be a table")
+    end)
+  end)
+
   describe("table", function()
     it("is refused when a slot is no function, naming it", function()
       for _, slot in ipairs { "read", "write", "lseek", "ioctl", "poll",

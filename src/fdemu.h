@@ -794,6 +794,14 @@ FDEMU_API void
 fdemu_set_trace(struct fdemu_kernel *k,
                 void (*fn)(void *ud, const struct fdemu_event *e), void *ud);
 
+/* What traces call an ioctl request, whatever its name was: 0 or -ENOMEM. */
+FDEMU_API int fdemu_name_request(struct fdemu_kernel *k, unsigned long request,
+                                 const char *name);
+
+/* The requests whose names are known to all kernels, by i from 0 on; NULL after
+ * the last. */
+FDEMU_API const char *fdemu_known_request(size_t i, unsigned long *request);
+
 /* Print an event as strace(1) does, without a newline, into buf[size]; always
  * terminated. Returns the length of what is there. */
 FDEMU_API size_t fdemu_format(const struct fdemu_event *e, char *buf,

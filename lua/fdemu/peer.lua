@@ -342,7 +342,7 @@ end
 -- Other slots may be given as for any driver.
 local slots = { fcntl = "function", stat = "function", flock = "function",
   truncate = "function", sync = "function", flush = "function",
-  lseek = "function", name = "string" }
+  lseek = "function", name = "string", requests = "table" }
 
 local function bad_option(name, message, ...)
   error(("bad option '%s' of a peer: %s"):format(name, message:format(...)), 4)

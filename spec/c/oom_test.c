@@ -143,6 +143,10 @@ static void named_devices(void)
     CHECK_EQ(n, 0);
   }
   fdemu_inode_put(&d->inode);
+  for (int i = 0; i < 4; i++) { /* the second name replaces the first */
+    TRY(n, fdemu_name_request(k, 0x100u + (unsigned)i % 2, "NAME"));
+    CHECK_EQ(n, 0);
+  }
   TRY(n, fdemu_open(p, "/dev/d7", O_RDWR, 0));
   CHECK(n >= 0);
   CHECK_EQ(fdemu_close(p, n), 0);

@@ -56,6 +56,7 @@ struct fdemu_kernel {
   uint32_t origin; /* of the request that is being tried */
   void (*trace)(void *ud, const struct fdemu_event *e);
   void *trace_ud;
+  struct fde_request *requests; /* names that users gave; see request.c */
   struct fdemu_req *unfinished; /* waits, and the trace does not say so yet */
 };
 
@@ -173,6 +174,11 @@ int64_t fde_poll_end(struct fdemu_req *r, int64_t result);
 /* proc.c */
 fdemu_method fde_wait, fde_fork, fde_exec, fde_sleep;
 int fde_wait_park(struct fdemu_req *r);
+
+/* request.c */
+const char *fde_request_name(const struct fdemu_kernel *k,
+                             unsigned long request, int *arg);
+void fde_requests_free(struct fdemu_kernel *k);
 
 /* timer.c */
 struct fdemu_timer *fde_timer_first(const struct fdemu_kernel *k);

@@ -198,11 +198,6 @@ static const struct name clocks[] = {
   N(CLOCK_REALTIME_ALARM), N(CLOCK_BOOTTIME_ALARM), { 0, NULL },
 };
 
-static const struct name ioctl_requests[] = {
-  N(FIONREAD), N(FIONBIO), N(FIOASYNC), N(FIOCLEX),
-  N(FIONCLEX), N(TCGETS),  { 0, NULL },
-};
-
 static const struct name flock_operations[] = {
   N(LOCK_SH), N(LOCK_EX), N(LOCK_UN), N(LOCK_NB), { 0, NULL },
 };
@@ -825,14 +820,21 @@ static void put_fcntl(struct out *o, const struct fdemu_req *r)
   }
 }
 
-static void put_request(struct out *o, unsigned long cmd)
+static void put_request(struct out *o, const struct fdemu_req *r)
 {
   static const char *const dirs[] = { "_IOC_NONE", "_IOC_WRITE", "_IOC_READ",
                                       "_IOC_READ|_IOC_WRITE" };
-  const char *name = lookup(ioctl_requests, cmd);
+  unsigned long cmd = r->cmd;
+  int arg;
+  const char *name = fde_request_name(r->proc->kernel, cmd, &arg);
 
   if (name != NULL) {
     put(o, name);
+    if (arg >= 0) {
+      put(o, "(");
+      put_int(o, arg);
+      put(o, ")");
+    }
     return;
   }
   put(o, "_IOC(");
@@ -851,7 +853,7 @@ static void put_ioctl(struct out *o, const struct fdemu_req *r)
 {
   int n;
 
-  put_request(o, r->cmd);
+  put_request(o, r);
   if (r->buf.iov_base == NULL)
     return;
   if ((r->cmd == FIONREAD && r->result >= 0) || r->cmd == FIONBIO) {

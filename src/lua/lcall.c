@@ -547,7 +547,10 @@ void lcall_set_ioctl(lua_State *L, struct call *c, int index)
   c->result = lcall_ioctl_result;
   switch (lua_type(L, index)) {
   case LUA_TNONE:
-  case LUA_TNIL: c->ioarg = IOARG_NONE; break;
+  case LUA_TNIL:
+    c->ioarg = IOARG_NONE;
+    c->word = 0;
+    break;
   case LUA_TNUMBER:
     c->ioarg = IOARG_INTEGER;
     c->req.arg = larg_integer(L, index);

@@ -1,9 +1,9 @@
 /* lconst.c - constants, with Linux's values */
-#include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/i2c.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -68,13 +68,6 @@ static const struct {
   C(F_WRLCK),
   C(F_UNLCK),
   C(FD_CLOEXEC),
-  C(FIOCLEX),
-  C(FIONCLEX),
-  C(FIONBIO),
-  C(FIOASYNC),
-  C(FIONREAD),
-  C(TCGETS),
-  C(TIOCGWINSZ),
   C(LOCK_SH),
   C(LOCK_EX),
   C(LOCK_UN),
@@ -137,6 +130,28 @@ static const struct {
   C(S_IFSOCK),
   C(CLOSE_RANGE_UNSHARE),
   C(CLOSE_RANGE_CLOEXEC),
+  C(I2C_M_RD),
+  C(I2C_M_TEN),
+  C(I2C_M_STOP),
+  C(I2C_M_NOSTART),
+  C(I2C_M_IGNORE_NAK),
+  C(I2C_M_RECV_LEN),
+  C(I2C_FUNC_I2C),
+  C(I2C_FUNC_SMBUS_QUICK),
+  C(I2C_FUNC_SMBUS_BYTE),
+  C(I2C_FUNC_SMBUS_BYTE_DATA),
+  C(I2C_FUNC_SMBUS_WORD_DATA),
+  C(I2C_FUNC_SMBUS_BLOCK_DATA),
+  C(I2C_FUNC_SMBUS_I2C_BLOCK),
+  C(I2C_SMBUS_READ),
+  C(I2C_SMBUS_WRITE),
+  C(I2C_SMBUS_QUICK),
+  C(I2C_SMBUS_BYTE),
+  C(I2C_SMBUS_BYTE_DATA),
+  C(I2C_SMBUS_WORD_DATA),
+  C(I2C_SMBUS_BLOCK_DATA),
+  C(I2C_SMBUS_I2C_BLOCK_DATA),
+  C(I2C_SMBUS_BLOCK_MAX),
   C(STDIN_FILENO),
   C(STDOUT_FILENO),
   C(STDERR_FILENO),
@@ -147,6 +162,14 @@ static const struct {
 
 void lconst_set(lua_State *L)
 {
+  unsigned long request;
+  const char *known;
+
+  for (size_t i = 0; (known = fdemu_known_request(i, &request)) != NULL; i++) {
+    lua_pushinteger(L, (lua_Integer)request);
+    lua_setfield(L, -2, known);
+  }
+
   for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
     lua_pushinteger(L, constants[i].value);
     lua_setfield(L, -2, constants[i].name);

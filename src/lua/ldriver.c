@@ -954,16 +954,66 @@ static void check_ops(lua_State *L, int index)
   check_field(L, index, "seekable", LUA_TBOOLEAN);
   check_field(L, index, "short", LUA_TBOOLEAN);
   check_field(L, index, "honest", LUA_TBOOLEAN);
+  check_field(L, index, "requests", LUA_TTABLE);
   check_integer(L, index, "size", 0, INT64_MAX);
   check_integer(L, index, "mode", 0, S_IFMT | 07777);
   check_field(L, index, "name", LUA_TSTRING);
 }
 
+/* No number has two names: which of them came last would be chance. */
+static void check_requests(lua_State *L, int index)
+{
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !lua_isinteger(L, -1))
+      luaL_error(L, "requests must be integers by name");
+    if (lua_rawgeti(L, -3, lua_tointeger(L, -1)) != LUA_TNIL) {
+      const char *one = lua_tostring(L, -1), *two = lua_tostring(L, -3);
+      bool less = strcmp(one, two) < 0;
+      luaL_error(L, "requests %s and %s are the same number", less ? one : two,
+                 less ? two : one);
+    }
+    lua_pop(L, 1);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -4, lua_tointeger(L, -2));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* Names of requests for traces: a table from name to number at index. */
+static void name_requests(lua_State *L, struct lkernel *lk, int index)
+{
+  check_requests(L, index);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    if (fdemu_name_request(lk->k, (unsigned long)lua_tointeger(L, -1),
+                           lua_tostring(L, -2)) < 0)
+      luaL_error(L, "not enough memory");
+    lua_pop(L, 1);
+  }
+}
+
+/* k:requests{ NAME = number, ... }: what traces call requests of ioctl */
+int ldriver_requests(lua_State *L)
+{
+  struct lkernel *lk = lkernel_check(L, 1);
+
+  larg_type(L, 2, LUA_TTABLE);
+  name_requests(L, lk, 2);
+  return 0;
+}
+
 static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
 {
   mode_t mode = (mode_t)integer_in(L, ops, "mode", S_IFCHR | 0666);
-  struct ldevice *dev = fdemu_alloc(lk->k, sizeof *dev);
+  struct ldevice *dev;
 
+  if (lua_getfield(L, ops, "requests") == LUA_TTABLE)
+    name_requests(L, lk, lua_gettop(L));
+  lua_pop(L, 1);
+  dev = fdemu_alloc(lk->k, sizeof *dev);
   if (dev == NULL)
     luaL_error(L, "not enough memory");
   memset(dev, 0, sizeof *dev);

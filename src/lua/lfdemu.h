@@ -277,6 +277,7 @@ void ldriver_closed(lua_State *L, struct task *t);
 void ldriver_ended(lua_State *L, struct task *t, int status);
 int ldriver_device(lua_State *L);
 int ldriver_description(lua_State *L);
+int ldriver_requests(lua_State *L);
 void ldriver_check_wakes(lua_State *L, struct lkernel *lk);
 int ldriver_mask(lua_State *L, int index);
 void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on);

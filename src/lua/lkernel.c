@@ -383,6 +383,7 @@ static const luaL_Reg methods[] = {
   { "process", lproc_new },
   { "device", ldriver_device },
   { "description", ldriver_description },
+  { "requests", ldriver_requests },
   { "spawn", kernel_spawn },
   { "run", lsched_run },
   { "sleep", kernel_sleep },
