@@ -214,3 +214,29 @@ describe("examples/modem.lua", function()
 ]], shell.must(lua("examples/modem.lua")))
   end)
 end)
+
+describe("examples/eeprom.lua", function()
+  it("writes and reads a chip by I2C_RDWR and SMBus", function()
+    local output = shell.must(lua("examples/eeprom.lua"))
+    local _, busy = output:gsub("ioctl%(3, I2C_RDWR, %.%.%.%) = %-1 ENXIO", "")
+    assert.equal(10, busy)
+    assert.equal([[
+written in 13 attempts, 0.010 s
+read back: "a serial number"
+by SMBus:  "A"
+at 0x51:   No such device or address
+]], output:match "written in.*")
+  end)
+end)
+
+describe("examples/flaky_disk.lua", function()
+  it("rescues what can be rescued, whatever the seed", function()
+    for seed = 1, 5 do
+      local output = shell.must(lua("examples/flaky_disk.lua " .. seed))
+      assert.equal("61 of 64 sectors rescued; lost: 13, 14, 40\n",
+        output:match "^[^\n]*\n")
+      assert.is_truthy(output:find("^%d+ reads, %d+ of them again, [5-9] failed"
+        .. " by the rule; [%d.]+ s\n$", #output:match "^[^\n]*\n" + 1))
+    end
+  end)
+end)
