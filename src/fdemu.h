@@ -168,6 +168,14 @@ FDEMU_API void fdemu_chosen(struct fdemu_kernel *k,
  */
 FDEMU_API const char *fdemu_check(struct fdemu_kernel *k);
 
+/* The seed it was made with, for other chance than the kernel's. */
+FDEMU_API uint64_t fdemu_seed(const struct fdemu_kernel *k);
+
+/* How many bytes the kernel's files can have in all, in pages of 4096; what is
+ * beyond is -ENOSPC. 0: no limit. And how many they have. */
+FDEMU_API void fdemu_set_space(struct fdemu_kernel *k, int64_t bytes);
+FDEMU_API int64_t fdemu_space_used(const struct fdemu_kernel *k);
+
 /* Something to do at a virtual time. The owner keeps the memory until the
  * timer has fired or was stopped. Zero-initialise before the first use. */
 struct fdemu_timer {
@@ -284,6 +292,11 @@ enum fdemu_callno {
   FDEMU_FSTAT,       /* buf: a struct stat */
   FDEMU_FLOCK,       /* cmd = LOCK_* */
   FDEMU_FTRUNCATE,   /* offset = length */
+  FDEMU_FALLOCATE,   /* offset; arg = length; cmd = FALLOC_FL_* */
+  FDEMU_FADVISE,     /* offset; arg = length; cmd = advice */
+  FDEMU_READAHEAD,   /* offset; arg = count */
+  FDEMU_SYNC_RANGE,  /* offset; arg = length; cmd = flags */
+  FDEMU_SYNCFS,      /* */
   FDEMU_FSYNC,       /* */
   FDEMU_FDATASYNC,   /* */
   FDEMU_POLL,        /* buf: struct pollfds; timeout */
@@ -363,6 +376,9 @@ FDEMU_API extern const struct fdemu_call fdemu_eventfd_call;
 
 /* arg = clock; cmd = flags */
 FDEMU_API extern const struct fdemu_call fdemu_timerfd_create_call;
+
+/* path = name; cmd = flags */
+FDEMU_API extern const struct fdemu_call fdemu_memfd_create_call;
 
 /* cmd = flags; buf: one struct itimerspec, the new setting, or two, the second
  * for the old one */
@@ -558,6 +574,8 @@ FDEMU_API int fdemu_dup3(struct fdemu_proc *p, int fd, int newfd, int flags);
 FDEMU_API int fdemu_fcntl(struct fdemu_proc *p, int fd, int cmd, int64_t arg);
 FDEMU_API int fdemu_flock(struct fdemu_proc *p, int fd, int op);
 FDEMU_API int fdemu_ftruncate(struct fdemu_proc *p, int fd, int64_t length);
+FDEMU_API int fdemu_fallocate(struct fdemu_proc *p, int fd, int mode,
+                              int64_t offset, int64_t length);
 FDEMU_API int fdemu_fsync(struct fdemu_proc *p, int fd);
 FDEMU_API int fdemu_fdatasync(struct fdemu_proc *p, int fd);
 FDEMU_API int64_t fdemu_ioctl(struct fdemu_proc *p, int fd,
@@ -605,6 +623,8 @@ FDEMU_API int fdemu_epoll_pwait2(struct fdemu_proc *p, int ep,
 /* As pselect(2). n counts up to FD_SETSIZE. */
 FDEMU_API int fdemu_select(struct fdemu_proc *p, int n, fd_set *in, fd_set *out,
                            fd_set *except, const struct timespec *timeout);
+FDEMU_API int fdemu_memfd_create(struct fdemu_proc *p, const char *name,
+                                 unsigned flags);
 FDEMU_API int fdemu_eventfd(struct fdemu_proc *p, unsigned initval, int flags);
 
 /* CLOCK_MONOTONIC and CLOCK_BOOTTIME are fdemu_now(); for CLOCK_REALTIME see
@@ -688,15 +708,26 @@ FDEMU_API void fdemu_file_put(struct fdemu_file *f);
 FDEMU_API int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
                             bool cloexec);
 
-/* /dev/null, /dev/zero, /dev/full and /tmp. 0 or -ENOMEM. */
+/* The devices below under /dev, /tmp, and fdemu_regular_new() for regular
+ * files. 0 or -ENOMEM. */
 FDEMU_API int fdemu_std_devices(struct fdemu_kernel *k);
 
 FDEMU_API int fdemu_null_add(struct fdemu_kernel *k, const char *path);
 FDEMU_API int fdemu_zero_add(struct fdemu_kernel *k, const char *path);
 FDEMU_API int fdemu_full_add(struct fdemu_kernel *k, const char *path);
+FDEMU_API int fdemu_random_add(struct fdemu_kernel *k, const char *path);
+FDEMU_API int fdemu_urandom_add(struct fdemu_kernel *k, const char *path);
+
+/* No terminal: writes are forgotten, reads are at the end. */
+FDEMU_API int fdemu_console_add(struct fdemu_kernel *k, const char *path);
 
 /* /dev/null without a name. flags: as open(2). NULL: no memory. */
 FDEMU_API struct fdemu_file *fdemu_null_new(struct fdemu_kernel *k, int flags);
+
+/* An empty regular file, with the permissions in mode and one reference, the
+ * caller's. NULL: no memory. */
+FDEMU_API struct fdemu_inode *fdemu_regular_new(struct fdemu_kernel *k,
+                                                mode_t mode);
 
 /* An object that keeps what is written to it, for a test to look at; its first
  * bytes are data (n may be 0). Opened for reading and writing. NULL: no

@@ -49,6 +49,9 @@ struct fdemu_ops {
   fdemu_method *flock;    /* the core's locks; r->cmd is LOCK_* */
   fdemu_method *stat;     /* from the inode; see fdemu_fill_stat() */
   fdemu_method *truncate; /* -EINVAL; r->offset is the new size */
+  fdemu_method *allocate; /* of regular files -EOPNOTSUPP, else -ENODEV and
+                             the like; r->cmd is FALLOC_FL_*, r->arg bytes at
+                             r->offset, which are >= 0 and add up */
   fdemu_method *sync;     /* -EINVAL */
   fdemu_method *flush;    /* 0; at every close. r is NULL when nobody waits for
                              an answer (exit, dup2, exec) */
@@ -243,6 +246,12 @@ static inline size_t fdemu_left(const struct fdemu_req *r)
 FDEMU_API int fdemu_copy_out(struct fdemu_req *r, const void *src, size_t n);
 FDEMU_API int fdemu_copy_in(struct fdemu_req *r, void *dst, size_t n);
 
+/* The same, but as much of n as the caller's memory has is moved, and the error
+ * that ended it is returned: for kinds whose calls bad memory cuts short. src
+ * NULL: zeros. */
+FDEMU_API int fdemu_give(struct fdemu_req *r, const void *src, size_t n);
+FDEMU_API int fdemu_take(struct fdemu_req *r, void *dst, size_t n);
+
 /* Bytes of that in one piece of the caller's memory: all, or for a vector what
  * is left of the element whose turn it is. For kinds whose writev(2) is a
  * write(2) of each element; 0 only if the first element is empty. */
@@ -338,6 +347,10 @@ FDEMU_API int fdemu_device_add(struct fdemu_kernel *k, const char *path,
  * takes everything and keeps nothing, a position that is always 0. */
 FDEMU_API fdemu_method fdemu_read_zeros, fdemu_write_nowhere, fdemu_lseek_0;
 
+/* lseek(2) of a description whose position the core keeps, for methods that
+ * have something to say of SEEK_DATA and SEEK_HOLE. */
+FDEMU_API fdemu_method fdemu_lseek_default;
+
 /* As malloc() and free(), from the kernel's allocator. */
 FDEMU_API void *fdemu_alloc(struct fdemu_kernel *k, size_t size);
 FDEMU_API void *fdemu_realloc(struct fdemu_kernel *k, void *ptr, size_t size);
@@ -350,6 +363,47 @@ FDEMU_API void fdemu_free(struct fdemu_kernel *k, void *ptr);
  */
 FDEMU_API void *fdemu_local(struct fdemu_kernel *k, const void *key,
                             size_t size);
+
+/*
+ * Sparse storage for the bytes of an object. Pages that nothing was written to
+ * are not there, and take no room of the kernel's (fdemu_set_space()).
+ */
+#define FDEMU_PAGE 4096
+
+struct fdemu_pages {
+  int64_t count; /* pages that are there; read only */
+
+  /* private */
+  struct fdemu_kernel *kernel;
+  void *root;
+  int height;
+};
+
+FDEMU_API void fdemu_pages_init(struct fdemu_pages *s, struct fdemu_kernel *k);
+FDEMU_API void fdemu_pages_free(struct fdemu_pages *s);
+
+/* The bytes of a page, or NULL if they are all 0. */
+FDEMU_API const char *fdemu_page(const struct fdemu_pages *s, int64_t page);
+
+/* The same to write to; fresh: what is there means nothing, all of it is to be
+ * written. 0, -ENOSPC or -ENOMEM. */
+FDEMU_API int fdemu_page_make(struct fdemu_pages *s, int64_t page, char **bytes,
+                              bool *fresh);
+
+/* Pages first to end - 1: keep room for them, as fallocate(2) does, or let them
+ * go. 0, or -ENOSPC (reserve) or -ENOMEM and nothing has changed. */
+FDEMU_API int fdemu_pages_reserve(struct fdemu_pages *s, int64_t first,
+                                  int64_t end);
+FDEMU_API int fdemu_pages_clear(struct fdemu_pages *s, int64_t first,
+                                int64_t end);
+
+/* The first page >= from that was written, or was not. INT64_MAX: none. */
+FDEMU_API int64_t fdemu_pages_next(const struct fdemu_pages *s, int64_t from,
+                                   bool data);
+
+/* Room for what a driver stores elsewhere. 0 or -ENOSPC. */
+FDEMU_API int fdemu_space_take(struct fdemu_kernel *k, int64_t bytes);
+FDEMU_API void fdemu_space_give(struct fdemu_kernel *k, int64_t bytes);
 
 /*
  * Something outside that can become ready without the kernel's doing. When

@@ -159,6 +159,15 @@ int fdemu_ftruncate(struct fdemu_proc *p, int fd, int64_t length)
   return (int)fdemu_call(p, &r);
 }
 
+int fdemu_fallocate(struct fdemu_proc *p, int fd, int mode, int64_t offset,
+                    int64_t length)
+{
+  struct fdemu_req r = { CALL(FALLOCATE), .fd = fd, .offset = offset,
+                         .arg = length, .cmd = (unsigned)mode };
+
+  return (int)fdemu_call(p, &r);
+}
+
 int fdemu_fsync(struct fdemu_proc *p, int fd)
 {
   struct fdemu_req r = { CALL(FSYNC), .fd = fd };

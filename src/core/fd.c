@@ -326,10 +326,23 @@ static int64_t ioctl_size(struct fdemu_file *f, struct fdemu_req *r)
   return fdemu_arg_store(r, 0, &bytes, sizeof bytes);
 }
 
+/* Of regular files only, if the core keeps their position. */
+static int64_t ioctl_regular(struct fdemu_file *f, struct fdemu_req *r)
+{
+  const int ahead = (int)(f->inode->size - f->pos);
+
+  if (!S_ISREG(f->inode->mode) || !(f->mode & FDEMU_MODE_SEEK))
+    return FDEMU_NEXT;
+  switch (r->cmd) {
+  case FIONREAD: return fdemu_arg_store(r, 0, &ahead, sizeof ahead);
+  case FIBMAP: return -EPERM;
+  default: return FDEMU_NEXT;
+  }
+}
+
 int64_t fde_ioctl(struct fdemu_file *f, struct fdemu_req *r)
 {
   const int block = BLOCK_SIZE_OF_ALL;
-  const int ahead = (int)(f->inode->size - f->pos);
 
   switch (r->cmd) {
   case FIOCLEX:
@@ -338,15 +351,11 @@ int64_t fde_ioctl(struct fdemu_file *f, struct fdemu_req *r)
       fde_set_cloexec(&r->proc->table, r->fd, r->cmd == FIOCLEX);
     return 0;
   case FIONBIO: return ioctl_flag(f, r, O_NONBLOCK);
-  case FIONREAD:
-    return S_ISREG(f->inode->mode) && f->mode & FDEMU_MODE_SEEK
-               ? fdemu_arg_store(r, 0, &ahead, sizeof ahead)
-               : FDEMU_NEXT;
   case FIOASYNC: return ioctl_async(f, r);
   case FIOQSIZE: return ioctl_size(f, r);
   case FIGETBSZ: return fdemu_arg_store(r, 0, &block, sizeof block);
   case FIFREEZE:
   case FITHAW: return -EPERM;
-  default: return FDEMU_NEXT;
+  default: return ioctl_regular(f, r);
   }
 }

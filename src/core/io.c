@@ -44,6 +44,19 @@ static void draw_length(struct fdemu_req *r)
     r->len = (size_t)n;
 }
 
+/* O_APPEND: at the end, up to the largest size that there is. */
+static int64_t append(struct fdemu_req *r)
+{
+  int64_t size = r->file->inode->size, room = INT64_MAX - size;
+
+  r->offset = size;
+  if (room == 0 && r->len > 0)
+    return -EFBIG;
+  if ((int64_t)r->len > room)
+    r->len = r->asked = (size_t)room;
+  return 0;
+}
+
 /* What Linux checks before it asks the file, in its order. */
 int64_t fde_io_begin(struct fdemu_req *r)
 {
@@ -67,11 +80,14 @@ int64_t fde_io_begin(struct fdemu_req *r)
     return error;
   if (!(flags & FDEMU_CALL_AT))
     r->offset = f->mode & FDEMU_MODE_SEEK ? f->pos : 0;
-  if (flags & FDEMU_CALL_WRITE && f->flags & O_APPEND &&
-      S_ISREG(f->inode->mode))
-    r->offset = f->inode->size;
   if (r->offset > INT64_MAX - (int64_t)r->len)
     return -EINVAL;
+  if (flags & FDEMU_CALL_WRITE && f->flags & O_APPEND &&
+      S_ISREG(f->inode->mode)) {
+    error = append(r);
+    if (error < 0)
+      return error;
+  }
   draw_length(r);
   return 0;
 }
@@ -240,6 +256,41 @@ int fdemu_copy_zeros(struct fdemu_req *r, size_t n)
   return error;
 }
 
+/* Bytes that could not be moved at once, in halves that can. */
+static void move_most(struct fdemu_req *r, char *dst, const char *src, size_t n)
+{
+  for (n /= 2; n > 0;) {
+    int error = dst != NULL   ? fdemu_copy_in(r, dst, n)
+                : src != NULL ? fdemu_copy_out(r, src, n)
+                              : fdemu_copy_zeros(r, n);
+    if (error < 0)
+      n /= 2;
+    else if (dst != NULL)
+      dst += n;
+    else if (src != NULL)
+      src += n;
+  }
+}
+
+int fdemu_give(struct fdemu_req *r, const void *src, size_t n)
+{
+  size_t done = r->done;
+  int error = src != NULL ? fdemu_copy_out(r, src, n) : fdemu_copy_zeros(r, n);
+
+  if (error < 0) /* some of the zeros may have been moved */
+    move_most(r, NULL, src, n - (r->done - done));
+  return error;
+}
+
+int fdemu_take(struct fdemu_req *r, void *dst, size_t n)
+{
+  int error = fdemu_copy_in(r, dst, n);
+
+  if (error < 0)
+    move_most(r, dst, NULL, n);
+  return error;
+}
+
 void fdemu_rewind(struct fdemu_req *r, size_t done)
 {
   r->done = done;
@@ -252,7 +303,7 @@ void fdemu_rewind(struct fdemu_req *r, size_t done)
 
 int64_t fdemu_read_zeros(struct fdemu_file *f, struct fdemu_req *r)
 {
-  int error = fdemu_copy_zeros(r, fdemu_left(r));
+  int error = fdemu_give(r, NULL, fdemu_left(r));
 
   (void)f;
   return error < 0 ? error : (int64_t)r->done;
@@ -333,7 +384,7 @@ int64_t fdemu_lseek_0(struct fdemu_file *f, struct fdemu_req *r)
 }
 
 /* lseek(2) of a description whose position the core keeps. */
-int64_t fde_lseek(struct fdemu_file *f, struct fdemu_req *r)
+int64_t fdemu_lseek_default(struct fdemu_file *f, struct fdemu_req *r)
 {
   int64_t base;
 

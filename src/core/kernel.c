@@ -28,7 +28,7 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   fdemu_list_init(&k->finished);
   fdemu_list_init(&k->sources);
   fdemu_list_init(&k->rules);
-  k->rng = c->seed;
+  k->seed = k->rng = c->seed;
   k->chance = ~c->seed;
   k->last_ino = 1; /* of the inodes without a type */
   k->nofile = c->nofile > 0 ? c->nofile : 1024;
@@ -152,6 +152,11 @@ uint64_t fde_splitmix(uint64_t *state)
 uint64_t fdemu_random(struct fdemu_kernel *k)
 {
   return fde_splitmix(&k->rng);
+}
+
+uint64_t fdemu_seed(const struct fdemu_kernel *k)
+{
+  return k->seed;
 }
 
 int64_t fdemu_now(const struct fdemu_kernel *k)

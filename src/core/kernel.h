@@ -42,10 +42,12 @@ struct fdemu_kernel {
   struct fdemu_locks *anon_locks; /* of every inode without a type */
   size_t pending;                 /* requests not yet handed back */
   uint64_t timer_seq, last_ino, last_file;
-  int64_t now;                    /* ns */
+  int64_t now; /* ns */
+  uint64_t seed;
   uint64_t rng, chance;           /* of fdemu_random(); of choices */
   uint64_t below[FDEMU_NCHOICES]; /* draw below this of 2^32: not 0 */
   struct fde_choices *choices;    /* NULL: neither recorded nor replayed */
+  int64_t space, space_used;      /* bytes of storage; 0: no limit */
   int last_pid;
   int nofile;
   struct fde_local *locals;
@@ -117,8 +119,9 @@ int64_t fde_inject(struct fdemu_req *r);
 /* io.c */
 int64_t fde_io_begin(struct fdemu_req *r);
 int64_t fde_io_end(struct fdemu_req *r, int64_t result);
-fdemu_method fde_lseek, fde_lseek_check;
-fdemu_method fde_stat, fde_truncate_mode;
+fdemu_method fde_lseek_check, fde_stat, fde_truncate_mode;
+fdemu_method fde_fallocate_check, fde_fadvise, fde_readahead, fde_sync_range;
+fdemu_method fde_syncfs;
 int64_t fde_truncate_check(struct fdemu_req *r);
 
 /* fd.c, table.c */

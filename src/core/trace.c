@@ -16,7 +16,9 @@
  * socket option; u: its value and size; k: a socket's name and its size;
  * @: r->fd as a directory; j: r->arg likewise; r: path2; #: mode; !: mknod(2)
  * mode and device; a: access(2) mode; Z: AT_* flags; ~: RENAME_* flags; h: two
- * times or NULL; $: how many names.
+ * times or NULL; $: how many names;
+
+ * 3: memfd_create(2) flags; 4: fallocate(2) mode; 5: advice; 6: sync_file_range(2) flags.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,6 +31,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -190,6 +193,38 @@ static const struct name timerfd_flags[] = {
 static const struct name settime_flags[] = {
   N(TFD_TIMER_ABSTIME),
   N(TFD_TIMER_CANCEL_ON_SET),
+  { 0, NULL },
+};
+
+static const struct name advices[] = {
+  N(POSIX_FADV_NORMAL),
+  N(POSIX_FADV_RANDOM),
+  N(POSIX_FADV_SEQUENTIAL),
+  N(POSIX_FADV_WILLNEED),
+  N(POSIX_FADV_DONTNEED),
+  N(POSIX_FADV_NOREUSE),
+  { 0, NULL },
+};
+
+static const struct name memfd_flags[] = {
+  N(MFD_CLOEXEC),     N(MFD_ALLOW_SEALING), { 8, "MFD_NOEXEC_SEAL" },
+  { 16, "MFD_EXEC" }, { 0, NULL },
+};
+
+static const struct name fallocate_flags[] = {
+  N(FALLOC_FL_KEEP_SIZE),
+  N(FALLOC_FL_PUNCH_HOLE),
+  N(FALLOC_FL_COLLAPSE_RANGE),
+  N(FALLOC_FL_ZERO_RANGE),
+  N(FALLOC_FL_INSERT_RANGE),
+  N(FALLOC_FL_UNSHARE_RANGE),
+  { 0, NULL },
+};
+
+static const struct name sync_range_flags[] = {
+  N(SYNC_FILE_RANGE_WAIT_BEFORE),
+  N(SYNC_FILE_RANGE_WRITE),
+  N(SYNC_FILE_RANGE_WAIT_AFTER),
   { 0, NULL },
 };
 
@@ -1072,6 +1107,10 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case 'N': put(o, "NULL"); break;
   case 'e': put_flags(o, eventfd_flags, r->cmd, "0"); break;
   case 'C': put_name(o, clocks, (uint32_t)r->arg); break;
+  case '3': put_flags(o, memfd_flags, r->cmd, "0"); break;
+  case '4': put_flags(o, fallocate_flags, r->cmd, "0"); break;
+  case '6': put_flags(o, sync_range_flags, r->cmd, "0"); break;
+  case '5': put_name(o, advices, r->cmd); break;
   case 't': put_flags(o, timerfd_flags, r->cmd, "0"); break;
   case 'A': put_flags(o, settime_flags, r->cmd, "0"); break;
   case 'I': put_itimerspec(o, r, 0, true); break;
