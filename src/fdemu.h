@@ -50,6 +50,7 @@ struct fdemu_config {
                           kind of file allows it */
   double eintr;        /* 0 to 1: how probable it is that a call that has to
                           wait is interrupted instead (EINTR) */
+  int64_t space;       /* bytes that files can have: fdemu_set_space() */
   bool random_order;   /* runnable requests go in random order, not FIFO */
   bool origins;        /* remember who made each descriptor: fdemu_origin() */
 

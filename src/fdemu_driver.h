@@ -146,6 +146,7 @@ struct fdemu_inode {
   struct fdemu_kernel *kernel;
   const struct fdemu_ops *ops; /* the kind, whatever its descriptions' are */
   int64_t size;                /* bytes; kept by seekable kinds */
+  int64_t room;                /* bytes of storage in use; -1: for size */
   mode_t mode;                 /* S_IF* and permissions */
   uid_t uid;                   /* the owner; processes are FDEMU_UID */
   gid_t gid;                   /* likewise */

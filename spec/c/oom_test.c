@@ -216,6 +216,36 @@ static void captures(void)
   fdemu_file_put(f);
 }
 
+/* Pages far apart, and ranges whose ends lie inside what has no node yet. */
+static void files(void)
+{
+  struct fdemu_inode *i;
+  int64_t n;
+  int fd;
+
+  TRY_NEW(i, fdemu_regular_new(k, 0600));
+  fdemu_inode_put(i);
+  TRY(fd, fdemu_memfd_create(p, "x", 0));
+  CHECK(fd >= 0);
+  for (int64_t at = 1; at < INT64_C(1) << 50; at <<= 11) {
+    TRY(n, fdemu_pwrite(p, fd, "x", 1, at));
+    CHECK_EQ(n, 1);
+  }
+  for (int64_t at = 4096 * 70; at < INT64_C(1) << 50; at <<= 11) {
+    TRY(n, fdemu_fallocate(p, fd, FALLOC_FL_KEEP_SIZE, at, at));
+    CHECK_EQ(n, 0);
+    TRY(n, fdemu_pwrite(p, fd, "x", 1, at + at / 2));
+    CHECK_EQ(n, 1);
+    TRY(n, fdemu_fallocate(p, fd, 3, at + at / 4, at / 8));
+    CHECK_EQ(n, 0);
+  }
+  TRY(n, fdemu_ftruncate(p, fd, 4096 * 80));
+  CHECK_EQ(n, 0);
+  CHECK_EQ(fdemu_space_used(k), 4096 * 11);
+  CHECK_EQ(fdemu_close(p, fd), 0);
+  CHECK_EQ(fdemu_space_used(k), 0);
+}
+
 static void write_all(int fd, size_t size)
 {
   static char data[100000];
@@ -446,6 +476,7 @@ static bool workload(int64_t fail_at)
   named_devices();
   names();
   captures();
+  files();
   pipes();
   waiting();
   epolls();

@@ -87,7 +87,7 @@ static void fill_stat(const struct fdemu_inode *i, struct stat *st)
   st->st_size = i->size;
   st->st_blksize = 4096;
   if (S_ISREG(i->mode))
-    st->st_blocks = (i->size + 511) / 512;
+    st->st_blocks = i->room >= 0 ? i->room / 512 : (i->size + 511) / 512;
   st->st_atim = to_timespec(i->atime);
   st->st_mtim = to_timespec(i->mtime);
   st->st_ctim = to_timespec(i->ctime);

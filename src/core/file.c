@@ -12,6 +12,7 @@ void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
   i->kernel = k;
   i->ops = ops;
   i->size = 0;
+  i->room = -1;
   i->mode = mode;
   i->uid = FDEMU_UID;
   i->gid = FDEMU_UID;

@@ -1,5 +1,4 @@
 /* regular.c - regular files in memory, as tmpfs has them, and memfd_create(2) */
-#include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -31,6 +30,13 @@ struct regular {
 static struct regular *regular_of(struct fdemu_inode *i)
 {
   return fdemu_entry(i, struct regular, inode);
+}
+
+/* Pages have come or gone. */
+static int64_t stored(struct regular *g, int64_t result)
+{
+  g->inode.room = g->pages.count * FDEMU_PAGE;
+  return result;
 }
 
 /* ---- bytes ------------------------------------------------------------ */
@@ -88,11 +94,12 @@ static int write_page(struct regular *g, struct fdemu_req *r)
 
 static int64_t regular_write(struct fdemu_file *f, struct fdemu_req *r)
 {
+  struct regular *g = regular_of(f->inode);
   int error = 0;
 
   while (fdemu_left(r) > 0 && error == 0)
-    error = write_page(regular_of(f->inode), r);
-  return error < 0 ? error : (int64_t)r->done;
+    error = write_page(g, r);
+  return stored(g, error < 0 ? error : (int64_t)r->done);
 }
 
 /* ---- sizes ------------------------------------------------------------ */
@@ -126,7 +133,7 @@ static int punch(struct regular *g, int64_t first, int64_t end)
   return 0;
 }
 
-static int resize(struct regular *g, int64_t size)
+static int64_t resize(struct regular *g, int64_t size)
 {
   int error = 0;
 
@@ -142,7 +149,7 @@ static int resize(struct regular *g, int64_t size)
   }
   if (error == 0)
     g->inode.size = size;
-  return error;
+  return stored(g, error);
 }
 
 static int64_t regular_truncate(struct fdemu_file *f, struct fdemu_req *r)
@@ -150,9 +157,8 @@ static int64_t regular_truncate(struct fdemu_file *f, struct fdemu_req *r)
   return resize(regular_of(f->inode), r->offset);
 }
 
-static int64_t regular_allocate(struct fdemu_file *f, struct fdemu_req *r)
+static int64_t allocate(struct regular *g, const struct fdemu_req *r)
 {
-  struct regular *g = regular_of(f->inode);
   int64_t end = r->offset + r->arg;
   int error;
 
@@ -167,6 +173,13 @@ static int64_t regular_allocate(struct fdemu_file *f, struct fdemu_req *r)
   if (error == 0 && !(r->cmd & FALLOC_FL_KEEP_SIZE) && end > g->inode.size)
     g->inode.size = end;
   return error;
+}
+
+static int64_t regular_allocate(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct regular *g = regular_of(f->inode);
+
+  return stored(g, allocate(g, r));
 }
 
 /* ---- the rest --------------------------------------------------------- */
@@ -191,23 +204,6 @@ static int64_t regular_lseek(struct fdemu_file *f, struct fdemu_req *r)
     at = page * FDEMU_PAGE;
   f->pos = at;
   return at;
-}
-
-static int64_t regular_stat(struct fdemu_file *f, struct fdemu_req *r)
-{
-  struct stat st;
-
-  fdemu_fill_stat(f, &st);
-  st.st_blocks = regular_of(f->inode)->pages.count * (FDEMU_PAGE / 512);
-  return fdemu_arg_store(r, 0, &st, sizeof st);
-}
-
-static int64_t regular_ioctl(struct fdemu_file *f, struct fdemu_req *r)
-{
-  const int64_t bytes = regular_of(f->inode)->pages.count * FDEMU_PAGE;
-
-  return r->cmd == FIOQSIZE ? fdemu_arg_store(r, 0, &bytes, sizeof bytes)
-                            : -ENOTTY;
 }
 
 static int64_t regular_sync(struct fdemu_file *f, struct fdemu_req *r)
@@ -248,7 +244,7 @@ static int64_t regular_fcntl(struct fdemu_file *f, struct fdemu_req *r)
 static int64_t regular_open(struct fdemu_inode *i, struct fdemu_req *r)
 {
   struct fdemu_file *f = fdemu_file_new(i, i->ops, (int)r->cmd, NULL);
-  int error = 0;
+  int64_t error = 0;
 
   if (f != NULL && r->cmd & O_TRUNC)
     error = resize(regular_of(i), 0);
@@ -270,9 +266,8 @@ static void regular_free(struct fdemu_inode *i)
 #define METHODS \
   .mode = FDEMU_MODE_SEEK | FDEMU_MODE_SHORT | FDEMU_MODE_DIRECT, \
   .read = regular_read, .write = regular_write, .lseek = regular_lseek, \
-  .fcntl = regular_fcntl, .ioctl = regular_ioctl, .stat = regular_stat, \
-  .truncate = regular_truncate, .allocate = regular_allocate, \
-  .sync = regular_sync
+  .fcntl = regular_fcntl, .truncate = regular_truncate, \
+  .allocate = regular_allocate, .sync = regular_sync
 
 static const struct fdemu_ops regular_ops = { .name = "regular", METHODS };
 static const struct fdemu_ops memfd_ops = { .name = "memfd", METHODS };
@@ -287,6 +282,7 @@ static struct regular *regular_new(struct fdemu_kernel *k,
     return NULL;
   fdemu_inode_init(&g->inode, k, ops, S_IFREG | (mode & 07777), regular_free);
   g->inode.open = regular_open;
+  g->inode.room = 0;
   fdemu_pages_init(&g->pages, k);
   g->seals = seals;
   return g;

@@ -19,6 +19,7 @@ struct fdl_call {
  *   f  fd                           o  offset
  *   c  cmd, an unsigned int         a  arg, an int
  *   b  the address of buf           u  arg, an unsigned int
+ *   l  arg, 64 bits
  *   n  the size of buf              x  arg, and the address of a buf whose size
  *   s  the address of a buf of         only the call knows
  *      size bytes                   -  nothing
@@ -92,6 +93,7 @@ int64_t fdl_recvmsg(const struct fdl_call *c);
 int64_t fdl_setsockopt(const struct fdl_call *c);
 int64_t fdl_getsockopt(const struct fdl_call *c);
 int64_t fdl_sockname(const struct fdl_call *c);
+int64_t fdl_memfd_create(const struct fdl_call *c);
 int64_t fdl_getpid(const struct fdl_call *c);
 int64_t fdl_getrlimit(const struct fdl_call *c);
 int64_t fdl_setrlimit(const struct fdl_call *c);

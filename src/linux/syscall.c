@@ -107,6 +107,12 @@ static const struct fdl_row rows[] = {
   [SYS_select] = { CORE(SELECT), .run = fdl_select },
   [SYS_pselect6] = { CORE(SELECT), .run = fdl_pselect6 },
   [SYS_ftruncate] = { CORE(FTRUNCATE), .args = "fo" },
+  [SYS_fallocate] = { CORE(FALLOCATE), .args = "fcol" },
+  [SYS_fadvise64] = { CORE(FADVISE), .args = "folc" },
+  [SYS_readahead] = { CORE(READAHEAD), .args = "fol" },
+  [SYS_sync_file_range] = { CORE(SYNC_RANGE), .args = "folc" },
+  [SYS_syncfs] = { CORE(SYNCFS), .args = "f" },
+  [SYS_memfd_create] = { &fdemu_memfd_create_call, .run = fdl_memfd_create },
   [SYS_fsync] = { CORE(FSYNC), .args = "f" },
   [SYS_fdatasync] = { CORE(FDATASYNC), .args = "f" },
   [SYS_eventfd] = { &fdemu_eventfd_call, .args = "u" },
@@ -143,6 +149,7 @@ static void fill_one(const struct fdl_call *c, struct fdemu_req *r, char letter,
   case 'c': r->cmd = (unsigned)value; break;
   case 'a': r->arg = (int)value; break;
   case 'u': r->arg = (unsigned)value; break;
+  case 'l': r->arg = (int64_t)value; break;
   case 'b': r->buf.iov_base = address; break;
   case 'n': r->buf.iov_len = (size_t)value; break;
   case 's': r->buf = (struct iovec){ address, c->row->size }; break;

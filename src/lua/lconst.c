@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -64,6 +65,30 @@ static const struct {
   C(F_OFD_SETLKW),
   C(F_GETPIPE_SZ),
   C(F_SETPIPE_SZ),
+  C(F_ADD_SEALS),
+  C(F_GET_SEALS),
+  C(F_SEAL_SEAL),
+  C(F_SEAL_SHRINK),
+  C(F_SEAL_GROW),
+  C(F_SEAL_WRITE),
+  C(F_SEAL_FUTURE_WRITE),
+  { "F_SEAL_EXEC", 0x20 },
+  C(MFD_CLOEXEC),
+  C(MFD_ALLOW_SEALING),
+  { "MFD_NOEXEC_SEAL", 8 },
+  { "MFD_EXEC", 16 },
+  C(FALLOC_FL_KEEP_SIZE),
+  C(FALLOC_FL_PUNCH_HOLE),
+  C(FALLOC_FL_COLLAPSE_RANGE),
+  C(FALLOC_FL_ZERO_RANGE),
+  C(FALLOC_FL_INSERT_RANGE),
+  C(FALLOC_FL_UNSHARE_RANGE),
+  C(POSIX_FADV_NORMAL),
+  C(POSIX_FADV_RANDOM),
+  C(POSIX_FADV_SEQUENTIAL),
+  C(POSIX_FADV_WILLNEED),
+  C(POSIX_FADV_DONTNEED),
+  C(POSIX_FADV_NOREUSE),
   C(F_RDLCK),
   C(F_WRLCK),
   C(F_UNLCK),

@@ -198,7 +198,7 @@ static bool is_call(const char *name)
     &fdemu_epoll_create_call,   &fdemu_epoll_create1_call,
     &fdemu_epoll_ctl_call,      &fdemu_epoll_wait_call,
     &fdemu_timerfd_create_call, &fdemu_timerfd_settime_call,
-    &fdemu_timerfd_gettime_call
+    &fdemu_memfd_create_call,   &fdemu_timerfd_gettime_call
   };
 
   for (size_t i = 0; i < FDEMU_NCALLS; i++)

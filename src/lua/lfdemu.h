@@ -326,6 +326,9 @@ static inline size_t lproc_count(lua_State *L, int index)
 
 /* Methods of a Process. */
 extern const luaL_Reg lio_methods[], lfd_methods[], lpoll_methods[];
+
+/* lfile.c */
+extern const luaL_Reg lfile_methods[];
 extern const luaL_Reg levent_methods[], lepoll_methods[];
 extern const luaL_Reg lfcntl_methods[];
 

@@ -120,7 +120,7 @@ static void check_options(lua_State *L)
 {
   static const char *const known[] = { "seed",   "nofile", "short",   "order",
                                        "strict", "host",   "origins", "eintr",
-                                       "honest", NULL };
+                                       "honest", "space",  NULL };
 
   lua_pushnil(L);
   while (lua_next(L, 1)) {
@@ -172,6 +172,9 @@ static int kernel_new(lua_State *L)
   nofile = option_integer(L, "nofile", 1024);
   if (nofile < 1 || nofile > 1048576)
     return luaL_error(L, "option 'nofile' must be from 1 to 1048576");
+  config.space = option_integer(L, "space", 0);
+  if (config.space < 0)
+    return luaL_error(L, "option 'space' must not be negative");
   config.seed = (uint64_t)lk->seed;
   config.nofile = (int)nofile;
   config.short_counts = option_probability(L, "short");

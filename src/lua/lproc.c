@@ -485,8 +485,8 @@ static const luaL_Reg metamethods[] = {
 
 /* All methods: the system calls, by what they are about. */
 static const luaL_Reg *const groups[] = {
-  methods,        lio_methods,    lfd_methods,    lpoll_methods,
-  levent_methods, lepoll_methods, lfcntl_methods, NULL,
+  methods,        lio_methods,    lfd_methods,   lpoll_methods, levent_methods,
+  lepoll_methods, lfcntl_methods, lfile_methods, NULL,
 };
 
 int lproc_open(lua_State *L)
