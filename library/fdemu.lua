@@ -29,6 +29,7 @@ function fdemu.kernel(options) end
 ---@field seed? integer of everything that chance decides (0)
 ---@field nofile? integer RLIMIT_NOFILE of processes (1024)
 ---@field short? number how probable a short count is where the kind of file allows it (0)
+---@field space? integer bytes that files can have in all (0: no limit)
 ---@field eintr? number how probable EINTR is where a call would wait (0)
 ---@field order? "fifo" | "random" which of several tasks goes next ("fifo")
 ---@field strict? boolean what a driver left out raises, and so does, with origins, the use of a closed descriptor (false)
@@ -680,6 +681,31 @@ function Process:install(description, min) end
 ---@return string
 function Process:captured(fd) end
 
+---@param fd integer
+---@param mode integer 0, or FALLOC_FL_*
+---@param offset integer
+---@param length integer
+---@return integer? zero, string? message, integer? errno
+function Process:fallocate(fd, mode, offset, length) end
+
+---@param fd integer
+---@param length integer
+---@return integer? zero, string? message, integer? errno
+function Process:ftruncate(fd, length) end
+
+---@param name string
+---@param flags? integer MFD_*
+---@return integer? fd, string? message, integer? errno
+function Process:memfd_create(name, flags) end
+
+---Checked as on Linux, and without effect.
+---@param fd integer
+---@param offset integer
+---@param length integer
+---@param advice integer POSIX_FADV_*
+---@return integer? zero, string? message, integer? errno
+function Process:posix_fadvise(fd, offset, length, advice) end
+
 -- ---- descriptions ---------------------------------------------------------------
 
 ---An open file description; the same one for all its dups. Its methods are those
@@ -1115,6 +1141,12 @@ fdemu.EVIOCSREP = 1074283779
 fdemu.EWOULDBLOCK = 11
 fdemu.EXDEV = 18
 fdemu.EXFULL = 54
+fdemu.FALLOC_FL_COLLAPSE_RANGE = 8
+fdemu.FALLOC_FL_INSERT_RANGE = 32
+fdemu.FALLOC_FL_KEEP_SIZE = 1
+fdemu.FALLOC_FL_PUNCH_HOLE = 2
+fdemu.FALLOC_FL_UNSHARE_RANGE = 64
+fdemu.FALLOC_FL_ZERO_RANGE = 16
 fdemu.FD_CLOEXEC = 1
 fdemu.FIBMAP = 1
 fdemu.FICLONE = 1074041865
@@ -1127,16 +1159,24 @@ fdemu.FIONREAD = 21531
 fdemu.FIOQSIZE = 21600
 fdemu.FS_IOC_GETFLAGS = 2148034049
 fdemu.FS_IOC_SETFLAGS = 1074292226
+fdemu.F_ADD_SEALS = 1033
 fdemu.F_DUPFD = 0
 fdemu.F_DUPFD_CLOEXEC = 1030
 fdemu.F_GETFD = 1
 fdemu.F_GETFL = 3
 fdemu.F_GETLK = 5
 fdemu.F_GETPIPE_SZ = 1032
+fdemu.F_GET_SEALS = 1034
 fdemu.F_OFD_GETLK = 36
 fdemu.F_OFD_SETLK = 37
 fdemu.F_OFD_SETLKW = 38
 fdemu.F_RDLCK = 0
+fdemu.F_SEAL_EXEC = 32
+fdemu.F_SEAL_FUTURE_WRITE = 16
+fdemu.F_SEAL_GROW = 4
+fdemu.F_SEAL_SEAL = 1
+fdemu.F_SEAL_SHRINK = 2
+fdemu.F_SEAL_WRITE = 8
 fdemu.F_SETFD = 2
 fdemu.F_SETFL = 4
 fdemu.F_SETLK = 6
@@ -1191,6 +1231,10 @@ fdemu.LOCK_EX = 2
 fdemu.LOCK_NB = 4
 fdemu.LOCK_SH = 1
 fdemu.LOCK_UN = 8
+fdemu.MFD_ALLOW_SEALING = 2
+fdemu.MFD_CLOEXEC = 1
+fdemu.MFD_EXEC = 16
+fdemu.MFD_NOEXEC_SEAL = 8
 fdemu.O_ACCMODE = 3
 fdemu.O_APPEND = 1024
 fdemu.O_ASYNC = 8192
@@ -1225,6 +1269,12 @@ fdemu.POLLRDHUP = 8192
 fdemu.POLLRDNORM = 64
 fdemu.POLLWRBAND = 512
 fdemu.POLLWRNORM = 256
+fdemu.POSIX_FADV_DONTNEED = 4
+fdemu.POSIX_FADV_NOREUSE = 5
+fdemu.POSIX_FADV_NORMAL = 0
+fdemu.POSIX_FADV_RANDOM = 1
+fdemu.POSIX_FADV_SEQUENTIAL = 2
+fdemu.POSIX_FADV_WILLNEED = 3
 fdemu.RLIMIT_NOFILE = 7
 fdemu.RTC_AIE_OFF = 28674
 fdemu.RTC_AIE_ON = 28673

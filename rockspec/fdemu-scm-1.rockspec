@@ -54,7 +54,6 @@ build = {
         "src/core/namecalls.c",
         "src/core/names.c",
         "src/core/open.c",
-        "src/core/name.c",
         "src/core/pages.c",
         "src/core/poll.c",
         "src/core/proc.c",
