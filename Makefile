@@ -168,6 +168,7 @@ conformance:
 	@tools/need.sh $(NEED_DEMO)
 	@$(MAKE) $(JOBS) $(CONF)
 	@$(CONF) -e spec/conformance/exceptions.txt -F spec/conformance/found.txt
+	@$(CONF) -e spec/conformance/exceptions.txt -F spec/conformance/scenarios.txt
 	@$(CONF) -e spec/conformance/exceptions.txt -M
 	@$(CONF) -e spec/conformance/exceptions.txt -s "$$SEED" -n $(SEEDS) \
 	  -o $(OPS) -k $(SHARD)

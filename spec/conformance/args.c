@@ -39,7 +39,7 @@
 
 #define FILL 0xaa
 
-static size_t used; /* of the arena, by this call */
+static _Thread_local size_t used; /* of the arena, by this call */
 
 static void *room(size_t n)
 {
@@ -761,7 +761,7 @@ void run_op(struct run *r, int proc, const struct op *op)
     say_result(r, n);
     return;
   }
-  used = 0;
+  used = (size_t)op->task * (ARENA / (NTASKS + 1));
   for (int i = 0; i < op->nargs; i++) {
     reg[i] = next;
     next += encode(r, op->call->args[i], op->arg[i], &a[next]);

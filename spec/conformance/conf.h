@@ -7,6 +7,9 @@
  *   0 write r1 100                  descriptors go that it makes
  *   0 fork 1                        process 1 is a copy of process 0
  *
+ *   A 1 read r0 10                  the same in the background, as task A: it
+ *                                   may wait while the next lines are made
+ *
  * How arguments are written is said in args.c, which calls there are in
  * calls.c. Whatever is done with a line is done by the same code for both
  * sides; they differ in struct side. What comes back is text as well.
@@ -22,6 +25,7 @@
 enum {
   NREGS = 24,  /* r0, r1, ...: where scripts keep descriptors */
   NPROCS = 4,  /* processes of a script */
+  NTASKS = 4,  /* calls that may wait while others are made */
   NTOKENS = 7, /* arguments of a line */
   NINOS = 512, /* inodes that a script can tell apart */
   LIMIT = 40,  /* RLIMIT_NOFILE */
@@ -53,6 +57,7 @@ const struct call *call_named(const char *name, size_t n);
 struct op {
   const struct call *call;
   const char *line; /* as it is written */
+  int task;         /* 0: none; 1: A */
   int proc, nargs, nout;
   const char *arg[NTOKENS];
   int out[2];
@@ -62,7 +67,17 @@ struct script {
   char *text, *copy; /* as written; cut into arguments */
   struct op *op;
   size_t n;
+  bool tasks; /* there are some */
 };
+
+/* A call in the background. */
+struct task {
+  struct run *run; /* what it says */
+  const struct op *op;
+  uint32_t state;
+  int pid, tid; /* Linux's */
+};
+enum { TASK_NONE, TASK_RUNS, TASK_DONE };
 
 /* Takes text over (from malloc). Exits if a line cannot be parsed. */
 struct script *script_parse(char *text);
@@ -85,6 +100,7 @@ struct run {
 
   /* of Linux's side */
   uint32_t turn, in_call;
+  struct task task[NTASKS];
   int exiting;
 };
 
@@ -108,6 +124,10 @@ void run_op(struct run *r, int proc, const struct op *op);
 void say(struct run *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void say_result(struct run *r, int64_t n);
+struct task *task_begin(struct run *r, const struct op *op);
+void tasks_done(struct run *r);
+void tasks_gone(struct run *r, int proc);
+void tasks_left(struct run *r);
 int slot_of(const struct run *r, int pid);
 
 /* Make the script's calls; the answers are in r->out. */

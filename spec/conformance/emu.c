@@ -4,13 +4,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 #include "conf.h"
+#include "fdemu_driver.h"
 #include "fdemu_linux.h"
 
 static struct fdemu_kernel *kernel;
 static struct fdemu_proc *procs[NPROCS];
 static struct fdemu_timer alarm_timer;
+
+/* Tasks are coroutines: where a call of one would wait for the host, the script
+ * goes on. */
+enum { STACK = 1 << 18 };
+static ucontext_t main_context, context[NTASKS];
+static struct task *current; /* NULL: the script itself */
+static struct task *tasks;
+static bool ending;
+static struct fdemu_source source;
+static const struct fdemu_req *waiting[NTASKS]; /* requests of tasks */
+static size_t nwaiting;
 
 /* ---- memory ----------------------------------------------------------- */
 
@@ -43,15 +56,33 @@ static int store(const struct fdemu_mem *m, void *addr, const void *src,
 
 /* ---- calls ------------------------------------------------------------ */
 
+static bool is_a_tasks(const struct fdemu_req *r)
+{
+  for (size_t i = 0; i < nwaiting; i++)
+    if (waiting[i] == r)
+      return true;
+  return false;
+}
+
+static struct fdemu_req *find_interruptible(void)
+{
+  for (int i = 0; i < NPROCS; i++) {
+    struct fdemu_req *r = NULL;
+    while (procs[i] != NULL && (r = fdemu_next_req(procs[i], r)) != NULL)
+      if (!is_a_tasks(r))
+        return r;
+  }
+  return NULL;
+}
+
 /* What waits is interrupted, as by Linux's alarm. */
 static void interrupt(struct fdemu_timer *t)
 {
+  struct fdemu_req *r;
+
   (void)t;
-  for (int i = 0; i < NPROCS; i++) {
-    struct fdemu_req *r = NULL;
-    while (procs[i] != NULL && (r = fdemu_next_req(procs[i], NULL)) != NULL)
-      fdemu_cancel(r, EINTR);
-  }
+  while ((r = find_interruptible()) != NULL)
+    fdemu_cancel(r, EINTR);
 }
 
 static int64_t fdemu_side_call(struct run *r, int proc, long nr,
@@ -61,12 +92,16 @@ static int64_t fdemu_side_call(struct run *r, int proc, long nr,
   int64_t n;
 
   (void)r;
+  if (current != NULL)
+    return fdemu_syscall(procs[proc], &mem, nr, a);
   alarm_timer.fire = interrupt;
   fdemu_timer_set(kernel, &alarm_timer, fdemu_now(kernel) + 1000000);
   n = fdemu_syscall(procs[proc], &mem, nr, a);
   fdemu_timer_stop(kernel, &alarm_timer);
   return n;
 }
+
+static void resume(struct task *t);
 
 static int64_t do_fork(struct run *r, int proc, const struct op *op)
 {
@@ -106,11 +141,89 @@ static int64_t fdemu_special(struct run *r, int proc, const struct op *op)
     r->alive[proc] = false;
     fdemu_exit(procs[proc], (int)number(r, op->arg[0]));
     fdemu_run(kernel);
+    for (int i = 0; i < NTASKS; i++)
+      if (r->task[i].state == TASK_RUNS && r->task[i].op->proc == proc)
+        resume(&r->task[i]);
+    tasks_gone(r, proc);
     return 0;
   }
 }
 
 const struct side fdemu_side = { "fdemu", fdemu_side_call, fdemu_special };
+
+/* ---- tasks ------------------------------------------------------------ */
+
+static bool yield(struct fdemu_list *sources, bool block)
+{
+  struct task *t = current;
+
+  (void)sources;
+  if (t == NULL || !block)
+    return false;
+  swapcontext(&context[t - tasks], &main_context);
+  return !ending;
+}
+
+static void task_main(void)
+{
+  struct task *t = current;
+
+  run_op(t->run, t->op->proc, t->op);
+  t->state = TASK_DONE;
+}
+
+static void resume(struct task *t)
+{
+  current = t;
+  swapcontext(&main_context, &context[t - tasks]);
+  current = NULL;
+}
+
+static void start_task(struct run *r, const struct op *op)
+{
+  static char *stack[NTASKS];
+  struct task *t = task_begin(r, op);
+  int i = op->task - 1;
+
+  r->start[r->line] = (uint32_t)r->nout;
+  if (t == NULL) {
+    say(r, "busy");
+    return;
+  }
+  if (stack[i] == NULL)
+    stack[i] = malloc(STACK);
+  getcontext(&context[i]);
+  context[i].uc_stack.ss_sp = stack[i];
+  context[i].uc_stack.ss_size = STACK;
+  context[i].uc_link = &main_context;
+  makecontext(&context[i], task_main, 0);
+  resume(t);
+}
+
+/* Every task goes on as far as it can. */
+static void settle_tasks(struct run *r)
+{
+  struct fdemu_req *q;
+
+  fdemu_run(kernel);
+  for (int i = 0; i < NTASKS; i++)
+    if (r->task[i].state == TASK_RUNS)
+      resume(&r->task[i]);
+  nwaiting = 0;
+  for (int i = 0; i < NPROCS; i++)
+    for (q = NULL;
+         procs[i] != NULL && (q = fdemu_next_req(procs[i], q)) != NULL;)
+      waiting[nwaiting++] = q;
+}
+
+static void end_tasks(struct run *r)
+{
+  ending = true;
+  for (int i = 0; i < NTASKS; i++)
+    if (r->task[i].state == TASK_RUNS)
+      resume(&r->task[i]);
+  ending = false;
+}
 
 /* ---- runs ------------------------------------------------------------- */
 
@@ -135,13 +248,26 @@ void fdemu_run_script(struct run *r, const struct script *s)
 {
   run_reset(r, s, &fdemu_side);
   begin(r);
+  tasks = r->task;
+  nwaiting = 0;
+  source.wait = yield;
+  fdemu_source_add(kernel, &source);
   for (; r->line < r->end; r->line++) {
     const struct op *op = &s->op[r->line];
-    if (r->alive[op->proc])
-      run_op(r, op->proc, op);
-    else
+    if (!r->alive[op->proc])
       r->start[r->line] = (uint32_t)r->nout;
+    else if (op->task > 0)
+      start_task(r, op);
+    else
+      run_op(r, op->proc, op);
+    if (s->tasks) {
+      settle_tasks(r);
+      tasks_done(r);
+    }
   }
+  tasks_left(r);
+  end_tasks(r);
+  fdemu_source_remove(&source);
   for (int i = 0; i < NPROCS; i++)
     if (procs[i] != NULL)
       fdemu_proc_put(procs[i]);

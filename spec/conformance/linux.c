@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,13 +41,13 @@ static void give_turn(struct run *r, uint32_t to)
 }
 
 /* Whether a process sleeps, says /proc. */
-static bool is_asleep(int pid)
+static bool is_asleep(int pid, int tid)
 {
   char path[64], text[256] = "";
   const char *s;
   int fd;
 
-  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);
   fd = open(path, O_RDONLY);
   if (fd < 0 || read(fd, text, sizeof text - 1) < 0)
     text[0] = '\0';
@@ -61,8 +62,8 @@ static void nudge(const struct run *r)
   uint32_t t = turn_of(r);
 
   if (t < NPROCS && __atomic_load_n(&r->in_call, __ATOMIC_ACQUIRE) &&
-      is_asleep(r->pid[t]))
-    kill(r->pid[t], SIGALRM);
+      is_asleep(r->pid[t], r->pid[t]))
+    syscall(SYS_tgkill, r->pid[t], r->pid[t], SIGALRM);
 }
 
 static void await_turn(struct run *r, uint32_t me)
@@ -147,6 +148,61 @@ static int64_t linux_call(struct run *r, int proc, long nr, const uint64_t a[6])
   return n < 0 ? -errno : n;
 }
 
+/* ---- tasks ------------------------------------------------------------ */
+
+static void *task_thread(void *arg)
+{
+  struct task *t = arg;
+
+  __atomic_store_n(&t->tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
+  run_op(t->run, t->op->proc, t->op);
+  __atomic_store_n(&t->state, TASK_DONE, __ATOMIC_RELEASE);
+  return NULL;
+}
+
+static void start_task(struct run *r, const struct op *op)
+{
+  struct task *t = task_begin(r, op);
+  pthread_t thread;
+
+  r->start[r->line] = (uint32_t)r->nout;
+  if (t == NULL) {
+    say(r, "busy");
+    return;
+  }
+  t->pid = getpid();
+  t->tid = 0;
+  if (pthread_create(&thread, NULL, task_thread, t) != 0)
+    abort();
+  pthread_detach(thread);
+}
+
+/* Every task has come to an end, or sleeps in its call. */
+static bool is_quiet(const struct run *r)
+{
+  for (int i = 0; i < NTASKS; i++) {
+    const struct task *t = &r->task[i];
+    int tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == TASK_RUNS &&
+        (tid == 0 || !__atomic_load_n(&t->run->in_call, __ATOMIC_ACQUIRE) ||
+         !is_asleep(t->pid, tid)))
+      return false;
+  }
+  return true;
+}
+
+/* Twice, since who wakes up may wake another. */
+static void await_quiet(struct run *r)
+{
+  const struct timespec pause = { 0, 20000 };
+
+  for (int quiet = 0, n = 0; quiet < 2 && n < 100000; n++) {
+    quiet = is_quiet(r) ? quiet + 1 : 0;
+    if (quiet < 2)
+      nanosleep(&pause, NULL);
+  }
+}
+
 static void process(struct run *r, int me);
 
 static int64_t do_fork(struct run *r, const struct op *op)
@@ -212,17 +268,22 @@ static void process(struct run *r, int me)
     await_turn(r, (uint32_t)me);
     while ((next = next_turn(r)) == (uint32_t)me) {
       const struct op *op = &r->script->op[r->line];
-      run_op(r, me, op);
+      if (op->task > 0)
+        start_task(r, op);
+      else
+        run_op(r, me, op);
       r->line++;
       if (r->exiting == me) {
         give_turn(r, WORKER);
         _exit((int)number(r, op->arg[0]));
       }
+      if (r->script->tasks)
+        break; /* the worker looks at the tasks after every line */
     }
-    give_turn(r, next);
+    give_turn(r, r->script->tasks ? WORKER : next);
     if (next == DONE)
       for (;;)
-        pause();
+        pause(); /* until it is killed */
   }
 }
 
@@ -260,10 +321,18 @@ void linux_run(struct run *r, const struct script *s)
   for (uint32_t t = next_turn(r); t != DONE; t = next_turn(r)) {
     give_turn(r, t);
     oversee(r);
-    if (turn_of(r) != WORKER || r->exiting < 0)
+    if (turn_of(r) != WORKER)
       break;
-    await_zombie(r->pid[r->exiting]);
+    if (r->exiting >= 0) {
+      await_zombie(r->pid[r->exiting]);
+      tasks_gone(r, r->exiting);
+    }
     r->exiting = -1;
+    if (s->tasks) {
+      await_quiet(r);
+      tasks_done(r);
+    }
   }
+  tasks_left(r);
   finish_all(r);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -346,6 +347,7 @@ static int run_file(void)
 static int run_sections(double start)
 {
   char *text = read_file(options.file), *s = strstr(text, "## ");
+  char path[200];
 
   arena_init();
   native = run_new();
@@ -359,7 +361,8 @@ static int run_sections(double start)
     s = end != NULL ? end + 1 : NULL;
   }
   free(text);
-  summary("scripts", start);
+  snprintf(path, sizeof path, "%s", options.file);
+  summary(basename(path), start);
   return progress->differences > 0;
 }
 

@@ -49,6 +49,10 @@ static bool parse(struct op *op, char *s)
   char *word[2 + NTOKENS + 3], *save;
   int n = 0;
 
+  if (s[0] >= 'A' && s[0] < 'A' + NTASKS && s[1] == ' ') {
+    op->task = s[0] - 'A' + 1;
+    s += 2;
+  }
   for (char *w = strtok_r(s, " ", &save); w != NULL && n < 12;
        w = strtok_r(NULL, " ", &save))
     word[n++] = w;
@@ -92,6 +96,7 @@ struct script *script_parse(char *text)
     s->copy[w - s->text + (ptrdiff_t)strlen(w)] = '\0';
     if (!parse(op, s->copy + (w - s->text)))
       malformed(w);
+    s->tasks |= op->task > 0;
     s->n++;
   }
   return s;
@@ -129,13 +134,22 @@ void arena_init(void)
   mprotect(arena + ARENA, 4096 * 64, PROT_NONE);
 }
 
-struct run *run_new(void)
+static struct run *run_make(void)
 {
   struct run *r = map(sizeof *r, MAP_SHARED);
 
   r->out = map(OUT, MAP_SHARED);
   r->start = map(MAX_OPS * sizeof *r->start, MAP_SHARED);
   r->cap = OUT;
+  return r;
+}
+
+struct run *run_new(void)
+{
+  struct run *r = run_make();
+
+  for (int i = 0; i < NTASKS; i++)
+    r->task[i].run = run_make();
   return r;
 }
 
@@ -153,6 +167,8 @@ void run_reset(struct run *r, const struct script *s, const struct side *side)
   r->ninos = r->nout = 0;
   r->exiting = -1;
   r->in_call = 0;
+  for (int i = 0; i < NTASKS; i++)
+    r->task[i].state = TASK_NONE;
 }
 
 void say(struct run *r, const char *fmt, ...)
@@ -186,4 +202,53 @@ int slot_of(const struct run *r, int pid)
     if (r->pid[i] == pid)
       return i;
   return -2;
+}
+
+/* ---- tasks ------------------------------------------------------------ */
+
+/* A task to make op's call, or NULL if that one is busy. */
+struct task *task_begin(struct run *r, const struct op *op)
+{
+  struct task *t = &r->task[op->task - 1];
+  struct run *own = t->run;
+
+  if (t->state != TASK_NONE)
+    return NULL;
+  run_reset(own, r->script, r->side);
+  memcpy(own->reg, r->reg, sizeof own->reg);
+  memcpy(own->pid, r->pid, sizeof own->pid);
+  own->line = r->line;
+  t->op = op;
+  t->state = TASK_RUNS;
+  return t;
+}
+
+/* Say what those had to say that have come to an end meanwhile. */
+void tasks_done(struct run *r)
+{
+  for (int i = 0; i < NTASKS; i++) {
+    struct task *t = &r->task[i];
+    if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) != TASK_DONE)
+      continue;
+    say(r, " | %c: %.*s", 'A' + i, (int)t->run->nout, t->run->out);
+    for (int j = 0; j < t->op->nout; j++)
+      r->reg[t->op->out[j]] = t->run->reg[t->op->out[j]];
+    t->state = TASK_NONE;
+  }
+}
+
+/* Its process has exited. */
+void tasks_gone(struct run *r, int proc)
+{
+  for (int i = 0; i < NTASKS; i++)
+    if (r->task[i].state != TASK_NONE && r->task[i].op->proc == proc)
+      r->task[i].state = TASK_NONE;
+}
+
+/* Who is still asleep in the end. */
+void tasks_left(struct run *r)
+{
+  for (int i = 0; i < NTASKS; i++)
+    if (r->task[i].state == TASK_RUNS)
+      say(r, " | %c sleeps", 'A' + i);
 }

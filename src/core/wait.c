@@ -76,6 +76,7 @@ static void notify(struct fdemu_list *l, int events, bool one)
   }
 }
 
+/* Those who asked to be told exclusively are all told of the end only. */
 void fdemu_wake(struct fdemu_waitq *wq, int events)
 {
   wq->seq++;
@@ -83,7 +84,7 @@ void fdemu_wake(struct fdemu_waitq *wq, int events)
     notify(&wq->readers, events, false);
   if (events & (POLLOUT | ALWAYS))
     notify(&wq->writers, events, false);
-  notify(&wq->watchers, events, false);
+  notify(&wq->watchers, events, !(events & ALWAYS));
 }
 
 static void notify_first(struct fdemu_list *l, int events)
