@@ -31,7 +31,7 @@ function fdemu.kernel(options) end
 ---@field short? number how probable a short count is where the kind of file allows it (0)
 ---@field space? integer bytes that files can have in all (0: no limit)
 ---@field eintr? number how probable EINTR is where a call would wait (0)
----@field order? "fifo" | "random" which of several tasks goes next ("fifo")
+---@field order? "fifo" | "random" which of several tasks goes next; at random they are also stopped where they make calls ("fifo")
 ---@field strict? boolean what a driver left out raises, and so does, with origins, the use of a closed descriptor (false)
 ---@field honest? boolean compare what drivers say of themselves with what they do (true)
 ---@field host? boolean let p:host() have descriptors of the host (false)
@@ -124,7 +124,30 @@ function fdemu.peer(body, options) end
 ---Run body(k) under many seeds: with short counts, interruptions, and tasks in
 ---random order. The first run that raises, deadlocks or leaves a descriptor open
 ---is made again with the fewest choices of chance that make it fail, and raised.
----FDEMU_REPLAY, FDEMU_SEED and FDEMU_RUNS in the environment are honoured.
+---The tasks that body made are run when it has returned.
+---
+---FDEMU_REPLAY in the environment, with the token of such an error, makes that run
+---and no other; FDEMU_SEED and FDEMU_RUNS stand for seed and runs.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local function body(k)
+---  local p = k:process()
+---  local r, w = p:pipe()
+---  p:spawn(function()
+---    p:write(w, "hel")
+---    p:write(w, "lo")
+---  end)
+---  p:spawn { function()
+---    local data = p:read(r, 64) -- all of it?
+---    assert(data == "hello", data)
+---    p:exit(0)
+---  end, name = "reader" }
+---end
+---local ok, failure = pcall(fdemu.explore, { runs = 100 }, body)
+---print(ok, failure.verdict, #failure.choices)
+----->false	error	1
+---```
 ---@param options? fdemu.ExploreOptions
 ---@param body fun(k: fdemu.Kernel)
 ---@return table stats runs, seed, faults, switches, seconds
@@ -155,7 +178,23 @@ function fdemu.explore(options, body) end
 function fdemu.deterministic(options, body) end
 
 ---Run body(k) once to see its calls, then again for each call and each error
----that Linux documents for it, and for a short count.
+---that Linux documents for it, for a short count where that can be, and for EINTR
+---wherever a call had to wait. Each run has to end, to leave no descriptor open, and
+---to raise or return (nil, message, errno) no other error than the one it was given.
+---A body that raises it has ended like a program that dies: what it has opened
+---itself is no leak then; what the functions that it calls have opened is.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local report = fdemu.sweep(function(k)
+---  local p = k:process()
+---  local fd, message, errno = p:open("/dev/null")
+---  if not fd then return nil, message, errno end
+---  p:close(fd)
+---end)
+---print(report)
+----->sweep: 2 calls, 5 runs with a fault, 0 failures
+---```
 ---@param body fun(k: fdemu.Kernel): ...
 ---@param options? fdemu.SweepOptions
 ---@return fdemu.SweepReport report a list of rows: site, call, n, errno, verdict, detail
@@ -165,7 +204,7 @@ function fdemu.sweep(body, options) end
 ---@field calls? string | string[] only these calls
 ---@field errnos? string | string[] | table<string, string[]> these errors, of all calls or of each
 ---@field short? boolean short counts, where Linux has them (true)
----@field eintr? boolean interruptions (true)
+---@field eintr? boolean interruptions of calls that have to wait (true)
 ---@field leaks? boolean whether descriptors left open are a failure (true)
 ---@field progress? boolean on stderr (if that is a terminal)
 ---@field seed? integer as of fdemu.kernel
@@ -178,6 +217,18 @@ function fdemu.sweep(body, options) end
 ---@field failures table[] the rows of those that did not
 ---@field calls integer calls of the body
 ---@field runs integer
+---@field check fun(self: fdemu.SweepReport): fdemu.SweepReport raises it as a text if it is not ok
+
+---What fdemu.explore raises; tostring() of it is the text that explains.
+---@class fdemu.Failure
+---@field seed integer
+---@field verdict "error" | "deadlock" | "leak"
+---@field message string
+---@field value any what was raised
+---@field choices table[] kind ("short", "eintr", "turn", "retry", "stop"), task, call, fd, value, origin
+---@field drawn integer how many choices there were before shrinking
+---@field trace string[]
+---@field token string for FDEMU_REPLAY
 
 -- ---- kernels ----------------------------------------------------------------
 
@@ -317,6 +368,9 @@ function Kernel:inject(rule) end
 ---@field path? string
 ---@field task? string
 ---@field count integer bytes that are asked for
+---@field cmd integer the command, request, whence or flags of calls that have one
+---@field flags? integer of the description, as F_GETFL gives them
+---@field short? boolean whether chance may shorten it
 
 ---@return fdemu.Rule[] rules those in force, in the order of k:inject()
 function Kernel:rules() end

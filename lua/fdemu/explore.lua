@@ -7,23 +7,7 @@ local trial = require "fdemu.trial"
 
 local explore = {}
 
----@class fdemu.ExploreOptions
----@field runs? integer how many seeds (1000)
----@field seed? integer the first of them (0)
----@field short? number how probable a short count is (0.5)
----@field eintr? number how probable an interruption is (0)
----@field order? "fifo" | "random" who goes next ("random")
----@field leaks? boolean whether descriptors left open are a failure (true)
----@field shard? string "2/8": every 8th seed, the 2nd of 8 machines' share
----@field seconds? number stop after so much processor time
----@field shrink? integer at most so many runs are spent on shrinking (2000)
----@field tail? integer lines of the trace in the error (20)
----@field progress? boolean on stderr (if that is a terminal)
----@field deterministic? boolean check that before the search (false)
----@field nofile? integer as of fdemu.kernel
----@field strict? boolean as of fdemu.kernel
----@field host? boolean as of fdemu.kernel
-
+-- library/fdemu.lua says what each is for.
 local OPTIONS = {
   runs = "integer", seed = "integer", short = "number", eintr = "number",
   order = "string", nofile = "integer", strict = "boolean", host = "boolean",
@@ -33,9 +17,10 @@ local OPTIONS = {
 
 local KERNEL = { "short", "eintr", "order", "nofile", "strict", "host" }
 
--- The options of fdemu.kernel for a seed.
+-- The options of fdemu.kernel for a seed. strict with origins raises errors of
+-- its own; so then every run has origins, to be like the one that explains.
 local function kernel_options(options, seed, origins)
-  local result = { seed = seed, origins = origins }
+  local result = { seed = seed, origins = origins or options.strict }
   for _, key in ipairs(KERNEL) do result[key] = options[key] end
   return result
 end

@@ -6,19 +6,7 @@ local trial = require "fdemu.trial"
 
 local sweep = {}
 
----@class fdemu.SweepOptions
----@field calls? string | string[] only these calls
----@field errnos? string | string[] | table<string, string[]> these errors, of
---- all calls or of each
----@field short? boolean short counts, where Linux has them (true)
----@field eintr? boolean interruptions of calls that have to wait (true)
----@field leaks? boolean whether descriptors left open are a failure (true)
----@field progress? boolean on stderr (if that is a terminal)
----@field seed? integer as of fdemu.kernel
----@field nofile? integer as of fdemu.kernel
----@field strict? boolean as of fdemu.kernel
----@field host? boolean as of fdemu.kernel
-
+-- library/fdemu.lua says what each is for.
 local OPTIONS = {
   calls = "any", errnos = "any", short = "boolean", eintr = "boolean",
   leaks = "boolean", progress = "boolean", seed = "integer", nofile = "integer",
@@ -238,11 +226,6 @@ local Row = {
   end,
 }
 
----@class fdemu.SweepReport
----@field ok boolean whether every run went well
----@field failures table[] the rows of those that did not
----@field calls integer calls of the body
----@field runs integer
 local Report = {}
 Report.__index = Report
 
