@@ -1617,7 +1617,7 @@ describe("driver", function()
       k:trace(function(event)
         local shown = tostring(event):match "ioctl%(%d+, (.*)%) = "
         if shown then
-          lines[#lines + 1] = shown:gsub(', "\\0\\0\\0\\0"', "")
+          lines[#lines + 1] = shown:gsub(", 0$", "")
         end
       end)
     end)
@@ -1636,6 +1636,21 @@ describe("driver", function()
       assert.equal(0x707, fdemu.I2C_RDWR)
       assert.equal(0x5413, fdemu.TIOCGWINSZ)
       assert.equal(0x541b, fdemu.FIONREAD)
+    end)
+
+    it("are shown with their argument: a number, an int or memory", function()
+      k:device("/dev/t", { ioctl = function() return 0 end })
+      local fd = assert(p:open("/dev/t", fdemu.O_RDWR))
+      local r, w = p:pipe()
+      p:write(w, "abc")
+      p:ioctl(fd, fdemu.TCSBRK, 3)
+      p:ioctl(fd, fdemu.TCSBRK, -1)
+      p:ioctl(fd, fdemu.TIOCEXCL)
+      p:ioctl(fd, fdemu.TIOCMGET, fdemu.buffer "ab\1")
+      p:ioctl(r, fdemu.FIONREAD)
+      k:trace(nil)
+      assert.same({ "TCSBRK, 0x3", "TCSBRK, 0xffffffffffffffff", "TIOCEXCL",
+        'TIOCMGET, "ab\\1"', "FIONREAD, [3]" }, lines)
     end)
 
     it("whose size is that of a buffer are shown with it", function()

@@ -439,7 +439,7 @@ FDEMU_API extern const struct fdemu_call fdemu_getdents64_call;
 struct fdemu_req {
   const struct fdemu_call *call; /* &fdemu_calls[FDEMU_READ], ... */
   int fd;
-  int iovcnt;
+  int iovcnt;              /* of an ioctl: < 0: buf is an int that arg is in */
   struct iovec buf;        /* the data or the argument block */
   const struct iovec *iov; /* the data of readv and the like */
   const struct fdemu_mem *mem;

@@ -897,6 +897,16 @@ static void put_ioctl(struct out *o, const struct fdemu_req *r)
       put_int(o, n);
       put(o, "]");
     }
+  } else if (r->iovcnt < 0 && (r->done == 0 || r->result < 0)) {
+    put(o, ", "); /* the argument is the number itself */
+    if (r->arg == 0)
+      put(o, "0");
+    else
+      put_hex(o, (uint64_t)r->arg);
+  } else if (r->iovcnt < 0 && load(r, &n, r->buf.iov_base, sizeof n) == 0) {
+    put(o, ", [");
+    put_int(o, n);
+    put(o, "]");
   } else if (r->buf.iov_len != SIZE_MAX) {
     put(o, ", ");
     put_bytes(o, r, r->buf.iov_base, r->buf.iov_len);

@@ -568,6 +568,7 @@ void lcall_set_ioctl(lua_State *L, struct call *c, int index)
   }
   c->req.buf.iov_base = b != NULL ? b->data : (char *)&c->word;
   c->req.buf.iov_len = b != NULL ? b->size : sizeof c->word;
+  c->req.iovcnt = b != NULL ? 0 : -1;
 }
 
 /* Push the argument for a driver in Lua. */
