@@ -48,7 +48,7 @@ MAKEFLAGS += --no-print-directory
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
-.PHONY: all lib all-tests ctests demo test bench fuzz sanitize lint format \
+.PHONY: all lib all-tests ctests demo test bench fuzz coverage sanitize lint format \
   conformance package deps clean help
 .DELETE_ON_ERROR:
 
@@ -173,6 +173,19 @@ conformance:
 	@$(CONF) -e spec/conformance/exceptions.txt -s "$$SEED" -n $(SEEDS) \
 	  -o $(OPS) -k $(SHARD)
 
+# What the C tests, the specs and the conformance runs reach.
+LINES = 97
+BRANCHES = 90
+
+coverage:
+	@tools/need.sh $(NEED_TEST) lcov
+	@rm -rf build/cov && $(MAKE) all-tests build/cov/conformance \
+	  BUILD=build/cov CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+	@BUSTED="--exclude-tags=plain" tools/test.sh build/cov $(LUA)
+	@$(MAKE) conformance BUILD=build/cov CFLAGS="-O0 -g --coverage" \
+	  LDFLAGS=--coverage SEEDS=200
+	@tools/coverage.sh build/cov $(LINES) $(BRANCHES)
+
 lint:
 	@tools/need.sh $(NEED_LINT)
 	clang-format --dry-run -Werror $(C_FILES)
@@ -222,6 +235,7 @@ help:
 	@echo "make fuzz      random calls, TIME=60 seconds for each fuzzer"
 	@echo "make conformance  the same calls on Linux and on fdemu; SEEDS= OPS="
 	@echo "                  SEED=first SHARD=i/n"
+	@echo "make coverage  what the tests reach of core and drivers"
 	@echo "make lint      clang-format, luacheck, cppcheck, layers"
 	@echo "make package   LuaRocks: lint, install, test; the README's script"
 	@echo "make doc       the reference, in HTML (LDoc)"
