@@ -760,6 +760,84 @@ function Process:memfd_create(name, flags) end
 ---@return integer? zero, string? message, integer? errno
 function Process:posix_fadvise(fd, offset, length, advice) end
 
+---p:getsockname(fd), p:getpeername(fd) -> { family = AF_UNIX }
+---@param fd integer
+---@return {family: integer}?, string?, integer?
+function Process:getpeername(fd) end
+
+---p:getsockname(fd), p:getpeername(fd) -> { family = AF_UNIX }
+---@param fd integer
+---@return {family: integer}?, string?, integer?
+function Process:getsockname(fd) end
+
+---p:getsockopt(fd, level, option) -> integer; of SO_PEERCRED pid, uid, gid, of SO_LINGER two, of SO_RCVTIMEO and SO_SNDTIMEO seconds
+---@param fd integer
+---@param level integer
+---@param option integer
+---@return number?, integer|string?, integer?
+function Process:getsockopt(fd, level, option) end
+
+---p:recv(fd, count [, flags]) -> string; with MSG_TRUNC, the real length
+---@param fd integer
+---@param count integer
+---@param flags integer?
+---@return string?, integer|string?, integer?
+function Process:recv(fd, count, flags) end
+
+---p:recvmsg(fd, count [, flags]) -> { data =, fds =, flags =, creds = }
+---@param fd integer
+---@param count integer
+---@param flags integer?
+---@return {data: string, fds: integer[], flags: integer, creds: table?}?, string?, integer?
+function Process:recvmsg(fd, count, flags) end
+
+---p:send(fd, data [, flags]) -> count
+---@param fd integer
+---@param data string
+---@param flags integer?
+---@return integer?, string?, integer?
+function Process:send(fd, data, flags) end
+
+---p:sendmsg(fd, { data =, fds = } [, flags]) -> count
+---@param fd integer
+---@param message {data: string?, fds: integer[]?}
+---@param flags integer?
+---@return integer?, string?, integer?
+function Process:sendmsg(fd, message, flags) end
+
+---p:setsockopt(fd, level, option, value [, value]) -> 0; of SO_RCVTIMEO and SO_SNDTIMEO seconds, of SO_LINGER two integers
+---@param fd integer
+---@param level integer
+---@param option integer
+---@param value number
+---@param value2 integer?
+---@return integer?, string?, integer?
+function Process:setsockopt(fd, level, option, value, value2) end
+
+---p:shutdown(fd, how) -> 0
+---@param fd integer
+---@param how integer
+---@return integer?, string?, integer?
+function Process:shutdown(fd, how) end
+
+---p:signals() -> { [number] = how often } of those that came since it was asked for the last time
+---@return table<integer, integer>
+function Process:signals() end
+
+---p:socket([family [, type [, protocol]]]) -> fd
+---@param family integer?
+---@param type integer?
+---@param protocol integer?
+---@return integer?, string?, integer?
+function Process:socket(family, type, protocol) end
+
+---p:socketpair([family [, type [, protocol]]]) -> fd, fd
+---@param family integer?
+---@param type integer?
+---@param protocol integer?
+---@return integer?, integer|string?, integer?
+function Process:socketpair(family, type, protocol) end
+
 -- ---- descriptions ---------------------------------------------------------------
 
 ---An open file description; the same one for all its dups. Its methods are those
@@ -917,6 +995,10 @@ function Task:join() end
 ---@return boolean alive whether there was something to cancel
 function Task:cancel() end
 
+---task:interrupt() -> whether it waits in a system call. That ends with EINTR, or with what it has moved, as if a signal had come.
+---@return boolean
+function Task:interrupt() end
+
 ---A rule of k:inject().
 ---@class fdemu.Rule
 ---@field hits integer calls that it has changed
@@ -1006,6 +1088,10 @@ function luassert.errno(errno, ...) end
 -- Written by `make meta`.
 
 --<constants>
+fdemu.AF_INET = 2
+fdemu.AF_INET6 = 10
+fdemu.AF_UNIX = 1
+fdemu.AF_UNSPEC = 0
 fdemu.BLKBSZGET = 2148012656
 fdemu.BLKDISCARD = 4727
 fdemu.BLKFLSBUF = 4705
@@ -1289,6 +1375,16 @@ fdemu.MFD_ALLOW_SEALING = 2
 fdemu.MFD_CLOEXEC = 1
 fdemu.MFD_EXEC = 16
 fdemu.MFD_NOEXEC_SEAL = 8
+fdemu.MSG_CMSG_CLOEXEC = 1073741824
+fdemu.MSG_CTRUNC = 8
+fdemu.MSG_DONTWAIT = 64
+fdemu.MSG_EOR = 128
+fdemu.MSG_MORE = 32768
+fdemu.MSG_NOSIGNAL = 16384
+fdemu.MSG_OOB = 1
+fdemu.MSG_PEEK = 2
+fdemu.MSG_TRUNC = 32
+fdemu.MSG_WAITALL = 256
 fdemu.O_ACCMODE = 3
 fdemu.O_APPEND = 1024
 fdemu.O_ASYNC = 8192
@@ -1346,11 +1442,56 @@ fdemu.RTC_VL_CLR = 28692
 fdemu.RTC_VL_READ = 2147774483
 fdemu.RTC_WKALM_RD = 2150133776
 fdemu.RTC_WKALM_SET = 1076391951
+fdemu.SCM_CREDENTIALS = 2
+fdemu.SCM_RIGHTS = 1
 fdemu.SEEK_CUR = 1
 fdemu.SEEK_DATA = 3
 fdemu.SEEK_END = 2
 fdemu.SEEK_HOLE = 4
 fdemu.SEEK_SET = 0
+fdemu.SHUT_RD = 0
+fdemu.SHUT_RDWR = 2
+fdemu.SHUT_WR = 1
+fdemu.SIGALRM = 14
+fdemu.SIGCHLD = 17
+fdemu.SIGHUP = 1
+fdemu.SIGINT = 2
+fdemu.SIGIO = 29
+fdemu.SIGKILL = 9
+fdemu.SIGPIPE = 13
+fdemu.SIGTERM = 15
+fdemu.SIGUSR1 = 10
+fdemu.SIGUSR2 = 12
+fdemu.SOCK_CLOEXEC = 524288
+fdemu.SOCK_DGRAM = 2
+fdemu.SOCK_NONBLOCK = 2048
+fdemu.SOCK_RAW = 3
+fdemu.SOCK_SEQPACKET = 5
+fdemu.SOCK_STREAM = 1
+fdemu.SOL_SOCKET = 1
+fdemu.SO_ACCEPTCONN = 30
+fdemu.SO_BROADCAST = 6
+fdemu.SO_DEBUG = 1
+fdemu.SO_DOMAIN = 39
+fdemu.SO_DONTROUTE = 5
+fdemu.SO_ERROR = 4
+fdemu.SO_KEEPALIVE = 9
+fdemu.SO_LINGER = 13
+fdemu.SO_OOBINLINE = 10
+fdemu.SO_PASSCRED = 16
+fdemu.SO_PEEK_OFF = 42
+fdemu.SO_PEERCRED = 17
+fdemu.SO_PRIORITY = 12
+fdemu.SO_PROTOCOL = 38
+fdemu.SO_RCVBUF = 8
+fdemu.SO_RCVLOWAT = 18
+fdemu.SO_RCVTIMEO = 20
+fdemu.SO_REUSEADDR = 2
+fdemu.SO_REUSEPORT = 15
+fdemu.SO_SNDBUF = 7
+fdemu.SO_SNDLOWAT = 19
+fdemu.SO_SNDTIMEO = 21
+fdemu.SO_TYPE = 3
 fdemu.SPI_IOC_RD_BITS_PER_WORD = 2147576579
 fdemu.SPI_IOC_RD_LSB_FIRST = 2147576578
 fdemu.SPI_IOC_RD_MAX_SPEED_HZ = 2147773188

@@ -120,6 +120,7 @@ build = {
         "src/lua/lmisuse.c",
         "src/lua/lproc.c",
         "src/lua/lsched.c",
+        "src/lua/lsocket.c",
         "src/lua/ltrace.c",
         "src/lua/lwaiting.c",
       },

@@ -329,7 +329,7 @@ extern const luaL_Reg lio_methods[], lfd_methods[], lpoll_methods[];
 
 /* lfile.c */
 extern const luaL_Reg lfile_methods[];
-extern const luaL_Reg levent_methods[], lepoll_methods[];
+extern const luaL_Reg levent_methods[], lepoll_methods[], lsocket_methods[];
 extern const luaL_Reg lfcntl_methods[];
 
 /* lfd.c */

@@ -485,8 +485,9 @@ static const luaL_Reg metamethods[] = {
 
 /* All methods: the system calls, by what they are about. */
 static const luaL_Reg *const groups[] = {
-  methods,        lio_methods,    lfd_methods,   lpoll_methods, levent_methods,
-  lepoll_methods, lfcntl_methods, lfile_methods, NULL,
+  methods,         lio_methods,    lfd_methods,    lpoll_methods,
+  levent_methods,  lepoll_methods, lfcntl_methods, lfile_methods,
+  lsocket_methods, NULL,
 };
 
 int lproc_open(lua_State *L)

@@ -721,6 +721,32 @@ static int task_cancel(lua_State *L)
   return 1;
 }
 
+/* The system call that a task waits in, in its coroutine or on the C stack. */
+static struct fdemu_req *waits_in(struct task *t)
+{
+  if (t->status == TASK_WAITING && t->call.req.result == FDEMU_PENDING &&
+      t->call.req.call != &lsched_join_call)
+    return &t->call.req;
+  for (struct call *c = t->lk->nested; c != NULL; c = c->outer)
+    if (c->L == t->co && c->req.result == FDEMU_PENDING &&
+        c->req.call != &lsched_join_call)
+      return &c->req;
+  return NULL;
+}
+
+/* task:interrupt() -> whether it waits in a system call. That ends with EINTR,
+ * or with what it has moved, as if a signal had come. */
+static int task_interrupt(lua_State *L)
+{
+  struct task *t = check(L);
+  struct fdemu_req *r = over(t) || t->lk == NULL ? NULL : waits_in(t);
+
+  if (r != NULL)
+    fdemu_cancel(r, EINTR);
+  lua_pushboolean(L, r != NULL);
+  return 1;
+}
+
 static int task_index(lua_State *L)
 {
   const struct task *t = check(L);
@@ -762,6 +788,7 @@ static int task_gc(lua_State *L)
 static const luaL_Reg methods[] = {
   { "join", task_join },
   { "cancel", task_cancel },
+  { "interrupt", task_interrupt },
   { NULL, NULL },
 };
 

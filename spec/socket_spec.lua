@@ -1,0 +1,291 @@
+-- socket_spec.lua - sockets: pairs, messages, what they carry, options.
+-- Every result is what Linux 6.18 gives.
+
+local fdemu = require "fdemu"
+local checks = require "spec.helper_checks"
+local steps = require "spec.helper_steps"
+
+local fails, contains, failure = steps.fails, checks.contains, checks.failure
+
+describe("sockets", function()
+  local k, p
+
+  before_each(function()
+    k = fdemu.kernel { nofile = 32 }
+    p = k:process { stdout = "null", stderr = "null" }
+  end)
+
+  after_each(function()
+    k:run()
+    k:close()
+  end)
+
+  local function pair(type, flags)
+    return assert(p:socketpair(fdemu.AF_UNIX, type | (flags or 0), 0))
+  end
+
+  local function both(f)
+    for _, type in ipairs { fdemu.SOCK_DGRAM, fdemu.SOCK_SEQPACKET } do
+      f(type)
+    end
+  end
+
+  describe("of a stream", function()
+    it("move bytes both ways and forget where a write ended", function()
+      local a, b = p:socketpair()
+      p:write(a, "one")
+      p:send(a, "two")
+      p:write(b, "back")
+      assert.equal("onet", p:read(b, 4))
+      assert.equal("wo", p:recv(b, 10))
+      assert.equal("back", p:read(a, 10))
+    end)
+
+    it("wait for data, and for room", function()
+      local a, b = p:socketpair()
+      local data = ("x"):rep(300000)
+      local writer = p:spawn(function() return p:write(a, data) end)
+      assert.equal(data, p:recv(b, #data, fdemu.MSG_WAITALL))
+      assert.equal(#data, writer:join())
+    end)
+
+    it("end when the other side is closed or shut down", function()
+      local a, b = p:socketpair()
+      local reader = p:spawn(function() return p:read(b, 9) end)
+      k:sleep(0.1)
+      p:shutdown(a, fdemu.SHUT_WR)
+      assert.equal("", reader:join())
+      assert.equal(2, p:write(b, "ok"))
+      fails("EPIPE", p:write(a, "x"))
+      p:close(b)
+      assert.equal("ok", p:read(a, 9))
+      assert.equal("", p:read(a, 9))
+    end)
+
+    it("tell a peer once that its data was lost", function()
+      local a, b = p:socketpair()
+      p:write(a, "lost")
+      p:close(b)
+      fails("ECONNRESET", p:read(a, 1))
+      assert.equal("", p:read(a, 1))
+    end)
+
+    it("peek without taking", function()
+      local a, b = p:socketpair()
+      p:write(a, "abc")
+      assert.equal("ab", p:recv(b, 2, fdemu.MSG_PEEK))
+      assert.equal("abc", p:recv(b, 9))
+      fails("EAGAIN", p:recv(b, 9, fdemu.MSG_DONTWAIT))
+    end)
+  end)
+
+  describe("of messages", function()
+    it("keep messages apart, and cut what does not fit", function()
+      both(function(type)
+        local a, b = pair(type)
+        p:write(a, "first")
+        p:write(a, "second")
+        assert.equal("fi", p:read(b, 2))
+        local data, length = p:recv(b, 3, fdemu.MSG_TRUNC)
+        assert.equal("sec", data)
+        assert.equal(6, length)
+      end)
+    end)
+
+    it("carry messages of no bytes", function()
+      both(function(type)
+        local a, b = pair(type, fdemu.SOCK_NONBLOCK)
+        assert.equal(0, p:write(a, ""))
+        assert.equal("", p:recv(b, 5))
+        fails("EAGAIN", p:recv(b, 5))
+      end)
+    end)
+
+    it("refuse what is larger than the buffer", function()
+      both(function(type)
+        local a = pair(type)
+        fails("EMSGSIZE", p:write(a, ("x"):rep(212961)))
+        assert.equal(212960, p:write(a, ("x"):rep(212960)))
+      end)
+    end)
+
+    it("say of a message that it was cut", function()
+      local a, b = pair(fdemu.SOCK_DGRAM)
+      p:send(a, "hello")
+      assert.same({ data = "he", fds = {}, flags = fdemu.MSG_TRUNC },
+        p:recvmsg(b, 2))
+    end)
+
+    it("notice a closed datagram peer at the next send", function()
+      local a, b = pair(fdemu.SOCK_DGRAM)
+      p:close(b)
+      fails("ECONNREFUSED", p:write(a, "x"))
+      fails("ENOTCONN", p:write(a, "x"))
+    end)
+  end)
+
+  describe("with descriptors", function()
+    it("pass the description, under the lowest number that is free", function()
+      local a, b = p:socketpair()
+      local r, w = p:pipe()
+      assert.equal(1, p:sendmsg(a, { data = "x", fds = { r, w } }))
+      p:close(r)
+      local m = p:recvmsg(b, 10)
+      assert.equal("x", m.data)
+      assert.equal(r, m.fds[1])
+      assert.equal(w + 1, m.fds[2])
+      p:write(m.fds[2], "hi")
+      assert.equal("hi", p:read(m.fds[1], 9))
+    end)
+
+    it("pass them to another process", function()
+      local a, b = p:socketpair()
+      local child = p:fork()
+      p:close(b)
+      local r, w = p:pipe()
+      p:sendmsg(a, { data = "x", fds = { r } })
+      p:write(w, "for the child")
+      p:close(r)
+      local fd = child:recvmsg(b, 1).fds[1]
+      assert.equal("for the child", child:read(fd, 99))
+    end)
+
+    it("set FD_CLOEXEC if asked", function()
+      local a, b = p:socketpair()
+      p:sendmsg(a, { data = "x", fds = { a } })
+      local m = p:recvmsg(b, 1, fdemu.MSG_CMSG_CLOEXEC)
+      assert.equal(fdemu.FD_CLOEXEC, p:fcntl(m.fds[1], fdemu.F_GETFD))
+    end)
+
+    it("close what nobody takes", function()
+      local a, b = p:socketpair()
+      local r, w = p:pipe()
+      p:sendmsg(a, { data = "x", fds = { r } })
+      p:close(r)
+      assert.equal(1, p:write(w, "y"))
+      assert.equal("x", p:read(b, 1))
+      fails("EPIPE", p:write(w, "y"))
+    end)
+
+    it("do not keep sockets alive that carry each other", function()
+      local a, b = p:socketpair()
+      local r, w = p:pipe()
+      p:sendmsg(a, { data = "x", fds = { a, b, r } })
+      p:sendmsg(b, { data = "x", fds = { a, b } })
+      p:close(r)
+      p:close(a)
+      assert.equal(1, p:write(w, "y"))
+      p:close(b)
+      fails("EPIPE", p:write(w, "y"))
+    end)
+
+    it("refuse bad ones, and too many", function()
+      local a, b = p:socketpair()
+      fails("EBADF", p:sendmsg(a, { data = "x", fds = { b, 99 } }))
+      local many = {}
+      for i = 1, 254 do many[i] = a end
+      fails("EINVAL", p:sendmsg(a, { data = "x", fds = many }))
+    end)
+
+    it("tell who sends, if asked", function()
+      local a, b = p:socketpair()
+      p:setsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_PASSCRED, 1)
+      p:write(a, "x")
+      assert.same({ pid = p:getpid(), uid = 1000, gid = 1000 },
+        p:recvmsg(b, 1).creds)
+    end)
+  end)
+
+  describe("with options", function()
+    it("double the sizes of buffers, within limits", function()
+      local a = p:socketpair()
+      local function set(option, n)
+        assert.equal(0, p:setsockopt(a, fdemu.SOL_SOCKET, option, n))
+        return p:getsockopt(a, fdemu.SOL_SOCKET, option)
+      end
+      assert.equal(4608, set(fdemu.SO_SNDBUF, 0))
+      assert.equal(2304, set(fdemu.SO_RCVBUF, 0))
+      assert.equal(10000, set(fdemu.SO_SNDBUF, 5000))
+      assert.equal(1, set(fdemu.SO_KEEPALIVE, 7))
+    end)
+
+    it("say what they are", function()
+      local a = pair(fdemu.SOCK_SEQPACKET)
+      local function get(option)
+        return p:getsockopt(a, fdemu.SOL_SOCKET, option)
+      end
+      assert.equal(fdemu.SOCK_SEQPACKET, get(fdemu.SO_TYPE))
+      assert.equal(fdemu.AF_UNIX, get(fdemu.SO_DOMAIN))
+      assert.same({ 1, 1000, 1000 }, { get(fdemu.SO_PEERCRED) })
+      assert.same({ family = fdemu.AF_UNIX }, p:getpeername(a))
+      fails("ENOPROTOOPT", get(100))
+      fails("ENOPROTOOPT",
+        p:setsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_TYPE, 1))
+    end)
+
+    it("limit waiting in virtual time", function()
+      local a = p:socketpair()
+      p:setsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_RCVTIMEO, 1.5)
+      assert.equal(1.5,
+        p:getsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_RCVTIMEO))
+      fails("EAGAIN", p:read(a, 1))
+      assert.equal(1.5, k:now())
+    end)
+  end)
+
+  it("are refused where Linux refuses them", function()
+    fails("EAFNOSUPPORT", p:socketpair(99, fdemu.SOCK_STREAM))
+    fails("EOPNOTSUPP", p:socketpair(fdemu.AF_INET, fdemu.SOCK_STREAM))
+    fails("EPROTONOSUPPORT",
+      p:socketpair(fdemu.AF_UNIX, fdemu.SOCK_STREAM, 7))
+    fails("ESOCKTNOSUPPORT", p:socketpair(fdemu.AF_UNIX, 4))
+    fails("EINVAL", p:socketpair(fdemu.AF_UNIX, 0x41))
+  end)
+
+  it("cannot be written to without a peer", function()
+    fails("ENOTCONN", p:write(p:socket(), "x"))
+    fails("EINVAL", p:read(p:socket(), 1))
+    fails("ENOTCONN", p:getpeername(p:socket()))
+  end)
+
+  it("are what socket calls want, whatever the access mode", function()
+    local r, w = p:pipe()
+    fails("ENOTSOCK", p:send(r, "x"))
+    fails("ENOTSOCK", p:recv(w, 1))
+    fails("ENOTSOCK", p:sendmsg(r, {}))
+    fails("ENOTSOCK", p:recvmsg(w, 1))
+    fails("ENOTSOCK", p:shutdown(r, 99))
+    fails("EBADF", p:send(99, "x"))
+  end)
+
+  it("are traced as strace does it", function()
+    local lines = {}
+    k:trace(function(event) lines[#lines + 1] = tostring(event) end)
+    local a, b = p:socketpair(fdemu.AF_UNIX,
+      fdemu.SOCK_STREAM | fdemu.SOCK_CLOEXEC)
+    p:send(a, "hi", fdemu.MSG_NOSIGNAL)
+    p:sendmsg(a, { data = "x", fds = { a } })
+    p:shutdown(b, fdemu.SHUT_WR)
+    k:trace(nil)
+    local text = table.concat(lines, "\n")
+    contains(text, "socketpair(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0, [3, 4])")
+    contains(text, 'sendto(3, "hi", 2, MSG_NOSIGNAL, NULL, 0) = 2')
+    contains(text, "cmsg_type=SCM_RIGHTS, cmsg_data=[3]}]")
+    contains(text, "shutdown(4, SHUT_WR) = 0")
+  end)
+
+  it("explain who holds the other end of a deadlock", function()
+    local a, b = p:socketpair()
+    local message = failure(p.read, p, a, 1)
+    contains(message, "waits for data, or for the other end to be closed: " ..
+      ("process 1 holds the other end as descriptor %d"):format(b))
+  end)
+
+  it("raise for what is no message", function()
+    local a = p:socketpair()
+    contains(failure(p.sendmsg, p, a, "x"), "sendmsg")
+    contains(failure(p.sendmsg, p, a, { data = 1 }), "data must be a string")
+    contains(failure(p.sendmsg, p, a, { fds = { "x" } }),
+      "fds must be a list of descriptors")
+  end)
+end)

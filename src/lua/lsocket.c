@@ -1,0 +1,463 @@
+/* lsocket.c - Processes: sockets, their messages and options; signals */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include "lua/lfdemu.h"
+
+#define MAX_FDS 253 /* SCM_MAX_FD */
+#define CONTROL (CMSG_SPACE(MAX_FDS * sizeof(int)) + CMSG_SPACE(12))
+
+/* What sendmsg(2) and recvmsg(2) point to; the caller's stack keeps it. */
+struct block {
+  struct msghdr m;
+  struct iovec iov;
+  char control[CONTROL];
+  char data[];
+};
+
+/* ---- making sockets --------------------------------------------------- */
+
+static int opt_type(lua_State *L, int index)
+{
+  return lua_isnoneornil(L, index) ? SOCK_STREAM : lproc_int(L, index);
+}
+
+static int opt_family(lua_State *L, int index)
+{
+  return lua_isnoneornil(L, index) ? AF_UNIX : lproc_int(L, index);
+}
+
+static int pair_result(lua_State *L, struct call *c)
+{
+  int fds[2];
+
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  memcpy(fds, c->req.buf.iov_base, sizeof fds);
+  lua_pushinteger(L, fds[0]);
+  lua_pushinteger(L, fds[1]);
+  return 2;
+}
+
+static struct call *begin_socket(lua_State *L, struct call *local,
+                                 const struct fdemu_call *what)
+{
+  struct lprocess *lp = lproc_check(L);
+  int family = opt_family(L, 2), type = opt_type(L, 3);
+  int protocol = lproc_optint(L, 4);
+  struct call *c = lcall_begin(L, lp->lk, local, what);
+
+  c->req.arg = family;
+  c->req.cmd = (unsigned)type;
+  c->req.offset = protocol;
+  return c;
+}
+
+/* p:socketpair([family [, type [, protocol]]]) -> fd, fd */
+static int proc_socketpair(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  struct call local, *c = begin_socket(L, &local, &fdemu_socketpair_call);
+
+  c->req.buf = (struct iovec){ lp->lk->scratch, 2 * sizeof(int) };
+  c->keep = lcall_keep_copy;
+  c->result = pair_result;
+  return lcall_submit(L, lp->p, c);
+}
+
+/* p:socket([family [, type [, protocol]]]) -> fd */
+static int proc_socket(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  struct call local, *c = begin_socket(L, &local, &fdemu_socket_call);
+
+  return lcall_submit(L, lp->p, c);
+}
+
+/* p:shutdown(fd, how) -> 0 */
+static int proc_shutdown(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2), how = lproc_int(L, 3);
+  struct call local, *c = lcall_begin(L, lp->lk, &local, &fdemu_shutdown_call);
+
+  c->req.fd = fd;
+  c->req.cmd = (unsigned)how;
+  return lcall_submit(L, lp->p, c);
+}
+
+/* ---- bytes ------------------------------------------------------------ */
+
+/* p:send(fd, data [, flags]) -> count */
+static int proc_send(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2), flags = lproc_optint(L, 4);
+  size_t n;
+  const char *s = larg_string(L, 3, &n);
+  struct call local, *c = lcall_begin(L, lp->lk, &local, &fdemu_sendto_call);
+
+  c->req.fd = fd;
+  c->req.cmd = (unsigned)flags;
+  c->req.buf = (struct iovec){ (void *)(uintptr_t)s, n };
+  return lcall_submit(L, lp->p, c);
+}
+
+/* The bytes; with MSG_TRUNC, how many there were. */
+static int recv_result(lua_State *L, struct call *c)
+{
+  int64_t n = c->req.result;
+  bool real = (c->req.cmd & MSG_TRUNC) != 0;
+
+  if (n < 0)
+    return lcall_error(L, n, NULL);
+  if (n > (int64_t)c->req.done)
+    c->req.result = (int64_t)c->req.done;
+  lcall_string(L, c);
+  lua_pushinteger(L, (lua_Integer)n);
+  return real ? 2 : (lua_pop(L, 1), 1);
+}
+
+/* p:recv(fd, count [, flags]) -> string; with MSG_TRUNC, the real length */
+static int proc_recv(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2), flags = lproc_optint(L, 4);
+  size_t count = lproc_count(L, 3);
+  struct call local, *c = lcall_begin(L, lp->lk, &local, &fdemu_recvfrom_call);
+
+  c->req.fd = fd;
+  c->req.cmd = (unsigned)flags;
+  lcall_want(c, count);
+  c->result = recv_result;
+  return lcall_submit(L, lp->p, c);
+}
+
+/* ---- messages --------------------------------------------------------- */
+
+static struct block *push_block(lua_State *L, size_t room)
+{
+  struct block *b = lcompat_newuserdata(L, sizeof *b + room);
+
+  memset(b, 0, sizeof *b);
+  b->iov = (struct iovec){ b->data, room };
+  b->m.msg_iov = &b->iov;
+  b->m.msg_iovlen = 1;
+  return b;
+}
+
+static void set_block(struct call *c, struct block *b)
+{
+  c->req.iov = &b->iov;
+  c->req.iovcnt = 1;
+  c->req.msg = &b->m;
+}
+
+/* The field fds of the table at index 3, if there is one. */
+static void set_fds(lua_State *L, struct block *b)
+{
+  struct cmsghdr h = { 0, SOL_SOCKET, SCM_RIGHTS };
+  lua_Integer n;
+
+  if (lua_getfield(L, 3, "fds") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  larg_check(L, lua_istable(L, -1), 3, "fds must be a list of descriptors");
+  n = luaL_len(L, -1);
+  larg_check(L, n >= 0 && n <= MAX_FDS + 1, 3, "fds has too many descriptors");
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_Integer fd;
+    int ok, number;
+    lua_geti(L, -1, i + 1);
+    fd = lua_tointegerx(L, -1, &ok);
+    larg_check(L, ok, 3, "fds must be a list of descriptors");
+    lua_pop(L, 1);
+    number = fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
+    memcpy(b->control + sizeof h + (size_t)i * sizeof number, &number,
+           sizeof number);
+  }
+  lua_pop(L, 1);
+  h.cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+  memcpy(b->control, &h, sizeof h);
+  b->m.msg_control = b->control;
+  b->m.msg_controllen = h.cmsg_len;
+}
+
+/* p:sendmsg(fd, { data =, fds = } [, flags]) -> count */
+static int proc_sendmsg(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2), flags = lproc_optint(L, 4);
+  struct call local, *c;
+  struct block *b;
+
+  larg_type(L, 3, LUA_TTABLE);
+  lua_settop(L, 4);
+  b = push_block(L, 0);
+  set_fds(L, b);
+  if (lua_getfield(L, 3, "data") != LUA_TNIL) {
+    larg_check(L, lua_type(L, -1) == LUA_TSTRING, 3, "data must be a string");
+    b->iov.iov_base = (void *)(uintptr_t)lua_tolstring(L, -1, &b->iov.iov_len);
+  }
+  c = lcall_begin(L, lp->lk, &local, &fdemu_sendmsg_call);
+  c->req.fd = fd;
+  c->req.cmd = (unsigned)flags;
+  set_block(c, b);
+  return lcall_submit(L, lp->p, c);
+}
+
+static void push_fds(lua_State *L, const char *data, size_t n)
+{
+  int fd;
+
+  for (size_t i = 0; i + sizeof fd <= n; i += sizeof fd) {
+    memcpy(&fd, data + i, sizeof fd);
+    lua_pushinteger(L, fd);
+    lua_rawseti(L, -2, (lua_Integer)(i / sizeof fd) + 1);
+  }
+}
+
+static void push_creds(lua_State *L, const char *data)
+{
+  struct ucred u;
+
+  memcpy(&u, data, sizeof u);
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, u.pid);
+  lua_setfield(L, -2, "pid");
+  lua_pushinteger(L, u.uid);
+  lua_setfield(L, -2, "uid");
+  lua_pushinteger(L, u.gid);
+  lua_setfield(L, -2, "gid");
+}
+
+/* fds and creds of the table on top of the stack. */
+static void set_control(lua_State *L, const struct msghdr *m)
+{
+  const char *control = m->msg_control;
+  struct cmsghdr h;
+
+  lua_newtable(L);
+  for (size_t at = 0; at + sizeof h <= m->msg_controllen;
+       at += CMSG_ALIGN(h.cmsg_len)) {
+    memcpy(&h, control + at, sizeof h);
+    if (h.cmsg_type == SCM_RIGHTS)
+      push_fds(L, control + at + sizeof h, h.cmsg_len - sizeof h);
+    else if (h.cmsg_type == SCM_CREDENTIALS &&
+             h.cmsg_len == CMSG_LEN(sizeof(struct ucred))) {
+      push_creds(L, control + at + sizeof h);
+      lua_setfield(L, -3, "creds");
+    }
+  }
+  lua_setfield(L, -2, "fds");
+}
+
+static int recvmsg_result(lua_State *L, struct call *c)
+{
+  const struct msghdr *m = c->req.msg;
+
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  lua_createtable(L, 0, 4);
+  lua_pushlstring(L, c->req.iov->iov_base, c->req.done);
+  lua_setfield(L, -2, "data");
+  lua_pushinteger(L, m->msg_flags);
+  lua_setfield(L, -2, "flags");
+  set_control(L, m);
+  return 1;
+}
+
+/* p:recvmsg(fd, count [, flags]) -> { data =, fds =, flags =, creds = } */
+static int proc_recvmsg(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2), flags = lproc_optint(L, 4);
+  size_t count = lproc_count(L, 3);
+  struct call local, *c;
+  struct block *b;
+
+  larg_check(L, count <= INT_MAX, 3, "count is too large");
+  lua_settop(L, 4);
+  b = push_block(L, count);
+  b->m.msg_control = b->control;
+  b->m.msg_controllen = sizeof b->control;
+  c = lcall_begin(L, lp->lk, &local, &fdemu_recvmsg_call);
+  c->req.fd = fd;
+  c->req.cmd = (unsigned)flags;
+  set_block(c, b);
+  c->result = recvmsg_result;
+  return lcall_submit(L, lp->p, c);
+}
+
+/* ---- options ---------------------------------------------------------- */
+
+static bool is_timeout(lua_Integer option)
+{
+  return option == SO_RCVTIMEO || option == SO_SNDTIMEO;
+}
+
+static struct timeval seconds(lua_State *L, int index)
+{
+  lua_Number s = larg_number(L, index);
+  struct timeval tv;
+
+  larg_check(L, s == s, index, "number of seconds is not a number");
+  if (s < 0)
+    return (struct timeval){ -1, 0 };
+  if (s >= 9e15)
+    return (struct timeval){ 0, 0 }; /* for ever */
+  tv.tv_sec = (time_t)s;
+  tv.tv_usec = (suseconds_t)((s - (lua_Number)tv.tv_sec) * 1e6 + 0.5);
+  if (tv.tv_usec >= 1000000)
+    tv = (struct timeval){ tv.tv_sec + 1, 0 };
+  if (s > 0 && tv.tv_sec == 0 && tv.tv_usec == 0)
+    tv.tv_usec = 1;
+  return tv;
+}
+
+/* p:setsockopt(fd, level, option, value [, value]) -> 0; of SO_RCVTIMEO and
+ * SO_SNDTIMEO seconds, of SO_LINGER two integers */
+static int proc_setsockopt(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2), level = lproc_int(L, 3), option = lproc_int(L, 4);
+  struct timeval tv = { 0, 0 };
+  int value[2] = { 0, 0 };
+  struct call local, *c;
+  char *block = lp->lk->scratch;
+
+  if (is_timeout(option))
+    tv = seconds(L, 5);
+  else {
+    value[0] = lproc_int(L, 5);
+    value[1] = lproc_optint(L, 6);
+  }
+  c = lcall_begin(L, lp->lk, &local, &fdemu_setsockopt_call);
+  c->req.fd = fd;
+  c->req.arg = level;
+  c->req.cmd = (unsigned)option;
+  c->req.buf = (struct iovec){ block, option == SO_LINGER ? 8 : 4 };
+  memcpy(block, value, sizeof value);
+  if (is_timeout(option)) {
+    memcpy(block, &tv, sizeof tv);
+    c->req.buf.iov_len = sizeof tv;
+  }
+  c->keep = lcall_keep_copy;
+  return lcall_submit(L, lp->p, c);
+}
+
+static int getsockopt_result(lua_State *L, struct call *c)
+{
+  const char *block = c->req.buf.iov_base;
+  int value[4], n = (int)(c->req.done / sizeof *value);
+  struct timeval tv;
+
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  if (is_timeout((lua_Integer)c->req.cmd)) {
+    memcpy(&tv, block, sizeof tv);
+    lua_pushnumber(L, (lua_Number)tv.tv_sec + (lua_Number)tv.tv_usec / 1e6);
+    return 1;
+  }
+  for (int i = 0; i < n && i < 4; i++) {
+    memcpy(&value[i], block + (size_t)i * sizeof *value, sizeof *value);
+    lua_pushinteger(L, value[i]);
+  }
+  return n;
+}
+
+/* p:getsockopt(fd, level, option) -> integer; of SO_PEERCRED pid, uid, gid, of
+ * SO_LINGER two, of SO_RCVTIMEO and SO_SNDTIMEO seconds */
+static int proc_getsockopt(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2), level = lproc_int(L, 3), option = lproc_int(L, 4);
+  struct call local,
+      *c = lcall_begin(L, lp->lk, &local, &fdemu_getsockopt_call);
+
+  c->req.fd = fd;
+  c->req.arg = level;
+  c->req.cmd = (unsigned)option;
+  c->req.buf = (struct iovec){ lp->lk->scratch, 16 };
+  c->keep = lcall_keep_copy;
+  c->result = getsockopt_result;
+  return lcall_submit(L, lp->p, c);
+}
+
+static int name_result(lua_State *L, struct call *c)
+{
+  sa_family_t family;
+
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  memcpy(&family, c->req.buf.iov_base, sizeof family);
+  lua_createtable(L, 0, 1);
+  lua_pushinteger(L, family);
+  lua_setfield(L, -2, "family");
+  return 1;
+}
+
+static int do_name(lua_State *L, const struct fdemu_call *what)
+{
+  struct lprocess *lp = lproc_check(L);
+  int fd = lproc_fd(L, 2);
+  struct call local, *c = lcall_begin(L, lp->lk, &local, what);
+
+  c->req.fd = fd;
+  c->req.buf = (struct iovec){ lp->lk->scratch, sizeof(struct sockaddr_un) };
+  c->keep = lcall_keep_copy;
+  c->result = name_result;
+  return lcall_submit(L, lp->p, c);
+}
+
+/* p:getsockname(fd), p:getpeername(fd) -> { family = AF_UNIX } */
+static int proc_getsockname(lua_State *L)
+{
+  return do_name(L, &fdemu_getsockname_call);
+}
+
+static int proc_getpeername(lua_State *L)
+{
+  return do_name(L, &fdemu_getpeername_call);
+}
+
+/* ---- signals ---------------------------------------------------------- */
+
+/* p:signals() -> { [number] = how often } of those that came since it was asked
+ * for the last time */
+static int proc_signals(lua_State *L)
+{
+  struct lprocess *lp = lproc_check(L);
+  unsigned counts[FDEMU_NSIG];
+
+  lua_newtable(L);
+  fdemu_signals(lp->p, counts);
+  for (int i = 1; i < FDEMU_NSIG; i++) {
+    if (counts[i] == 0)
+      continue;
+    lua_pushinteger(L, counts[i]);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+const luaL_Reg lsocket_methods[] = {
+  { "socketpair", proc_socketpair },
+  { "socket", proc_socket },
+  { "shutdown", proc_shutdown },
+  { "send", proc_send },
+  { "recv", proc_recv },
+  { "sendmsg", proc_sendmsg },
+  { "recvmsg", proc_recvmsg },
+  { "setsockopt", proc_setsockopt },
+  { "getsockopt", proc_getsockopt },
+  { "getsockname", proc_getsockname },
+  { "getpeername", proc_getpeername },
+  { "signals", proc_signals },
+  { NULL, NULL },
+};
