@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -248,6 +249,91 @@ static size_t timer_calls(syscall_fn *fn, int64_t log[])
   return n;
 }
 
+/* A pair of sockets; fd is one that is no socket. */
+static size_t socket_calls(syscall_fn *fn, int64_t log[])
+{
+  char buf[16] = "hello", control[24] = "";
+  struct iovec v = { buf, 5 };
+  struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+  struct mmsghdr mm[2] = { { m, 7 }, { m, 7 } };
+  uint64_t bad = 8, fd, s[2];
+  int pair[2] = { -1, -1 }, value = 1, size = 4;
+  size_t n = 0;
+
+  DO(eventfd2, 0, 0);
+  fd = (uint64_t)log[0];
+  DO(socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, P(pair));
+  DO(socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, bad);
+  s[0] = (uint64_t)pair[0];
+  s[1] = (uint64_t)pair[1];
+  DO(sendto, s[0], P(buf), 5, 0, 0, 0);
+  DO(sendto, s[0], P(buf), 5, 0, P(buf), 5);
+  DO(sendto, s[0], P(buf), 5, 0, bad, 5);
+  DO(sendto, s[0], P(buf), 5, 0, P(buf), 500);
+  DO(sendto, fd, P(buf), 5, 0, bad, 500);
+  DO(recvfrom, s[1], P(buf), 3, MSG_PEEK, P(buf), P(&size));
+  log[n++] = size;
+  size = -1;
+  DO(recvfrom, s[1], P(buf), 3, MSG_PEEK, P(buf), P(&size));
+  DO(recvfrom, s[1], P(buf), 16, 0, 0, 0);
+  DO(recvfrom, s[1], P(buf), 16, 0, 0, 0);
+  DO(sendmsg, s[0], bad, 0);
+  DO(sendmsg, fd, bad, 0);
+  DO(sendmsg, 99, bad, 0);
+  m.msg_controllen = 24;
+  DO(sendmsg, s[0], P(&m), 0);
+  m.msg_control = (void *)(uintptr_t)bad;
+  DO(sendmsg, s[0], P(&m), 0);
+  m.msg_controllen = (size_t)1 << 33;
+  DO(sendmsg, s[0], P(&m), 0);
+  m.msg_iovlen = 1025;
+  DO(sendmsg, s[0], P(&m), 0);
+  m.msg_name = m.msg_control;
+  m.msg_namelen = 5;
+  DO(sendmsg, s[0], P(&m), 0);
+  m.msg_namelen = UINT32_MAX;
+  DO(sendmsg, s[0], P(&m), 0);
+  DO(recvmsg, s[0], P(&m), 0);
+  DO(sendmmsg, s[0], P(mm), 2, 0);
+  log[n++] = mm[0].msg_len + mm[1].msg_len;
+  DO(sendmmsg, fd, P(mm), 2, 0);
+  DO(sendmmsg, s[0], P(mm), 0, 0);
+  m = (struct msghdr){ .msg_iov = &v, .msg_iovlen = 1, .msg_namelen = 9 };
+  m.msg_control = control;
+  m.msg_controllen = sizeof control;
+  DO(recvmsg, s[1], P(&m), MSG_CMSG_CLOEXEC);
+  log[n++] = (int64_t)m.msg_controllen + m.msg_namelen;
+  log[n++] = m.msg_flags;
+  DO(recvmmsg, s[1], P(mm), 2, 0, 0);
+  log[n++] = mm[0].msg_len;
+  DO(recvmmsg, s[1], P(mm), 2, 0, 0);
+  DO(setsockopt, s[0], SOL_SOCKET, SO_PASSCRED, P(&value), (uint64_t)-1);
+  DO(setsockopt, s[0], SOL_SOCKET, SO_PASSCRED, bad, 4);
+  DO(setsockopt, s[0], SOL_SOCKET, SO_PASSCRED, P(&value), 4);
+  DO(setsockopt, fd, SOL_SOCKET, SO_PASSCRED, P(&value), 4);
+  size = 4;
+  DO(getsockopt, s[0], SOL_SOCKET, SO_PASSCRED, P(&value), P(&size));
+  log[n++] = value << 8 | size;
+  DO(getsockopt, s[0], SOL_SOCKET, 100, P(&value), bad);
+  DO(getsockopt, s[0], SOL_SOCKET, 100, bad, P(&size));
+  DO(getsockopt, s[0], 6, 100, bad, bad);
+  size = -1;
+  DO(getsockopt, s[0], SOL_SOCKET, SO_TYPE, P(&value), P(&size));
+  size = 16;
+  DO(getsockname, s[0], P(buf), P(&size));
+  log[n++] = size << 8 | buf[0];
+  size = 1;
+  DO(getpeername, s[0], P(buf), P(&size));
+  log[n++] = size;
+  DO(getpeername, s[0], bad, P(&size));
+  DO(getpeername, s[0], P(buf), bad);
+  DO(getpeername, fd, bad, bad);
+  DO(shutdown, s[0], SHUT_WR);
+  DO(shutdown, fd, 7);
+  DO(close_range, 3, ~0u, 0);
+  return n;
+}
+
 static void the_same_as_linux(size_t (*made)(syscall_fn *fn, int64_t log[]))
 {
   int64_t expected[100], got[100];
@@ -368,6 +454,7 @@ int main(void)
   the_same_as_linux(calls);
   the_same_as_linux(event_calls);
   the_same_as_linux(timer_calls);
+  the_same_as_linux(socket_calls);
   bad_memory_loses_nothing();
   zeros_go_through_the_accessor();
   what_is_not_there();

@@ -38,6 +38,26 @@ static int64_t sendto_begin(struct fdemu_file *f, struct fdemu_req *r)
   return error;
 }
 
+/* Linux fetches control data as a whole, whatever is in it. */
+static int64_t fetch_control(struct fdemu_req *r)
+{
+  const struct msghdr *m = r->msg;
+  char piece[256];
+  int64_t error = 0;
+
+  if (m->msg_controllen > INT_MAX)
+    return -ENOBUFS;
+  for (size_t at = 0; error == 0 && at < m->msg_controllen;) {
+    size_t n = m->msg_controllen - at;
+    n = n < sizeof piece ? n : sizeof piece;
+    error = m->msg_control != NULL
+                ? fdemu_load(r, piece, (char *)m->msg_control + at, n)
+                : -EFAULT;
+    at += n;
+  }
+  return error < 0 ? error : FDEMU_NEXT;
+}
+
 /* In Linux's order. */
 static int64_t check_msg(struct fdemu_req *r, bool sending)
 {
@@ -60,7 +80,7 @@ static int64_t check_msg(struct fdemu_req *r, bool sending)
     return -EMSGSIZE;
   if (r->iovcnt > 0 && r->iov == NULL)
     return -EFAULT;
-  return sending && m->msg_controllen > INT_MAX ? -ENOBUFS : FDEMU_NEXT;
+  return sending ? fetch_control(r) : FDEMU_NEXT;
 }
 
 static int64_t sendmsg_begin(struct fdemu_file *f, struct fdemu_req *r)

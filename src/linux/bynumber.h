@@ -90,6 +90,8 @@ int64_t fdl_sendto(const struct fdl_call *c);
 int64_t fdl_recvfrom(const struct fdl_call *c);
 int64_t fdl_sendmsg(const struct fdl_call *c);
 int64_t fdl_recvmsg(const struct fdl_call *c);
+int64_t fdl_sendmmsg(const struct fdl_call *c);
+int64_t fdl_recvmmsg(const struct fdl_call *c);
 int64_t fdl_setsockopt(const struct fdl_call *c);
 int64_t fdl_getsockopt(const struct fdl_call *c);
 int64_t fdl_sockname(const struct fdl_call *c);

@@ -121,6 +121,49 @@ int64_t fdl_recvmsg(const struct fdl_call *c)
   return error < 0 ? error : n;
 }
 
+/* ---- sendmmsg, recvmmsg ----------------------------------------------- */
+
+/* One after the other, until one fails; that counts if it is the first. */
+static int64_t many(const struct fdl_call *c,
+                    int64_t (*one)(const struct fdl_call *c))
+{
+  uint64_t arg[4] = { c->arg[0], c->arg[1], 0, c->arg[3] };
+  uint64_t count = c->arg[2] < IOV_MAX ? c->arg[2] : IOV_MAX;
+  struct fdl_call each = *c;
+  int64_t n = 0, done = 0;
+
+  each.arg = arg;
+  for (; n >= 0 && done < (int64_t)count; arg[1] += sizeof(struct mmsghdr)) {
+    unsigned len;
+    int error = 0;
+    arg[2] = arg[3];
+    n = one(&each);
+    len = (unsigned)n;
+    if (n >= 0)
+      error = fdl_store(c, arg[1] + offsetof(struct mmsghdr, msg_len), &len,
+                        sizeof len);
+    if (error < 0)
+      n = error;
+    if (n >= 0)
+      done++;
+    if (arg[3] & MSG_WAITFORONE)
+      arg[3] |= MSG_DONTWAIT;
+  }
+  return done > 0 ? done : n;
+}
+
+int64_t fdl_sendmmsg(const struct fdl_call *c)
+{
+  return many(c, fdl_sendmsg);
+}
+
+/* Unlike Linux: the timeout, which is looked at only between two messages, is
+ * not looked at. */
+int64_t fdl_recvmmsg(const struct fdl_call *c)
+{
+  return many(c, fdl_recvmsg);
+}
+
 /* ---- options and names ------------------------------------------------ */
 
 /* The size of an answer, fetched from where it will be stored. */

@@ -93,6 +93,8 @@ static const struct fdl_row rows[] = {
   [SYS_recvfrom] = { &fdemu_recvfrom_call, .args = "fbn", .run = fdl_recvfrom },
   [SYS_sendmsg] = { &fdemu_sendmsg_call, .args = "f-c", .run = fdl_sendmsg },
   [SYS_recvmsg] = { &fdemu_recvmsg_call, .args = "f-c", .run = fdl_recvmsg },
+  [SYS_sendmmsg] = { &fdemu_sendmsg_call, .args = "f-c", .run = fdl_sendmmsg },
+  [SYS_recvmmsg] = { &fdemu_recvmsg_call, .args = "f-c", .run = fdl_recvmmsg },
   [SYS_setsockopt] = { &fdemu_setsockopt_call, .args = "f",
                        .run = fdl_setsockopt },
   [SYS_getsockopt] = { &fdemu_getsockopt_call, .args = "f",
