@@ -51,7 +51,8 @@ end
 -- With `origins` a kernel remembers which line made each descriptor.
 local ok, report = pcall(sorted, fdemu.kernel { origins = true }, false)
 assert(not ok)
-print((report:gsub("; ", ";\n    "):gsub("closed: ", "closed:\n      ")))
+report = report:gsub("; ", ";\n    "):gsub("closed: ", "closed:\n      ")
+print((report:gsub(" %(made", "\n       %0")))
 
 print(table.concat(sorted(fdemu.kernel(), true), " "))
 
@@ -62,5 +63,6 @@ print(table.concat(sorted(fdemu.kernel(), true), " "))
 --       waits for a child to exit: process 2 still runs
 --     task 'child': process 2, read(3) on pipe #4 at examples/forgotten_end.lua:16;
 --       waits for data, or for the last write end to be closed:
---         process 2 holds the write end as descriptor 4 (made at examples/forgotten_end.lua:28)
+--         process 2 holds the write end as descriptor 4
+--           (made at examples/forgotten_end.lua:28, forked at examples/forgotten_end.lua:29)
 --   descriptor inode pipe

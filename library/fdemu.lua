@@ -1042,6 +1042,7 @@ function Rule:close() end
 ---@field offset integer
 ---@field path? string
 ---@field origin? string "file:line", with the option origins
+---@field forked? string of the fork that gave it to this process
 
 ---A closed descriptor that was used; `tostring(row)` says it in words.
 ---@class fdemu.Misuse

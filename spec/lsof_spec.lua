@@ -49,6 +49,19 @@ describe("lsof and leaks", function()
     assert.same({ { 2, 1 }, { 2, 3 } }, fds)
   end)
 
+  it("say which fork gave a descriptor to a process", function()
+    p:pipe()
+    local q = p:fork() local fork = debug.getinfo(1, "l").currentline
+    q:dup(3)
+    local rows = k:leaks()
+    assert.is_nil(rows[1].forked)
+    assert.equal(2, rows[3].pid)
+    assert.equal("spec/lsof_spec.lua:" .. fork, rows[3].forked)
+    assert.truthy(tostring(rows[3]):find(", forked at spec/lsof_spec.lua:"
+      .. fork, 1, true))
+    assert.is_nil(rows[5].forked)
+  end)
+
   it("have nothing of processes that have exited", function()
     p:pipe()
     p:exit(0)

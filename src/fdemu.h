@@ -232,6 +232,10 @@ FDEMU_API struct fdemu_proc *fdemu_next_proc(struct fdemu_kernel *k, int pid);
 /* The req.origin of the call that made an open descriptor; 0: unknown. */
 FDEMU_API uint32_t fdemu_origin(const struct fdemu_proc *p, int fd);
 
+/* That of the fork() by which an open descriptor came to this process; 0: it was
+ * made here, or this is unknown. */
+FDEMU_API uint32_t fdemu_forked(const struct fdemu_proc *p, int fd);
+
 /* The req.origin of the call that closed a descriptor, and of the one that had
  * made it; 0: it is open, never was, or this is unknown. */
 FDEMU_API uint32_t fdemu_closed(const struct fdemu_proc *p, int fd,

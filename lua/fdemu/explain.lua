@@ -26,7 +26,8 @@ local function holders(waiting, what, wanted)
     if wanted == nil or wanted(holder) then
       held[#held + 1] = ("process %d holds %s as descriptor %d%s")
         :format(holder.pid, what, holder.fd,
-          holder.origin and " (made at " .. holder.origin .. ")" or "")
+          holder.origin and (" (made at %s%s)"):format(holder.origin,
+            holder.forked and ", forked at " .. holder.forked or "") or "")
     end
   end
   return #held > 0 and list(held) or "nobody holds a descriptor of " .. what

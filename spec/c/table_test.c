@@ -482,6 +482,16 @@ static int64_t by(uint32_t origin, struct fdemu_proc *p, int call, int fd)
   return fdemu_submit(p, &r);
 }
 
+static int64_t fork_by(uint32_t origin, struct fdemu_proc *p,
+                       struct fdemu_proc **child)
+{
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_FORK], .origin = origin };
+  int64_t pid = fdemu_submit(p, &r);
+
+  *child = r.out;
+  return pid;
+}
+
 /* With origins a table knows who made and who closed each descriptor. */
 static void origins(void)
 {
@@ -502,9 +512,13 @@ static void origins(void)
   CHECK_EQ(made, 2);
   CHECK_EQ(fdemu_install(p, fdemu_null_new(k, O_RDWR), 300, false), 300);
   CHECK_EQ(fdemu_closed(p, 1, &made), 3); /* the table has grown */
-  CHECK(fdemu_fork(p, &child) > 0);
+  CHECK(fork_by(5, p, &child) > 0);
   CHECK_EQ(fdemu_closed(child, 1, &made), 3);
+  CHECK_EQ(fdemu_origin(child, 0), 1);
+  CHECK_EQ(fdemu_forked(child, 0), 5);
+  CHECK_EQ(fdemu_forked(p, 0), 0);
   CHECK_EQ(by(4, child, FDEMU_DUP, 0), 1);
+  CHECK_EQ(fdemu_forked(child, 1), 0);
   CHECK_EQ(fdemu_closed(child, 1, &made), 0);
   CHECK_EQ(fdemu_closed(p, 1, &made), 3);
   CHECK_EQ(fdemu_closed(p, -1, &made), 0);

@@ -50,6 +50,7 @@ void fdemu_fill(struct fdemu_proc *p, int fd, struct fdemu_file *f,
   if (p->table.origin != NULL) {
     p->table.origin[fd] = p->kernel->origin;
     p->table.closed[fd] = 0;
+    p->table.forked[fd] = 0;
   }
 }
 
@@ -62,6 +63,13 @@ uint32_t fdemu_origin(const struct fdemu_proc *p, int fd)
 {
   return p->table.origin != NULL && fdemu_file_at(p, fd) != NULL
              ? p->table.origin[fd]
+             : 0;
+}
+
+uint32_t fdemu_forked(const struct fdemu_proc *p, int fd)
+{
+  return p->table.forked != NULL && fdemu_file_at(p, fd) != NULL
+             ? p->table.forked[fd]
              : 0;
 }
 

@@ -74,6 +74,7 @@ struct fde_table {
   uint64_t *cloexec;
   uint32_t *origin; /* who made it; stays when it is closed. NULL: not kept */
   uint32_t *closed; /* who closed it; 0: nobody */
+  uint32_t *forked; /* by which fork() it came here; 0: it was made here */
   int cap;          /* 0 or a power of two >= 64 */
 };
 

@@ -84,7 +84,7 @@ static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
     nbits += (size_t)words(cap, level);
   size = (size_t)cap * sizeof *t->file + nbits * sizeof *bits;
   if (k->origins)
-    size += (size_t)cap * (sizeof *t->origin + sizeof *t->closed);
+    size += (size_t)cap * 3 * sizeof *t->origin;
   t->file = fdemu_alloc(k, size);
   if (t->file == NULL)
     return -ENOMEM;
@@ -99,6 +99,7 @@ static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
   }
   t->origin = k->origins ? (uint32_t *)(void *)bits : NULL;
   t->closed = k->origins ? t->origin + cap : NULL;
+  t->forked = k->origins ? t->closed + cap : NULL;
   return 0;
 }
 
@@ -113,6 +114,7 @@ static void table_move(struct fde_table *to, const struct fde_table *from)
     if (from->origin != NULL) {
       memcpy(to->origin, from->origin, (size_t)from->cap * sizeof *to->origin);
       memcpy(to->closed, from->closed, (size_t)from->cap * sizeof *to->closed);
+      memcpy(to->forked, from->forked, (size_t)from->cap * sizeof *to->forked);
     }
   }
   build_levels(to);
@@ -152,6 +154,8 @@ int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
     return -ENOMEM;
   table_move(to, from);
   for (int fd = 0; fd < to->cap; fd++) {
+    if (to->forked != NULL)
+      to->forked[fd] = k->origin;
     if (to->file[fd] != NULL)
       fdemu_file_get(to->file[fd]);
     else if (test(to->used[0], fd))

@@ -25,6 +25,8 @@ static void push_row(lua_State *L, struct lkernel *lk,
   lua_setfield(L, -2, "path");
   lcall_push_origin(L, lk, fdemu_origin(p, fd));
   lua_setfield(L, -2, "origin");
+  lcall_push_origin(L, lk, fdemu_forked(p, fd));
+  lua_setfield(L, -2, "forked");
 }
 
 static int list(lua_State *L, bool leaks)
@@ -74,6 +76,11 @@ static int row_tostring(lua_State *L)
     lua_pop(L, 1);
   if (lua_getfield(L, 1, "origin") == LUA_TSTRING)
     lua_pushfstring(L, "%s, made at %s", lua_tostring(L, -2),
+                    lua_tostring(L, -1));
+  else
+    lua_pop(L, 1);
+  if (lua_getfield(L, 1, "forked") == LUA_TSTRING)
+    lua_pushfstring(L, "%s, forked at %s", lua_tostring(L, -2),
                     lua_tostring(L, -1));
   else
     lua_pop(L, 1);

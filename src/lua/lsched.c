@@ -321,6 +321,8 @@ void lsched_push_holders(lua_State *L, struct lkernel *lk,
       set_integer(L, "flags", f->flags);
       lcall_push_origin(L, lk, fdemu_origin(p, fd));
       lua_setfield(L, -2, "origin");
+      lcall_push_origin(L, lk, fdemu_forked(p, fd));
+      lua_setfield(L, -2, "forked");
       lua_rawseti(L, -2, ++n);
     }
 }
