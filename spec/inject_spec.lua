@@ -203,6 +203,14 @@ describe("inject", function()
       assert.equal("ab", p:read(r, 10))
     end)
 
+    it("a short count only where bytes are moved", function()
+      local rule = k:inject { short = 1 }
+      assert.equal(5, p:dup(r))
+      assert.same({ 1, 0 }, { rule.seen, rule.hits })
+      assert.equal(1, p:write(w, "abc"))
+      assert.same({ 2, 1 }, { rule.seen, rule.hits })
+    end)
+
     it("a delay of virtual time, in which others run", function()
       k:inject { call = "write", delay = 2.5, when = 1 }
       local first = p:spawn(function()
@@ -411,6 +419,11 @@ describe("inject", function()
       contains(failure(k.inject, k, rule), key)
     end
     contains(failure(k.inject, k), "table expected")
+    local line
+    contains(failure(function()
+      line = debug.getinfo(1, "l").currentline + 1
+      k:inject { call = "wriet", errno = "EIO" }
+    end), "spec/inject_spec.lua:" .. line .. ": bad rule: call 'wriet'")
     contains(failure(k.inject, k, { call = {}, errno = "EIO" }), "names")
     assert.equal(1, p:write(w, "x"))
   end)

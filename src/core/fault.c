@@ -124,6 +124,13 @@ static bool matches(const struct fdemu_rule *rule, const struct fdemu_req *r)
          (rule->match == NULL || rule->match(rule, r));
 }
 
+/* Only calls that move bytes can be cut short. */
+static bool can_act(const struct fdemu_rule *rule, const struct fdemu_req *r)
+{
+  return rule->error != 0 || rule->delay > 0 ||
+         r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE);
+}
+
 static bool fires(const struct fdemu_rule *rule)
 {
   return rule->seen >= rule->first && rule->seen <= rule->last &&
@@ -144,7 +151,7 @@ static struct fdemu_rule *find(struct fdemu_kernel *k, struct fdemu_req *r)
     if (!matches(rule, r))
       continue;
     rule->seen++;
-    if (k->picked == NULL && fires(rule))
+    if (k->picked == NULL && fires(rule) && can_act(rule, r))
       k->picked = rule;
   }
   found = k->picked;

@@ -466,7 +466,10 @@ static void push_unused(lua_State *L, const struct lrule *lr)
     luaL_addstring(&b, rule->seen == 1 ? " call" : " calls");
     luaL_addstring(&b, " matched it, but ");
     if (lr->when == NULL || rule->seen >= rule->first)
-      luaL_addstring(&b, "another rule came before it");
+      luaL_addstring(&b, rule->short_count > 0 && rule->error == 0
+                             ? "none could be cut short, or another rule came"
+                               " before it"
+                             : "another rule came before it");
     else {
       luaL_addstring(&b, "when = ");
       luaL_addstring(&b, lr->when);
