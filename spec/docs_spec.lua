@@ -60,6 +60,19 @@ describe("the documentation", function()
     end
   end)
 
+  it("is what make doc makes, if there is LDoc", function()
+    local _, status = shell.run "command -v ldoc"
+    if status ~= 0 then return pending "no ldoc" end
+    local folder = shell.folder()
+    finally(function() shell.remove(folder) end)
+    local output = shell.must("env -u MAKEFLAGS -u MAKELEVEL make doc BUILD="
+      .. folder)
+    assert.is_nil(output:find("[Ww]arning"), output)
+    local page = shell.read_file(folder .. "/doc/classes/fdemu.Kernel.html")
+    assert.is_truthy(page:find("Kernel:inject", 1, true))
+    assert.is_truthy(shell.read_file(folder .. "/doc/index.html"))
+  end)
+
   it("is turned into sources for LDoc that are Lua", function()
     local folder = shell.folder()
     finally(function() shell.remove(folder) end)

@@ -2,6 +2,8 @@
 
 local meta = dofile "tools/meta.lua"
 
+local shell = require "spec.helper_shell"
+
 local text = meta.file()
 
 describe("library/fdemu.lua", function()
@@ -27,6 +29,32 @@ describe("library/fdemu.lua", function()
   it("declares nothing that is not there (else: take it away)", function()
     assert.same({}, difference.stale)
     assert.same({}, difference.stale_constants)
+  end)
+
+  -- The names in the list of a C file, and the fields of a class.
+  local function keys_of(file)
+    local names = {}
+    local list = shell.read_file(file):match("known%[%] = (%b{})")
+    for name in list:gmatch('"(%w+)"') do names[#names + 1] = name end
+    table.sort(names)
+    return names
+  end
+
+  local function fields_of(class)
+    local names = {}
+    local _, from = text:find("\n---@class fdemu." .. class .. "\n", 1, true)
+    for line in text:sub(from + 1):gmatch("([^\n]*)\n") do
+      local name = line:match("^%-%-%-@field (%w+)")
+      if not name then break end
+      names[#names + 1] = name
+    end
+    table.sort(names)
+    return names
+  end
+
+  it("has the options of kernels and the keys of rules", function()
+    assert.same(keys_of "src/lua/lkernel.c", fields_of "KernelOptions")
+    assert.same(keys_of "src/lua/lfault.c", fields_of "RuleOptions")
   end)
 
   it("would notice what is missing, and what is too much", function()
