@@ -35,7 +35,6 @@ function fdemu.kernel(options) end
 ---@field strict? boolean what a driver left out raises, and so does, with origins, the use of a closed descriptor (false)
 ---@field honest? boolean compare what drivers say of themselves with what they do (true)
 ---@field host? boolean let p:host() have descriptors of the host (false)
----@field honest? boolean what drivers written in Lua say is compared with what they do (true)
 ---@field origins? boolean remember the lines that made and closed each descriptor (false)
 
 ---What strerror(3) says of an errno.
@@ -280,9 +279,6 @@ function Kernel:device(path, ops) end
 ---@field release? fun(self: fdemu.Description) at the last
 ---@field seekable? boolean the kernel keeps a position; read and write get it
 ---@field short? boolean chance may shorten reads and writes
----@field size? integer what fstat shows
----@field mode? integer a file type and permissions: what fstat shows
----@field honest? boolean false: what it says is not compared with what it does
 ---@field name? string what traces and messages call it
 ---@field size? integer bytes, for fstat and SEEK_END (0)
 ---@field mode? integer file type and permissions (S_IFCHR | 0666)
