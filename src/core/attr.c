@@ -214,7 +214,7 @@ static int64_t change_mode(struct fdemu_inode *i, struct fdemu_req *r)
 {
   mode_t mode = (mode_t)r->arg & 07777;
 
-  if (S_ISLNK(i->mode))
+  if (S_ISLNK(i->mode) || !(i->mode & S_IFMT))
     return -EOPNOTSUPP;
   if (!fde_owns(r->proc, i))
     return -EPERM;
@@ -258,6 +258,8 @@ static int64_t change_owner(struct fdemu_inode *i, struct fdemu_req *r)
   uid_t uid = (uid_t)r->arg;
   gid_t gid = (gid_t)r->offset;
 
+  if (!(i->mode & S_IFMT))
+    return -EOPNOTSUPP;
   if (!may_chown(r->proc, i, uid, gid))
     return -EPERM;
   if (uid != (uid_t)-1)
@@ -289,6 +291,8 @@ static int64_t attr_fchown(struct fdemu_file *f, struct fdemu_req *r)
 static int may_set_times(const struct fdemu_req *r, const struct fdemu_inode *i,
                          bool now)
 {
+  if (!(i->mode & S_IFMT) && !now)
+    return -EOPNOTSUPP;
   if (fde_owns(r->proc, i))
     return 0;
   return now ? fde_may(r->proc, i, FDE_WRITE) : -EPERM;

@@ -144,6 +144,7 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                         .slot = SLOT(allocate),
                         .run = fde_fallocate_check,
                         .missing = -EOPNOTSUPP,
+                        .finish = fde_truncate_end,
                         .events = POLLPRI,
                         .flags = FD },
   [FDEMU_FADVISE] = { .name = "fadvise64",

@@ -214,10 +214,8 @@ static int64_t regular_sync(struct fdemu_file *f, struct fdemu_req *r)
 }
 
 /* As memfd_add_seals() of Linux. */
-static int64_t add_seals(struct regular *g, int flags, int64_t seals)
+static int64_t add_seals(struct regular *g, int64_t seals)
 {
-  if ((flags & O_ACCMODE) != O_WRONLY && (flags & O_ACCMODE) != O_RDWR)
-    return -EPERM;
   if (seals & ~(int64_t)ALL_SEALS)
     return -EINVAL;
   if (g->seals & F_SEAL_SEAL)
@@ -233,7 +231,7 @@ static int64_t regular_fcntl(struct fdemu_file *f, struct fdemu_req *r)
   struct regular *g = regular_of(f->inode);
 
   switch (r->cmd) {
-  case F_ADD_SEALS: return add_seals(g, f->flags, (unsigned)r->arg);
+  case F_ADD_SEALS: return add_seals(g, (unsigned)r->arg);
   case F_GET_SEALS: return g->seals;
   case F_GETPIPE_SZ:
   case F_SETPIPE_SZ: return -EBADF;
