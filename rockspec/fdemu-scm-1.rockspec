@@ -114,6 +114,8 @@ build = {
         "src/lua/lfd.c",
         "src/lua/lfdemu.c",
         "src/lua/lio.c",
+        "src/lua/lhonest.c",
+        "src/lua/lrequest.c",
         "src/lua/lkernel.c",
         "src/lua/llsof.c",
         "src/lua/lpoll.c",

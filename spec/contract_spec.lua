@@ -63,13 +63,6 @@ local slots = {
     call = function(p, fd) return p:close(fd) end },
 }
 
-local has = fdemu.kernel():process()
-if not has.ftruncate then
-  for i = #slots, 1, -1 do
-    if slots[i][1] == "truncate" then table.remove(slots, i) end
-  end
-end
-
 -- How a descriptor whose slot is this method comes about.
 local places = {}
 
@@ -105,7 +98,7 @@ end)
 places["override of an eventfd"] = override(function(p)
   return p:eventfd(0, 0)
 end)
-places["override of a socket"] = has.socketpair and override(function(p)
+places["override of a socket"] = fdemu.kernel():process().socketpair and override(function(p)
   local a, b = p:socketpair(1, 1, 0)
   p:close(b)
   return a
@@ -118,6 +111,9 @@ places["override of zero"] = override(function(p)
 end)
 places["override of a timerfd"] = override(function(p)
   return p:timerfd_create(fdemu.CLOCK_MONOTONIC, 0)
+end)
+places["override of a memfd"] = override(function(p)
+  return p:memfd_create("m", 0)
 end)
 places["override of an epoll"] = override(function(p)
   return p:epoll_create1(0)

@@ -179,7 +179,7 @@ static int traceback(lua_State *L)
 
 /* The one method that is called in the middle of the core: it must not wait
  * (lk->polling), and its error is raised when the core has returned. */
-static int poll_now(struct fdemu_file *f)
+int ldriver_poll(struct fdemu_file *f)
 {
   struct ldesc *d = desc_of(f);
   struct lkernel *lk = d->lk;
@@ -216,7 +216,7 @@ void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on)
     d->ops.release = release;
     d->release = on;
   } else if (strcmp(slot->name, "poll") == 0) {
-    d->ops.poll = on ? poll_now : d->native->poll;
+    d->ops.poll = on ? ldriver_poll : d->native->poll;
     fdemu_list_remove(&d->polled);
     if (on && d->honest)
       fdemu_list_append(&d->lk->polled, &d->polled);
@@ -310,7 +310,7 @@ static bool push_method(lua_State *L, struct ldesc *d, const char *slot)
 }
 
 /* Push " (read at file:line)", to be put behind a message. */
-static const char *push_place(lua_State *L, struct ldesc *d, const char *slot)
+const char *ldriver_place(lua_State *L, struct ldesc *d, const char *slot)
 {
   lua_Debug ar;
 
@@ -323,11 +323,11 @@ static const char *push_place(lua_State *L, struct ldesc *d, const char *slot)
 }
 
 /* A message about what a method returned, raised in lua_pcall(). */
-static int bad(lua_State *L, const struct task *t, const char *what)
+int ldriver_bad(lua_State *L, const struct task *t, const char *what)
 {
   return luaL_error(L, "driver '%s': %s returned %s%s", t->file->ops->name,
                     t->slot->name, what,
-                    push_place(L, desc_of(t->file), t->slot->name));
+                    ldriver_place(L, desc_of(t->file), t->slot->name));
 }
 
 static const char *value_name(lua_State *L, int index)
@@ -353,103 +353,11 @@ static int64_t failure(lua_State *L, const struct task *t)
   else if (lua_type(L, 2) == LUA_TSTRING)
     error = fdemu_errno(lua_tostring(L, 2));
   if (error <= 0 || fdemu_errname((int)error) == NULL || error > 4095)
-    bad(L, t,
-        lua_pushfstring(
-            L, "nil and %s, which is no errno",
-            luaL_tolstring(L, lua_isnoneornil(L, 3) ? 2 : 3, NULL)));
+    ldriver_bad(L, t,
+                lua_pushfstring(
+                    L, "nil and %s, which is no errno",
+                    luaL_tolstring(L, lua_isnoneornil(L, 3) ? 2 : 3, NULL)));
   return -error;
-}
-
-/* ---- honesty ---------------------------------------------------------- */
-
-static bool is_slot(const struct task *t, size_t offset)
-{
-  return t->job == LJOB_CALL && t->slot->offset == offset;
-}
-
-/*
- * "Not now", says a read, or a write: what does poll say? They agree, unless
- * the method has waited and somebody has woken the file meanwhile. What poll
- * says is also what a missing wake is measured by.
- */
-static void check_not_now(lua_State *L, const struct task *t)
-{
-  const struct fdemu_file *f = t->file;
-  bool reads = is_slot(t, offsetof(struct fdemu_ops, read));
-
-  if (!desc_of(f)->honest || f->ops->poll != poll_now ||
-      fdemu_left(t->serving) == 0 ||
-      !(reads || is_slot(t, offsetof(struct fdemu_ops, write))) ||
-      (t->yielded && f->inode->wq.seq != t->wakes))
-    return;
-  if (poll_now(t->file) & POLLIN && reads)
-    bad(L, t, "EAGAIN, but poll says that it is readable");
-}
-
-/* An end of file stays until something else is done with the file. */
-static void check_end(lua_State *L, const struct task *t, size_t n)
-{
-  struct ldesc *d = desc_of(t->file);
-
-  if (!d->honest || !d->scripted || t->file->mode & FDEMU_MODE_SEEK ||
-      fdemu_left(t->serving) == 0)
-    return;
-  if (n > 0 && d->ended)
-    bad(L, t,
-        "data after the end of file, \"\": for nothing now it is nil, EAGAIN");
-  d->ended = n == 0;
-}
-
-/* Whether a method on this inode is under way: it may still wake. */
-static bool busy(struct lkernel *lk, const struct fdemu_inode *i)
-{
-  struct fdemu_list *n;
-
-  for (n = lk->tasks.next; n != &lk->tasks; n = n->next) {
-    const struct task *t = fdemu_entry(n, struct task, all);
-    if (t->worker && t->file != NULL && t->file->inode == i)
-      return true;
-  }
-  return false;
-}
-
-/* What d is ready for, without a wake, though somebody waits for it. */
-static int unwoken(struct lkernel *lk, struct ldesc *d)
-{
-  struct fdemu_waitq *wq = &d->file->inode->wq;
-  int seen = d->seen, fresh;
-
-  if (wq->seq != d->seen_wakes || !fdemu_waited(wq, ~0))
-    return 0;
-  fresh = poll_now(d->file) & ~seen;
-  if (fresh == 0 || !fdemu_waited(wq, fresh) || busy(lk, d->file->inode)) {
-    d->seen = seen;
-    return 0;
-  }
-  return fresh;
-}
-
-/* Nothing can run: does somebody wait for a file that is ready? Whoever it is
- * goes on after the error. */
-void ldriver_check_wakes(lua_State *L, struct lkernel *lk)
-{
-  struct fdemu_list *n;
-
-  for (n = lk->polled.next; n != &lk->polled; n = n->next) {
-    struct ldesc *d = fdemu_entry(n, struct ldesc, polled);
-    int events = unwoken(lk, d);
-    if (events == 0)
-      continue;
-    fdemu_wake(&d->file->inode->wq, events);
-    luaL_error(L,
-               "driver '%s': poll says that it is %s, but nobody has woken who"
-               " waits for that: self:wake() is missing%s",
-               d->kind,
-               events & POLLIN    ? "readable"
-               : events & POLLOUT ? "writable"
-                                  : "ready",
-               push_place(L, d, "poll"));
-  }
 }
 
 /* ---- answers, by slot ------------------------------------------------- */
@@ -462,14 +370,15 @@ static int64_t read_answer(lua_State *L, struct task *t)
   int error;
 
   if (lua_type(L, 1) != LUA_TSTRING)
-    bad(L, t,
+    ldriver_bad(
+        L, t,
         lua_pushfstring(L, "%s, a string was expected", value_name(L, 1)));
   s = lua_tolstring(L, 1, &n);
   if (n > fdemu_left(r))
-    bad(L, t,
-        lua_pushfstring(L, "%d bytes, %d were asked", (int)n,
-                        (int)fdemu_left(r)));
-  check_end(L, t, n);
+    ldriver_bad(L, t,
+                lua_pushfstring(L, "%d bytes, %d were asked", (int)n,
+                                (int)fdemu_left(r)));
+  lhonest_end(L, t, n);
   error = fdemu_copy_out(r, s, n);
   return error < 0 ? error : (int64_t)r->done;
 }
@@ -481,11 +390,12 @@ static int64_t write_answer(lua_State *L, struct task *t)
   lua_Integer n = lua_tointegerx(L, 1, &is_int);
 
   if (lua_type(L, 1) != LUA_TNUMBER || !is_int)
-    bad(L, t, lua_pushfstring(L, "%s, a count was expected", value_name(L, 1)));
+    ldriver_bad(
+        L, t, lua_pushfstring(L, "%s, a count was expected", value_name(L, 1)));
   if (n < 0 || (size_t)n > fdemu_left(r))
-    bad(L, t,
-        lua_pushfstring(L, "a count of %I, the data had %d bytes",
-                        (LUAI_UACINT)n, (int)fdemu_left(r)));
+    ldriver_bad(L, t,
+                lua_pushfstring(L, "a count of %I, the data had %d bytes",
+                                (LUAI_UACINT)n, (int)fdemu_left(r)));
   fdemu_rewind(r, r->done + (size_t)n);
   if (fdemu_left(r) > 0 && lua_isinteger(L, 2) && lua_tointeger(L, 2) == EAGAIN)
     return -EAGAIN; /* the rest: not now */
@@ -499,12 +409,13 @@ static int64_t stat_answer(lua_State *L, struct task *t)
   struct stat st;
 
   if (!lua_istable(L, 1))
-    bad(L, t, lua_pushfstring(L, "%s, a table was expected", value_name(L, 1)));
+    ldriver_bad(
+        L, t, lua_pushfstring(L, "%s, a table was expected", value_name(L, 1)));
   fdemu_fill_stat(r->file, &st);
 #define FIELD(name, type) \
   if (lua_getfield(L, 1, #name) != LUA_TNIL) { \
     if (!lua_isinteger(L, -1)) \
-      bad(L, t, "a table whose " #name " is not an integer"); \
+      ldriver_bad(L, t, "a table whose " #name " is not an integer"); \
     st.name = (type)lua_tointeger(L, -1); \
   } \
   lua_pop(L, 1)
@@ -531,10 +442,12 @@ static int64_t integer_answer(lua_State *L, struct task *t)
   if (lua_isnoneornil(L, 1))
     return 0;
   if (lua_type(L, 1) != LUA_TNUMBER || !is_int)
-    bad(L, t,
+    ldriver_bad(
+        L, t,
         lua_pushfstring(L, "%s, an integer was expected", value_name(L, 1)));
   if (n < 0)
-    bad(L, t,
+    ldriver_bad(
+        L, t,
         lua_pushfstring(L, "%I: a failure is nil, errno", (LUAI_UACINT)n));
   return n;
 }
@@ -544,7 +457,7 @@ static int64_t lseek_answer(lua_State *L, struct task *t)
   int64_t n = integer_answer(L, t);
 
   if (lua_isnoneornil(L, 1))
-    bad(L, t, "nothing, a position was expected");
+    ldriver_bad(L, t, "nothing, a position was expected");
   if (t->file->mode & FDEMU_MODE_SEEK)
     t->file->pos = n;
   return n;
@@ -559,10 +472,10 @@ static int64_t open_answer(lua_State *L, struct task *t)
   if (d == NULL) {
     int64_t n = integer_answer(L, t);
     if (n != 0)
-      bad(L, t, "a number: nothing, or a Description, was expected");
+      ldriver_bad(L, t, "a number: nothing, or a Description, was expected");
   } else {
     if (d->file == NULL)
-      bad(L, t, "a closed Description");
+      ldriver_bad(L, t, "a closed Description");
     f = d->file;
     desc_of(t->file)->released = true; /* it was never open */
   }
@@ -578,7 +491,7 @@ static int64_t answer(lua_State *L, struct task *t)
   int64_t n = failure(L, t);
 
   if (n == -EAGAIN && t->serving != NULL && t->job == LJOB_CALL)
-    check_not_now(L, t);
+    lhonest_not_now(L, t);
   if (n < 0)
     return n;
   if (t->job == LJOB_OPEN)
@@ -960,58 +873,13 @@ static void check_ops(lua_State *L, int index)
   check_field(L, index, "name", LUA_TSTRING);
 }
 
-/* No number has two names: which of them came last would be chance. */
-static void check_requests(lua_State *L, int index)
-{
-  lua_newtable(L);
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !lua_isinteger(L, -1))
-      luaL_error(L, "requests must be integers by name");
-    if (lua_rawgeti(L, -3, lua_tointeger(L, -1)) != LUA_TNIL) {
-      const char *one = lua_tostring(L, -1), *two = lua_tostring(L, -3);
-      bool less = strcmp(one, two) < 0;
-      luaL_error(L, "requests %s and %s are the same number", less ? one : two,
-                 less ? two : one);
-    }
-    lua_pop(L, 1);
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -4, lua_tointeger(L, -2));
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-}
-
-/* Names of requests for traces: a table from name to number at index. */
-static void name_requests(lua_State *L, struct lkernel *lk, int index)
-{
-  check_requests(L, index);
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    if (fdemu_name_request(lk->k, (unsigned long)lua_tointeger(L, -1),
-                           lua_tostring(L, -2)) < 0)
-      luaL_error(L, "not enough memory");
-    lua_pop(L, 1);
-  }
-}
-
-/* k:requests{ NAME = number, ... }: what traces call requests of ioctl */
-int ldriver_requests(lua_State *L)
-{
-  struct lkernel *lk = lkernel_check(L, 1);
-
-  larg_type(L, 2, LUA_TTABLE);
-  name_requests(L, lk, 2);
-  return 0;
-}
-
 static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
 {
   mode_t mode = (mode_t)integer_in(L, ops, "mode", S_IFCHR | 0666);
   struct ldevice *dev;
 
   if (lua_getfield(L, ops, "requests") == LUA_TTABLE)
-    name_requests(L, lk, lua_gettop(L));
+    lrequest_names(L, lk, lua_gettop(L));
   lua_pop(L, 1);
   dev = fdemu_alloc(lk->k, sizeof *dev);
   if (dev == NULL)

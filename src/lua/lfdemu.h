@@ -277,8 +277,9 @@ void ldriver_closed(lua_State *L, struct task *t);
 void ldriver_ended(lua_State *L, struct task *t, int status);
 int ldriver_device(lua_State *L);
 int ldriver_description(lua_State *L);
-int ldriver_requests(lua_State *L);
-void ldriver_check_wakes(lua_State *L, struct lkernel *lk);
+int ldriver_poll(struct fdemu_file *f);
+int ldriver_bad(lua_State *L, const struct task *t, const char *what);
+const char *ldriver_place(lua_State *L, struct ldesc *d, const char *slot);
 int ldriver_mask(lua_State *L, int index);
 void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on);
 const struct lslot *ldriver_slot(const char *name);
@@ -286,6 +287,15 @@ const struct lslot *ldriver_slot(const char *name);
 /* lcond.c */
 int lcond_new(lua_State *L);
 int lcond_open(lua_State *L);
+
+/* lhonest.c */
+void lhonest_not_now(lua_State *L, const struct task *t);
+void lhonest_end(lua_State *L, const struct task *t, size_t n);
+void lhonest_wakes(lua_State *L, struct lkernel *lk);
+
+/* lrequest.c */
+void lrequest_names(lua_State *L, struct lkernel *lk, int index);
+int lrequest_set(lua_State *L);
 
 /* ldesc.c */
 /* Whatever a wake may be about. */

@@ -386,7 +386,7 @@ static const luaL_Reg methods[] = {
   { "process", lproc_new },
   { "device", ldriver_device },
   { "description", ldriver_description },
-  { "requests", ldriver_requests },
+  { "requests", lrequest_set },
   { "spawn", kernel_spawn },
   { "run", lsched_run },
   { "sleep", kernel_sleep },

@@ -281,7 +281,7 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
     int64_t now = fdemu_now(lk->k);
     if (fdemu_tick(lk->k, now < limit ? now : limit))
       return true;
-    ldriver_check_wakes(L, lk);
+    lhonest_wakes(L, lk);
   }
   return fdemu_tick(lk->k, limit);
 }
