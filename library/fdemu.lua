@@ -834,6 +834,225 @@ function Process:socket(family, type, protocol) end
 ---@return integer?, integer|string?, integer?
 function Process:socketpair(family, type, protocol) end
 
+---@param path string
+---@param mode? integer
+---@return integer? zero, string? message, integer? errno
+function Process:access(path, mode) end
+
+---@param path string
+---@return integer? zero, string? message, integer? errno
+function Process:chdir(path) end
+
+---@param path string
+---@param mode integer
+---@return integer? zero, string? message, integer? errno
+function Process:chmod(path, mode) end
+
+---An id that is nil or -1 stays as it is.
+---@param path string
+---@param uid? integer
+---@param gid? integer
+---@return integer? zero, string? message, integer? errno
+function Process:chown(path, uid, gid) end
+
+---@param path string
+---@param mode? integer
+---@return integer? fd, string? message, integer? errno
+function Process:creat(path, mode) end
+
+---@param dirfd integer
+---@param path string
+---@param mode? integer
+---@param flags? integer
+---@return integer? zero, string? message, integer? errno
+function Process:faccessat(dirfd, path, mode, flags) end
+
+---@param fd integer
+---@return integer? zero, string? message, integer? errno
+function Process:fchdir(fd) end
+
+---@param fd integer
+---@param mode integer
+---@return integer? zero, string? message, integer? errno
+function Process:fchmod(fd, mode) end
+
+---@param dirfd integer
+---@param path string
+---@param mode integer
+---@param flags? integer
+---@return integer? zero, string? message, integer? errno
+function Process:fchmodat(dirfd, path, mode, flags) end
+
+---An id that is nil or -1 stays as it is.
+---@param fd integer
+---@param uid? integer
+---@param gid? integer
+---@return integer? zero, string? message, integer? errno
+function Process:fchown(fd, uid, gid) end
+
+---An id that is nil or -1 stays as it is.
+---@param dirfd integer
+---@param path string
+---@param uid? integer
+---@param gid? integer
+---@param flags? integer
+---@return integer? zero, string? message, integer? errno
+function Process:fchownat(dirfd, path, uid, gid, flags) end
+
+---As Process:fstat().
+---@param dirfd integer
+---@param path string
+---@param flags? integer
+---@return table? st, string? message, integer? errno
+function Process:fstatat(dirfd, path, flags) end
+
+---@return string? path, string? message, integer? errno
+function Process:getcwd() end
+
+---An id that is nil or -1 stays as it is.
+---@param path string
+---@param uid? integer
+---@param gid? integer
+---@return integer? zero, string? message, integer? errno
+function Process:lchown(path, uid, gid) end
+
+---@param path string
+---@param newpath string
+---@return integer? zero, string? message, integer? errno
+function Process:link(path, newpath) end
+
+---@param dirfd integer
+---@param path string
+---@param newdirfd integer
+---@param newpath string
+---@param flags? integer
+---@return integer? zero, string? message, integer? errno
+function Process:linkat(dirfd, path, newdirfd, newpath, flags) end
+
+---As Process:fstat(), of a symbolic link itself.
+---@param path string
+---@return table? st, string? message, integer? errno
+function Process:lstat(path) end
+
+---@param path string
+---@param mode? integer
+---@return integer? zero, string? message, integer? errno
+function Process:mkdir(path, mode) end
+
+---@param dirfd integer
+---@param path string
+---@param mode? integer
+---@return integer? zero, string? message, integer? errno
+function Process:mkdirat(dirfd, path, mode) end
+
+---@param path string
+---@param mode? integer
+---@return integer? zero, string? message, integer? errno
+function Process:mkfifo(path, mode) end
+
+---@param path string
+---@param mode integer
+---@param dev? integer
+---@return integer? zero, string? message, integer? errno
+function Process:mknod(path, mode, dev) end
+
+---@param dirfd integer
+---@param path string
+---@param mode integer
+---@param dev? integer
+---@return integer? zero, string? message, integer? errno
+function Process:mknodat(dirfd, path, mode, dev) end
+
+---@param dirfd integer
+---@param path string
+---@param flags? integer | "r" | "w" | "a" | "r+" | "w+" | "a+" (fdemu.O_RDONLY)
+---@param mode? integer (438, which is 0666)
+---@return integer? fd, string? message, integer? errno
+function Process:openat(dirfd, path, flags, mode) end
+
+---The names that come next in a directory, as many as fit into 64 KiB, and
+---their types (fdemu.DT_*). {} at the end; lseek(fd, 0) begins again.
+---@param fd integer
+---@return string[]? names, integer[]|string types, integer? errno
+function Process:readdir(fd) end
+
+---@param path string
+---@return string? target, string? message, integer? errno
+function Process:readlink(path) end
+
+---@param dirfd integer
+---@param path string
+---@return string? target, string? message, integer? errno
+function Process:readlinkat(dirfd, path) end
+
+---@param path string
+---@param newpath string
+---@return integer? zero, string? message, integer? errno
+function Process:rename(path, newpath) end
+
+---@param dirfd integer
+---@param path string
+---@param newdirfd integer
+---@param newpath string
+---@param flags? integer
+---@return integer? zero, string? message, integer? errno
+function Process:renameat2(dirfd, path, newdirfd, newpath, flags) end
+
+---@param path string
+---@return integer? zero, string? message, integer? errno
+function Process:rmdir(path) end
+
+---As Process:fstat().
+---@param path string
+---@return table? st, string? message, integer? errno
+function Process:stat(path) end
+
+---@param target string
+---@param path string
+---@return integer? zero, string? message, integer? errno
+function Process:symlink(target, path) end
+
+---@param target string
+---@param dirfd integer
+---@param path string
+---@return integer? zero, string? message, integer? errno
+function Process:symlinkat(target, dirfd, path) end
+
+---@param path string
+---@param length integer
+---@return integer? zero, string? message, integer? errno
+function Process:truncate(path, length) end
+
+---@param mode integer
+---@return integer old
+function Process:umask(mode) end
+
+---@param path string
+---@return integer? zero, string? message, integer? errno
+function Process:unlink(path) end
+
+---@param dirfd integer
+---@param path string
+---@param flags? integer
+---@return integer? zero, string? message, integer? errno
+function Process:unlinkat(dirfd, path, flags) end
+
+---In seconds; nil is now.
+---@param path string
+---@param mtime? number
+---@param atime? number
+---@return integer? zero, string? message, integer? errno
+function Process:utime(path, mtime, atime) end
+
+---In seconds; nil is now.
+---@param dirfd integer
+---@param path string
+---@param atime? number
+---@param mtime? number
+---@param flags? integer
+---@return integer? zero, string? message, integer? errno
+function Process:utimensat(dirfd, path, atime, mtime, flags) end
+
 -- ---- descriptions ---------------------------------------------------------------
 
 ---An open file description; the same one for all its dups. Its methods are those
@@ -1089,6 +1308,12 @@ fdemu.AF_INET = 2
 fdemu.AF_INET6 = 10
 fdemu.AF_UNIX = 1
 fdemu.AF_UNSPEC = 0
+fdemu.AT_EACCESS = 512
+fdemu.AT_EMPTY_PATH = 4096
+fdemu.AT_FDCWD = -100
+fdemu.AT_REMOVEDIR = 512
+fdemu.AT_SYMLINK_FOLLOW = 1024
+fdemu.AT_SYMLINK_NOFOLLOW = 256
 fdemu.BLKBSZGET = 2148012656
 fdemu.BLKDISCARD = 4727
 fdemu.BLKFLSBUF = 4705
@@ -1110,6 +1335,14 @@ fdemu.CLOCK_REALTIME = 0
 fdemu.CLOCK_REALTIME_ALARM = 8
 fdemu.CLOSE_RANGE_CLOEXEC = 4
 fdemu.CLOSE_RANGE_UNSHARE = 2
+fdemu.DT_BLK = 6
+fdemu.DT_CHR = 2
+fdemu.DT_DIR = 4
+fdemu.DT_FIFO = 1
+fdemu.DT_LNK = 10
+fdemu.DT_REG = 8
+fdemu.DT_SOCK = 12
+fdemu.DT_UNKNOWN = 0
 fdemu.E2BIG = 7
 fdemu.EACCES = 13
 fdemu.EADDRINUSE = 98
@@ -1307,6 +1540,7 @@ fdemu.F_GET_SEALS = 1034
 fdemu.F_OFD_GETLK = 36
 fdemu.F_OFD_SETLK = 37
 fdemu.F_OFD_SETLKW = 38
+fdemu.F_OK = 0
 fdemu.F_RDLCK = 0
 fdemu.F_SEAL_EXEC = 32
 fdemu.F_SEAL_FUTURE_WRITE = 16
@@ -1422,6 +1656,8 @@ fdemu.POSIX_FADV_NORMAL = 0
 fdemu.POSIX_FADV_RANDOM = 1
 fdemu.POSIX_FADV_SEQUENTIAL = 2
 fdemu.POSIX_FADV_WILLNEED = 3
+fdemu.RENAME_EXCHANGE = 2
+fdemu.RENAME_NOREPLACE = 1
 fdemu.RLIMIT_NOFILE = 7
 fdemu.RTC_AIE_OFF = 28674
 fdemu.RTC_AIE_ON = 28673
@@ -1439,6 +1675,7 @@ fdemu.RTC_VL_CLR = 28692
 fdemu.RTC_VL_READ = 2147774483
 fdemu.RTC_WKALM_RD = 2150133776
 fdemu.RTC_WKALM_SET = 1076391951
+fdemu.R_OK = 4
 fdemu.SCM_CREDENTIALS = 2
 fdemu.SCM_RIGHTS = 1
 fdemu.SEEK_CUR = 1
@@ -1510,6 +1747,21 @@ fdemu.S_IFLNK = 40960
 fdemu.S_IFMT = 61440
 fdemu.S_IFREG = 32768
 fdemu.S_IFSOCK = 49152
+fdemu.S_IRGRP = 32
+fdemu.S_IROTH = 4
+fdemu.S_IRUSR = 256
+fdemu.S_IRWXG = 56
+fdemu.S_IRWXO = 7
+fdemu.S_IRWXU = 448
+fdemu.S_ISGID = 1024
+fdemu.S_ISUID = 2048
+fdemu.S_ISVTX = 512
+fdemu.S_IWGRP = 16
+fdemu.S_IWOTH = 2
+fdemu.S_IWUSR = 128
+fdemu.S_IXGRP = 8
+fdemu.S_IXOTH = 1
+fdemu.S_IXUSR = 64
 fdemu.TCFLSH = 21515
 fdemu.TCGETS = 21505
 fdemu.TCSBRK = 21513
@@ -1563,6 +1815,8 @@ fdemu.WDIOC_KEEPALIVE = 2147768069
 fdemu.WDIOC_SETOPTIONS = 2147768068
 fdemu.WDIOC_SETPRETIMEOUT = 3221509896
 fdemu.WDIOC_SETTIMEOUT = 3221509894
+fdemu.W_OK = 2
+fdemu.X_OK = 1
 --</constants>
 
 return fdemu

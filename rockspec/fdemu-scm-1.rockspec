@@ -118,6 +118,7 @@ build = {
         "src/lua/lrequest.c",
         "src/lua/lkernel.c",
         "src/lua/llsof.c",
+        "src/lua/lname.c",
         "src/lua/lpoll.c",
         "src/lua/lmisuse.c",
         "src/lua/lproc.c",

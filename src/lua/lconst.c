@@ -1,8 +1,10 @@
 /* lconst.c - constants, with Linux's values */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/fs.h>
 #include <linux/i2c.h>
 #include <poll.h>
 #include <signal.h>
@@ -214,6 +216,41 @@ static const struct {
   C(S_IFIFO),
   C(S_IFLNK),
   C(S_IFSOCK),
+  C(S_ISUID),
+  C(S_ISGID),
+  C(S_ISVTX),
+  C(S_IRWXU),
+  C(S_IRUSR),
+  C(S_IWUSR),
+  C(S_IXUSR),
+  C(S_IRWXG),
+  C(S_IRGRP),
+  C(S_IWGRP),
+  C(S_IXGRP),
+  C(S_IRWXO),
+  C(S_IROTH),
+  C(S_IWOTH),
+  C(S_IXOTH),
+  C(F_OK),
+  C(R_OK),
+  C(W_OK),
+  C(X_OK),
+  C(AT_FDCWD),
+  C(AT_SYMLINK_NOFOLLOW),
+  C(AT_SYMLINK_FOLLOW),
+  C(AT_REMOVEDIR),
+  C(AT_EACCESS),
+  C(AT_EMPTY_PATH),
+  C(RENAME_NOREPLACE),
+  C(RENAME_EXCHANGE),
+  C(DT_UNKNOWN),
+  C(DT_FIFO),
+  C(DT_CHR),
+  C(DT_DIR),
+  C(DT_BLK),
+  C(DT_REG),
+  C(DT_LNK),
+  C(DT_SOCK),
   C(CLOSE_RANGE_UNSHARE),
   C(CLOSE_RANGE_CLOEXEC),
   C(I2C_M_RD),

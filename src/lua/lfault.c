@@ -188,6 +188,16 @@ static lua_Integer integer_field(lua_State *L, const char *key, lua_Integer def,
 static bool is_call(const char *name)
 {
   static const struct fdemu_call *const others[] = {
+    &fdemu_mkdirat_call,        &fdemu_mknodat_call,
+    &fdemu_symlinkat_call,      &fdemu_linkat_call,
+    &fdemu_unlinkat_call,       &fdemu_renameat2_call,
+    &fdemu_newfstatat_call,     &fdemu_readlinkat_call,
+    &fdemu_faccessat2_call,     &fdemu_fchmodat2_call,
+    &fdemu_fchmod_call,         &fdemu_fchownat_call,
+    &fdemu_fchown_call,         &fdemu_utimensat_call,
+    &fdemu_truncate_call,       &fdemu_chdir_call,
+    &fdemu_fchdir_call,         &fdemu_getcwd_call,
+    &fdemu_umask_call,          &fdemu_getdents64_call,
     &fdemu_pipe_call,           &fdemu_pipe2_call,
     &fdemu_socketpair_call,     &fdemu_socket_call,
     &fdemu_shutdown_call,       &fdemu_sendto_call,
@@ -215,9 +225,20 @@ static bool is_call(const char *name)
 static const char *call_name(lua_State *L)
 {
   static const char *const aliases[][2] = {
-    { "pread", "pread64" }, { "pwrite", "pwrite64" },  { "open", "openat" },
-    { "wait", "wait4" },    { "eventfd", "eventfd2" }, { "exec", "execve" },
-    { "isatty", "ioctl" },
+    { "pread", "pread64" },       { "pwrite", "pwrite64" },
+    { "open", "openat" },         { "wait", "wait4" },
+    { "eventfd", "eventfd2" },    { "exec", "execve" },
+    { "isatty", "ioctl" },        { "creat", "openat" },
+    { "mkdir", "mkdirat" },       { "mkfifo", "mknodat" },
+    { "mknod", "mknodat" },       { "unlink", "unlinkat" },
+    { "rmdir", "unlinkat" },      { "rename", "renameat2" },
+    { "link", "linkat" },         { "symlink", "symlinkat" },
+    { "readlink", "readlinkat" }, { "stat", "newfstatat" },
+    { "lstat", "newfstatat" },    { "fstatat", "newfstatat" },
+    { "access", "faccessat2" },   { "faccessat", "faccessat2" },
+    { "chmod", "fchmodat2" },     { "fchmodat", "fchmodat2" },
+    { "chown", "fchownat" },      { "lchown", "fchownat" },
+    { "utime", "utimensat" },     { "readdir", "getdents64" },
   };
   const char *s = lua_tostring(L, -1);
 

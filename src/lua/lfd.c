@@ -45,20 +45,34 @@ static const char *check_path(lua_State *L, int index)
   return path;
 }
 
-/* p:open(path [, flags [, mode]]) */
-static int proc_open(lua_State *L)
+/* path, flags and mode are at index and behind it. */
+static int do_open(lua_State *L, int dirfd, int index)
 {
   struct lprocess *lp = lproc_check(L);
-  const char *path = check_path(L, 2);
-  int flags = check_flags(L, 3), mode = lproc_optint(L, 4);
+  const char *path = check_path(L, index);
+  int flags = check_flags(L, index + 1);
+  int mode = lua_isnoneornil(L, index + 2) ? 0666 : lproc_int(L, index + 2);
   struct call local, *c = lcall_begin(L, lp->lk, &local, CALL(OPEN));
 
-  c->req.fd = AT_FDCWD;
+  c->req.fd = dirfd;
   c->req.path = path;
   c->req.cmd = (unsigned)flags;
   c->req.arg = mode;
   c->result = path_result;
   return lcall_submit(L, lp->p, c);
+}
+
+/* p:open(path [, flags [, mode]]) */
+static int proc_open(lua_State *L)
+{
+  return do_open(L, AT_FDCWD, 2);
+}
+
+/* p:openat(dirfd, path [, flags [, mode]]) */
+static int proc_openat(lua_State *L)
+{
+  lproc_check(L);
+  return do_open(L, lproc_int(L, 2), 3);
 }
 
 /* A call that takes nothing but a descriptor. */
@@ -265,6 +279,7 @@ static int proc_pipe2(lua_State *L)
 
 const luaL_Reg lfd_methods[] = {
   { "open", proc_open },
+  { "openat", proc_openat },
   { "close", proc_close },
   { "dup", proc_dup },
   { "fsync", proc_fsync },

@@ -341,6 +341,7 @@ extern const luaL_Reg lio_methods[], lfd_methods[], lpoll_methods[];
 extern const luaL_Reg lfile_methods[];
 extern const luaL_Reg levent_methods[], lepoll_methods[], lsocket_methods[];
 extern const luaL_Reg lfcntl_methods[];
+extern const luaL_Reg lname_methods[];
 
 /* lfd.c */
 void lfd_push_stat(lua_State *L, const struct stat *st);
