@@ -58,6 +58,7 @@ build = {
         "src/core/poll.c",
         "src/core/proc.c",
         "src/core/range.c",
+        "src/core/procfd.c",
         "src/core/req.c",
         "src/core/request.c",
         "src/core/table.c",

@@ -713,8 +713,8 @@ FDEMU_API void fdemu_file_put(struct fdemu_file *f);
 FDEMU_API int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
                             bool cloexec);
 
-/* The devices below under /dev, /tmp, and fdemu_regular_new() for regular
- * files. 0 or -ENOMEM. */
+/* The devices below under /dev, /tmp, /proc/self/fd, and what is to be known of
+ * regular files, FIFOs and sockets with names. 0 or -ENOMEM. */
 FDEMU_API int fdemu_std_devices(struct fdemu_kernel *k);
 
 FDEMU_API int fdemu_null_add(struct fdemu_kernel *k, const char *path);
@@ -728,6 +728,14 @@ FDEMU_API int fdemu_console_add(struct fdemu_kernel *k, const char *path);
 
 /* /dev/null without a name. flags: as open(2). NULL: no memory. */
 FDEMU_API struct fdemu_file *fdemu_null_new(struct fdemu_kernel *k, int flags);
+
+/* A FIFO, to be given a name: mode has its permissions. NULL: no memory. */
+FDEMU_API struct fdemu_inode *fdemu_fifo_new(struct fdemu_kernel *k,
+                                             mode_t mode);
+
+/* A directory with a link for each descriptor of the process that looks: to be
+ * read, and to be opened. Its parent has to be there. 0 or -errno. */
+FDEMU_API int fdemu_procfd_add(struct fdemu_kernel *k, const char *path);
 
 /* An empty regular file, with the permissions in mode and one reference, the
  * caller's. NULL: no memory. */

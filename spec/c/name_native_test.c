@@ -46,42 +46,6 @@ static int64_t call(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
 
 #define A(x) ((uint64_t)(uintptr_t)(x))
 
-/* ---- a regular file that has a size and nothing else -------------------- */
-
-static int64_t file_write(struct fdemu_file *f, struct fdemu_req *r)
-{
-  if (r->offset + (int64_t)r->len > f->inode->size)
-    f->inode->size = r->offset + (int64_t)r->len;
-  return (int64_t)r->len;
-}
-
-static int64_t file_truncate(struct fdemu_file *f, struct fdemu_req *r)
-{
-  f->inode->size = r->offset;
-  return 0;
-}
-
-static const struct fdemu_ops file_ops = { .name = "file",
-                                           .mode = FDEMU_MODE_SEEK,
-                                           .write = file_write,
-                                           .truncate = file_truncate };
-
-static int64_t file_open(struct fdemu_inode *i, struct fdemu_req *r)
-{
-  if (r->cmd & O_TRUNC)
-    i->size = 0;
-  return fdemu_opened(r, fdemu_file_new(i, i->ops, (int)r->cmd, NULL));
-}
-
-static struct fdemu_inode *file_make(struct fdemu_kernel *k, mode_t mode)
-{
-  struct fdemu_inode *i = fdemu_device_new(k, &file_ops, mode, 0);
-
-  if (i != NULL)
-    i->open = file_open;
-  return i;
-}
-
 /* ---- chance ----------------------------------------------------------- */
 
 static uint64_t below(uint64_t n)
@@ -265,7 +229,7 @@ static void do_mode(const char *name, long nr)
 static void do_mknod(void)
 {
   static const int types[] = { 0,       S_IFREG, S_IFREG, S_IFDIR,
-                               S_IFLNK, S_IFCHR, 0170000 };
+                               S_IFLNK, S_IFIFO, 0170000 };
   struct record *r = begin("mknodat");
   int dirfd = some_dirfd(), mode = some_mode() | types[below(7)];
 
@@ -546,7 +510,8 @@ static void on_fdemu(uint64_t seed, int n)
   struct fdemu_kernel *k = test_kernel();
   struct fdemu_proc *p = fdemu_proc_new(k);
 
-  fdemu_maker(k, S_IFREG, file_make);
+  fdemu_maker(k, S_IFREG, fdemu_regular_new);
+  fdemu_maker(k, S_IFIFO, fdemu_fifo_new);
   proc = fdemu_kernel_self(k);
   as_root();
   proc = p;

@@ -192,6 +192,15 @@ static void names(void)
   CHECK(n >= 0);
   CHECK_EQ(fdemu_close(p, n), 0);
   CHECK_EQ(fdemu_unlinkat(p, AT_FDCWD, "d3", AT_REMOVEDIR), 0);
+  TRY(n, fdemu_mknodat(p, AT_FDCWD, "f", S_IFIFO | 0600, 0));
+  CHECK_EQ(n, 0);
+  TRY(n, fdemu_open(p, "f", O_RDWR, 0));
+  CHECK(n >= 0);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", n);
+  TRY(n, fdemu_open(p, path, O_RDONLY | O_CLOEXEC, 0));
+  CHECK(n >= 0);
+  CHECK_EQ(fdemu_close(p, n), 0);
+  CHECK_EQ(fdemu_close(p, n - 1), 0);
 }
 
 static void captures(void)

@@ -163,7 +163,7 @@ static int64_t attr_readlink(struct fdemu_file *f, struct fdemu_req *r)
   if (r->buf.iov_len == 0 || r->buf.iov_len > INT32_MAX)
     return -EINVAL;
   n = fde_walk(&w, r, FDE_EMPTY);
-  if (n == 0 && !S_ISLNK(w.at.inode->mode))
+  if (n == 0 && !fde_is_link(w.at.inode))
     n = r->path[0] == '\0' ? -ENOENT : -EINVAL;
   if (n == 0)
     n = fde_link_text(w.at.inode, text);
@@ -214,7 +214,7 @@ static int64_t change_mode(struct fdemu_inode *i, struct fdemu_req *r)
 {
   mode_t mode = (mode_t)r->arg & 07777;
 
-  if (S_ISLNK(i->mode) || !(i->mode & S_IFMT))
+  if (fde_is_link(i) || !(i->mode & S_IFMT))
     return -EOPNOTSUPP;
   if (!fde_owns(r->proc, i))
     return -EPERM;
@@ -266,7 +266,7 @@ static int64_t change_owner(struct fdemu_inode *i, struct fdemu_req *r)
     i->uid = uid;
   if (gid != (gid_t)-1)
     i->gid = gid;
-  if (!S_ISDIR(i->mode)) {
+  if (!fde_is_dir(i)) {
     i->mode &= ~(mode_t)S_ISUID;
     if (i->mode & S_IXGRP)
       i->mode &= ~(mode_t)S_ISGID;
@@ -367,7 +367,7 @@ static int64_t truncate_inode(struct fdemu_inode *i, struct fdemu_req *r)
 {
   int error;
 
-  if (S_ISDIR(i->mode))
+  if (fde_is_dir(i))
     return -EISDIR;
   if (!S_ISREG(i->mode))
     return -EINVAL;
@@ -414,7 +414,7 @@ static int64_t attr_fchdir(struct fdemu_file *f, struct fdemu_req *r)
 {
   int error;
 
-  if (!S_ISDIR(f->inode->mode))
+  if (!fde_is_dir(f->inode))
     return -ENOTDIR;
   error = fde_may(r->proc, f->inode, FDE_EXEC);
   if (error == 0)

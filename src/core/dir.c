@@ -146,7 +146,7 @@ static int64_t dir_getdents(struct fdemu_file *f, struct fdemu_req *r)
   char name[16];
   int64_t n = 0;
 
-  if (!S_ISDIR(f->inode->mode))
+  if (!fde_is_dir(f->inode))
     return -ENOTDIR;
   if (fde_dir_dead(f->inode))
     return -ENOENT;

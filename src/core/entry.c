@@ -118,7 +118,7 @@ struct fde_entry *fde_root_new(struct fdemu_kernel *k)
 /* It was removed while somebody still had it. */
 bool fde_dir_dead(const struct fdemu_inode *i)
 {
-  return S_ISDIR(i->mode) && i->nlink == 0;
+  return fde_is_dir(i) && i->nlink == 0;
 }
 
 struct fde_entry *fde_dir_find(const struct fde_dir *d, const char *name,
@@ -223,7 +223,7 @@ static void attach(struct fde_entry *dir, struct fde_entry *e)
   e->cookie = d->last_cookie++;
   d->order[d->norder++] = (struct fde_slot){ e->cookie, e };
   d->n++;
-  if (S_ISDIR(e->inode->mode))
+  if (fde_is_dir(e->inode))
     d->inode.nlink++;
   fde_touch(&d->inode, FDE_MTIME | FDE_CTIME);
 }
@@ -241,7 +241,7 @@ static void detach(struct fde_entry *e)
   while (d->norder > 0 && d->order[d->norder - 1].entry == NULL)
     d->norder--;
   d->n--;
-  if (S_ISDIR(e->inode->mode))
+  if (fde_is_dir(e->inode))
     d->inode.nlink--;
   fde_touch(&d->inode, FDE_MTIME | FDE_CTIME);
 }
@@ -258,7 +258,7 @@ int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
     fde_entry_put(e);
     return -ENOMEM;
   }
-  if (S_ISDIR(i->mode))
+  if (fde_is_dir(i))
     fde_dir_of(i)->entry = e;
   else if (i->named)
     i->nlink++;
@@ -270,7 +270,7 @@ int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
 
 static void lose_link(struct fdemu_inode *i)
 {
-  i->nlink = S_ISDIR(i->mode) ? 0 : i->nlink - 1;
+  i->nlink = fde_is_dir(i) ? 0 : i->nlink - 1;
   fde_touch(i, FDE_CTIME);
 }
 
@@ -390,7 +390,7 @@ static int subdir(struct fde_entry **dir, const char *name, size_t len)
     e = fde_dir_of(i)->entry;
   }
   *dir = e;
-  return S_ISDIR(e->inode->mode) ? 0 : -ENOTDIR;
+  return fde_is_dir(e->inode) ? 0 : -ENOTDIR;
 }
 
 int fdemu_name(struct fdemu_kernel *k, const char *path, struct fdemu_inode *i)
@@ -411,7 +411,7 @@ int fdemu_name(struct fdemu_kernel *k, const char *path, struct fdemu_inode *i)
   if (len > FDE_NAME_MAX)
     return -ENAMETOOLONG;
   old = fde_dir_find(fde_dir_of(dir->inode), path, len);
-  if (len == 0 || (old != NULL && S_ISDIR(old->inode->mode)))
+  if (len == 0 || (old != NULL && fde_is_dir(old->inode)))
     return -EISDIR;
   error = fde_dir_add(dir, path, len, i); /* in front of the old one */
   if (error == 0 && old != NULL)
@@ -428,7 +428,7 @@ void fde_names_free(struct fdemu_kernel *k)
     struct fde_dir *d = fde_dir_of(e->inode);
     struct fde_entry *child =
         d->norder > 0 ? d->order[d->norder - 1].entry : NULL;
-    if (child != NULL && S_ISDIR(child->inode->mode) &&
+    if (child != NULL && fde_is_dir(child->inode) &&
         fde_dir_of(child->inode)->n > 0)
       e = child;
     else if (child != NULL)

@@ -119,6 +119,19 @@ void fde_adopt(const struct fde_walk *w, struct fdemu_inode *i);
 
 /* dir.c, link.c, open.c */
 extern const struct fdemu_ops fde_dir_ops, fde_link_ops, fde_path_ops;
+
+/* Whatever else may say of itself that it is a directory (one of the host's)
+ * has no names here. */
+static inline bool fde_is_dir(const struct fdemu_inode *i)
+{
+  return i->ops == &fde_dir_ops;
+}
+
+static inline bool fde_is_link(const struct fdemu_inode *i)
+{
+  return i->ops == &fde_link_ops;
+}
+
 struct fdemu_inode *fde_link_new(struct fdemu_kernel *k, const char *target);
 int64_t fde_link_text(const struct fdemu_inode *i, char buf[FDE_PATH_MAX]);
 

@@ -19,7 +19,7 @@ void fde_adopt(const struct fde_walk *w, struct fdemu_inode *i)
   if (!(dir->mode & S_ISGID))
     return;
   i->gid = dir->gid;
-  if (S_ISDIR(i->mode))
+  if (fde_is_dir(i))
     i->mode |= S_ISGID;
 }
 
@@ -170,7 +170,7 @@ static int link_to(struct fde_walk *w, struct fdemu_inode *i)
     error = may_create(w);
   if (error < 0)
     return error;
-  if (S_ISDIR(i->mode))
+  if (fde_is_dir(i))
     return -EPERM;
   if (i->nlink == 0 && i->named)
     return -ENOENT;
@@ -215,8 +215,8 @@ static int may_delete(const struct fde_walk *w, const struct fde_place *child,
       !fde_owns(w->proc, dir))
     return -EPERM;
   if (directory)
-    return S_ISDIR(child->inode->mode) ? 0 : -ENOTDIR;
-  return S_ISDIR(child->inode->mode) ? -EISDIR : 0;
+    return fde_is_dir(child->inode) ? 0 : -ENOTDIR;
+  return fde_is_dir(child->inode) ? -EISDIR : 0;
 }
 
 static bool has_names(const struct fdemu_inode *i)
@@ -259,7 +259,7 @@ static int64_t do_unlink(struct fde_walk *w)
   if (error < 0)
     return error;
   if (w->slash)
-    return S_ISDIR(child.inode->mode) ? -EISDIR : -ENOTDIR;
+    return fde_is_dir(child.inode) ? -EISDIR : -ENOTDIR;
   error = may_delete(w, &child, false);
   if (error == 0)
     fde_dir_remove(child.entry);
@@ -291,7 +291,7 @@ struct rename {
 
 static bool is_dir(const struct fde_place *p)
 {
-  return p->inode != NULL && S_ISDIR(p->inode->mode);
+  return p->inode != NULL && fde_is_dir(p->inode);
 }
 
 /* Whether e is dir, or above it. */

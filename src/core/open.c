@@ -84,7 +84,7 @@ static int find_or_make(struct fde_walk *w, struct fdemu_req *r,
     }
     if (error < 0)
       return error;
-    if (!follow || !S_ISLNK(child.inode->mode)) {
+    if (!follow || !fde_is_link(child.inode)) {
       w->at = child;
       return 0;
     }
@@ -117,13 +117,13 @@ static int may_open(const struct fde_walk *w, unsigned long flags, bool made)
 
   if (!made && has(flags, O_CREAT | O_EXCL))
     return -EEXIST;
-  if (flags & O_CREAT && S_ISDIR(i->mode))
+  if (flags & O_CREAT && fde_is_dir(i))
     return -EISDIR;
   if (flags & O_PATH)
     return 0;
-  if (S_ISLNK(i->mode))
+  if (fde_is_link(i))
     return -ELOOP;
-  if (S_ISDIR(i->mode) && wanted(flags) & FDE_WRITE)
+  if (fde_is_dir(i) && wanted(flags) & FDE_WRITE)
     return -EISDIR;
   if (!made)
     error = fde_may(w->proc, i, wanted(flags));
@@ -131,6 +131,8 @@ static int may_open(const struct fde_walk *w, unsigned long flags, bool made)
     return error;
   if (flags & O_NOATIME && !fde_owns(w->proc, i))
     return -EPERM;
+  if (i->open == NULL && ((i->mode & S_IFMT) == 0 || S_ISSOCK(i->mode)))
+    return -ENXIO; /* there is no second description of it */
   if (flags & O_DIRECT && !(i->ops->mode & FDEMU_MODE_DIRECT))
     return -EINVAL;
   return 0;

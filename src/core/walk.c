@@ -106,7 +106,7 @@ static int to_last(struct fde_walk *w, const char *path)
     if (*rest == '\0')
       return 0;
     error = fde_walk_enter(w, true);
-    if (error == 0 && !S_ISDIR(w->at.inode->mode))
+    if (error == 0 && !fde_is_dir(w->at.inode))
       error = -ENOTDIR;
     if (error < 0)
       return error;
@@ -137,7 +137,7 @@ static int enter_link(struct fde_walk *w, const struct fdemu_inode *i)
 
   if (error == 0)
     error = fde_walk_enter(w, true);
-  if (error == 0 && slash && !S_ISDIR(w->at.inode->mode))
+  if (error == 0 && slash && !fde_is_dir(w->at.inode))
     error = -ENOTDIR;
   return error;
 }
@@ -161,7 +161,7 @@ int fde_walk_enter(struct fde_walk *w, bool follow)
   error = fde_walk_lookup(w, &child);
   if (error < 0)
     return error;
-  if (follow && S_ISLNK(child.inode->mode))
+  if (follow && fde_is_link(child.inode))
     return enter_link(w, child.inode);
   w->at = child;
   return 0;
@@ -208,14 +208,14 @@ int fde_walk_to(struct fde_walk *w, struct fdemu_proc *p, int dirfd,
     error = begin(w, dirfd);
   if (error < 0)
     return error;
-  if (path[0] != '/' && path[0] != '\0' && !S_ISDIR(w->at.inode->mode))
+  if (path[0] != '/' && path[0] != '\0' && !fde_is_dir(w->at.inode))
     return -ENOTDIR;
   error = to_last(w, path);
   if (error < 0 || how & FDE_PARENT)
     return error;
   directory = w->slash || how & FDE_DIRECTORY;
   error = fde_walk_enter(w, w->slash || how & FDE_FOLLOW);
-  if (error == 0 && directory && !S_ISDIR(w->at.inode->mode))
+  if (error == 0 && directory && !fde_is_dir(w->at.inode))
     error = -ENOTDIR;
   return error;
 }

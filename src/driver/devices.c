@@ -13,14 +13,54 @@ static const struct {
   { fdemu_urandom_add, "/dev/urandom" }, { fdemu_console_add, "/dev/console" },
 };
 
+static const struct {
+  const char *target, *path;
+} links[] = {
+  { "/proc/self/fd", "/dev/fd" },
+  { "/proc/self/fd/0", "/dev/stdin" },
+  { "/proc/self/fd/1", "/dev/stdout" },
+  { "/proc/self/fd/2", "/dev/stderr" },
+};
+
+/* A name for a socket, to which nobody can connect. */
+static struct fdemu_inode *node_new(struct fdemu_kernel *k, mode_t mode)
+{
+  static const struct fdemu_ops node_ops = { .name = "socket" };
+
+  return fdemu_device_new(k, &node_ops, mode, 0);
+}
+
+/* 0 if it is there already: a second attempt goes on where the first ended. */
+static int there(int error)
+{
+  return error == -EEXIST ? 0 : error;
+}
+
+static int add_directories(struct fdemu_kernel *k)
+{
+  struct fdemu_proc *self = fdemu_kernel_self(k);
+  int error = there(fdemu_mkdirat(self, AT_FDCWD, "/tmp", 01777));
+
+  if (error == 0)
+    error = there(fdemu_mkdirat(self, AT_FDCWD, "/proc", 0555));
+  if (error == 0)
+    error = there(fdemu_mkdirat(self, AT_FDCWD, "/proc/self", 0555));
+  if (error == 0)
+    error = fdemu_procfd_add(k, "/proc/self/fd");
+  for (size_t i = 0; error == 0 && i < sizeof links / sizeof *links; i++)
+    error =
+        there(fdemu_symlinkat(self, links[i].target, AT_FDCWD, links[i].path));
+  return error;
+}
+
 int fdemu_std_devices(struct fdemu_kernel *k)
 {
   int error = 0;
 
   fdemu_maker(k, S_IFREG, fdemu_regular_new);
+  fdemu_maker(k, S_IFIFO, fdemu_fifo_new);
+  fdemu_maker(k, S_IFSOCK, node_new);
   for (size_t i = 0; error == 0 && i < sizeof devices / sizeof *devices; i++)
     error = devices[i].add(k, devices[i].path);
-  if (error == 0)
-    error = fdemu_mkdirat(fdemu_kernel_self(k), AT_FDCWD, "/tmp", 01777);
-  return error == -EEXIST ? 0 : error;
+  return error == 0 ? add_directories(k) : error;
 }

@@ -36,12 +36,14 @@ struct slot {
 
 struct pipe {
   struct fdemu_inode inode;
-  struct slot *ring;    /* allocated by the first write */
-  union page *spare;    /* pages that were used and are free */
-  unsigned nslots;      /* a power of two */
-  unsigned head, tail;  /* slots ever filled, ever emptied */
-  unsigned count;       /* bytes in it */
-  int readers, writers; /* open descriptions of each end */
+  struct slot *ring;       /* allocated by the first write */
+  union page *spare;       /* pages that were used and are free */
+  unsigned nslots;         /* a power of two */
+  unsigned head, tail;     /* slots ever filled, ever emptied */
+  unsigned count;          /* bytes in it */
+  int readers, writers;    /* open descriptions of each end */
+  int64_t nreads, nwrites; /* how often each end was ever opened, and 1 */
+  bool fifo;               /* has a name: open() waits for the other end */
 };
 
 static struct pipe *pipe_of(const struct fdemu_file *f)
@@ -228,7 +230,7 @@ static int pipe_poll(struct fdemu_file *f)
   if (mode != O_WRONLY) {
     if (!empty(p))
       ready |= POLLIN | POLLRDNORM;
-    if (p->writers == 0)
+    if (p->writers == 0 && f->pos != p->nwrites)
       ready |= POLLHUP;
   }
   if (mode != O_RDONLY) {
@@ -288,6 +290,18 @@ static int64_t pipe_fcntl(struct fdemu_file *f, struct fdemu_req *r)
   }
 }
 
+/* What nobody can read or add to any more is gone. */
+static void pipe_empty(struct pipe *p)
+{
+  for (; p->tail != p->head; p->tail++)
+    page_put(p, slot_at(p, p->tail)->page);
+  pages_free(p);
+  fdemu_free(p->inode.kernel, p->ring);
+  p->ring = NULL;
+  p->count = 0;
+  p->nslots = DEFAULT_SLOTS;
+}
+
 static int64_t pipe_release(struct fdemu_file *f)
 {
   struct pipe *p = pipe_of(f);
@@ -297,6 +311,8 @@ static int64_t pipe_release(struct fdemu_file *f)
   p->writers -= mode != O_RDONLY;
   if (!p->readers != !p->writers)
     fdemu_wake(&p->inode.wq, POLLIN | POLLOUT | POLLERR | POLLHUP);
+  if (p->readers == 0 && p->writers == 0)
+    pipe_empty(p);
   return 0;
 }
 
@@ -304,10 +320,7 @@ static void pipe_free(struct fdemu_inode *i)
 {
   struct pipe *p = fdemu_entry(i, struct pipe, inode);
 
-  for (; p->tail != p->head; p->tail++)
-    page_put(p, slot_at(p, p->tail)->page);
-  pages_free(p);
-  fdemu_free(i->kernel, p->ring);
+  pipe_empty(p);
   fdemu_free(i->kernel, p);
 }
 
@@ -322,6 +335,60 @@ static const struct fdemu_ops pipe_ops = {
   .release = pipe_release,
 };
 
+/* ---- open(2); fifo(7) ------------------------------------------------- */
+
+/* Count f among those that have its end open. It knows how often the other end
+ * had been opened by then. */
+static void fifo_join(struct pipe *p, struct fdemu_file *f)
+{
+  int mode = f->flags & O_ACCMODE;
+
+  f->pos = mode == O_RDONLY ? p->nwrites : p->nreads;
+  p->readers += mode != O_WRONLY;
+  p->nreads += mode != O_WRONLY;
+  p->writers += mode != O_RDONLY;
+  p->nwrites += mode != O_RDONLY;
+  fdemu_wake(&p->inode.wq, POLLPRI);
+}
+
+/* The other end is there, or was while this one waited. */
+static bool fifo_met(const struct pipe *p, const struct fdemu_file *f)
+{
+  switch (f->flags & O_ACCMODE) {
+  case O_RDONLY: return p->writers > 0 || p->nwrites != f->pos;
+  case O_WRONLY: return p->readers > 0 || p->nreads != f->pos;
+  default: return true;
+  }
+}
+
+/* The description is made at the first attempt, and counts while it waits. One
+ * that does not wait to read sees no end of file before there was a writer: its
+ * position, which nothing else uses, stays as it is until then. */
+static int64_t fifo_open(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  struct pipe *p = fdemu_entry(i, struct pipe, inode);
+  struct fdemu_file *f = r->out;
+  int mode = (int)r->cmd & O_ACCMODE;
+  bool nonblock = (r->cmd & O_NONBLOCK) != 0;
+
+  if (mode == O_ACCMODE)
+    return -EINVAL;
+  if (f == NULL) {
+    if (p->fifo && nonblock && mode == O_WRONLY && p->readers == 0)
+      return -ENXIO;
+    f = fdemu_file_new(i, &pipe_ops, (int)r->cmd, NULL);
+    if (fdemu_opened(r, f) < 0)
+      return -ENOMEM;
+    fifo_join(p, f);
+  }
+  if (p->fifo && nonblock && mode == O_RDONLY && p->writers == 0)
+    return 0;
+  if (p->fifo && !fifo_met(p, f))
+    return -EAGAIN;
+  f->pos = 0;
+  return 0;
+}
+
 static struct pipe *pipe_new(struct fdemu_kernel *k)
 {
   struct pipe *p = fdemu_alloc(k, sizeof *p);
@@ -330,8 +397,21 @@ static struct pipe *pipe_new(struct fdemu_kernel *k)
     return NULL;
   memset(p, 0, sizeof *p);
   fdemu_inode_init(&p->inode, k, &pipe_ops, S_IFIFO | 0600, pipe_free);
+  p->inode.open = fifo_open;
   p->nslots = DEFAULT_SLOTS;
+  p->nreads = p->nwrites = 1;
   return p;
+}
+
+struct fdemu_inode *fdemu_fifo_new(struct fdemu_kernel *k, mode_t mode)
+{
+  struct pipe *p = pipe_new(k);
+
+  if (p == NULL)
+    return NULL;
+  p->inode.mode = S_IFIFO | (mode & 07777);
+  p->fifo = true;
+  return &p->inode;
 }
 
 /* Both ends, with references to the pipe that are theirs. */
