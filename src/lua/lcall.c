@@ -29,6 +29,12 @@ int lcall_integer(lua_State *L, struct call *c)
   return 1;
 }
 
+/* The bytes that a call has read, or its argument block. */
+const char *lcall_data(const struct call *c)
+{
+  return c->store != NULL ? c->store : c->req.buf.iov_base;
+}
+
 static int push_store(lua_State *L)
 {
   const struct call *c = lua_touserdata(L, 1);
@@ -46,7 +52,7 @@ int lcall_string(lua_State *L, struct call *c)
   if (c->req.result < 0)
     return lcall_error(L, c->req.result, NULL);
   if (c->store == NULL) {
-    lua_pushlstring(L, c->lk->scratch, (size_t)c->req.result);
+    lua_pushlstring(L, c->req.buf.iov_base, (size_t)c->req.result);
     return 1;
   }
   lua_pushcfunction(L, push_store);
@@ -179,11 +185,16 @@ static void use_store(struct call *c)
   c->req.mem = &c->mem;
 }
 
-/* keep() of reads. */
+/* keep() of reads. A few bytes need no memory. */
 static int keep_data(struct call *c)
 {
   if (c->req.mem != NULL)
     return 0;
+  if (c->req.buf.iov_len <= sizeof c->few && c->req.iov == NULL) {
+    memcpy(c->few, c->lk->scratch, c->req.done);
+    c->req.buf.iov_base = c->few;
+    return 0;
+  }
   if (store_grow(c, c->req.done > 0 ? c->req.done : 1) < 0)
     return -ENOMEM;
   memcpy(c->store, c->lk->scratch, c->req.done);

@@ -57,7 +57,7 @@ static int epoll_ctl_method(lua_State *L)
 static int push_events(lua_State *L)
 {
   const struct call *c = lua_touserdata(L, 1);
-  const char *from = c->store != NULL ? c->store : c->lk->scratch;
+  const char *from = lcall_data(c);
   int n = (int)c->req.result;
 
   lua_createtable(L, n, 0);

@@ -30,7 +30,7 @@ static int proc_eventfd(lua_State *L)
 /* The number that 8 bytes are; fewer are not what eventfd_read(3) expects. */
 static int number_result(lua_State *L, struct call *c)
 {
-  const char *s = c->store != NULL ? c->store : c->lk->scratch;
+  const char *s = lcall_data(c);
   uint64_t n;
 
   if (c->req.result < 0)

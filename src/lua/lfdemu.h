@@ -150,6 +150,7 @@ struct task {
   lua_Integer id;
   int nargs, nres;
   enum task_status status;
+  bool running, over; /* on the C stack; not to be anchored any more */
   bool daemon, worker, guarded;
   struct ldesc
       *bound; /* see lsched_bind(); its userdata is in the user value */
@@ -233,6 +234,7 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
 int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c);
 int lcall_integer(lua_State *L, struct call *c);
 int lcall_string(lua_State *L, struct call *c);
+const char *lcall_data(const struct call *c);
 int lcall_error(lua_State *L, int64_t result, const char *path);
 void lcall_want(struct call *c, size_t count);
 void lcall_fail(lua_State *L, struct lkernel *lk, struct fdemu_req *r);

@@ -65,9 +65,13 @@ void lsched_ready(struct task *t)
   fdemu_list_append(&t->lk->ready, &t->link);
 }
 
-/* Nothing of the binding points to t any more; its userdata may. */
+/* Nothing of the binding points to t any more; its userdata may. While it runs
+ * it stays: lsched_resume() comes back here. */
 static void unanchor(lua_State *L, struct task *t)
 {
+  t->over = true;
+  if (t->running)
+    return;
   lkernel_env(L, t->lk, ENV_TASKS);
   lua_pushnil(L);
   lua_rawsetp(L, -2, t);
@@ -180,14 +184,17 @@ void lsched_resume(lua_State *L, struct task *t)
   int nargs = t->nargs, nres = 0, status;
 
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  push_task(L, t); /* an anchor while it runs */
   lk->current = t;
   t->status = TASK_RUNNING;
+  t->running = true; /* and so it is not collected */
   t->nargs = 0;
   status = lcompat_resume(t->co, L, nargs, &nres);
+  t->running = false;
   lk->current = current;
   lk->L = L;
-  if (status == LUA_YIELD) {
+  if (t->over) /* it has cancelled itself */
+    unanchor(L, t);
+  else if (status == LUA_YIELD) {
     lua_pop(t->co, nres);
     if (t->worker && !t->yielded) {
       t->yielded = true;
@@ -206,7 +213,6 @@ void lsched_resume(lua_State *L, struct task *t)
     else
       lsched_end(L, t, status == LUA_OK ? TASK_DONE : TASK_ERROR);
   }
-  lua_pop(L, 1);
 }
 
 /* In whose name t makes calls: a worker in that of its caller, who waits. */
