@@ -13,9 +13,12 @@
 
 /* ---- times ------------------------------------------------------------ */
 
+/* Clocks that were moved as far as they go stay there. */
 int64_t fde_time_now(const struct fdemu_kernel *k)
 {
-  return FDEMU_EPOCH * SECOND + k->now;
+  const int64_t start = FDEMU_EPOCH * SECOND;
+
+  return k->now < INT64_MAX - start ? start + k->now : INT64_MAX;
 }
 
 /* It happened now. atime follows only if it is older than the others, as with
