@@ -107,4 +107,14 @@ describe("flock", function()
     assert.equal(fdemu.ENOLCK, (select(3, p:flock(fd, EX | NB))))
     assert.equal(EX | NB, seen)
   end)
+
+  it("is not interrupted where it would not wait", function()
+    local k2 = fdemu.kernel { eintr = 1 }
+    local q = k2:process { stdin = "null", stdout = "null", stderr = "null" }
+    local r, w = q:pipe()
+    assert.equal(0, q:flock(r, EX))
+    assert.equal(fdemu.EAGAIN, (select(3, q:flock(w, EX | NB))))
+    assert.equal(fdemu.EINTR, (select(3, q:flock(w, EX))))
+    k2:close()
+  end)
 end)

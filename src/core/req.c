@@ -143,6 +143,7 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                         .args = "f4od",
                         .slot = SLOT(allocate),
                         .run = fde_fallocate_check,
+                        .finish = fde_truncate_end,
                         .missing = -EOPNOTSUPP,
                         .finish = fde_truncate_end,
                         .events = POLLPRI,
@@ -295,6 +296,14 @@ static void set_timeout(struct fdemu_req *r, int64_t ns)
                   ns > INT64_MAX - now ? INT64_MAX : now + ns);
 }
 
+/* Chance may send a signal where a call would wait. */
+static bool draw_eintr(const struct fdemu_req *r)
+{
+  return r->proc->kernel->below[FDEMU_CHOICE_EINTR] > 0 && !r->quiet &&
+         !(r->call->flags & FDEMU_CALL_QUIET) &&
+         fde_choose(r, FDEMU_CHOICE_EINTR, 1) > 0;
+}
+
 static int park(struct fdemu_req *r)
 {
   int64_t ns = r->call->flags & FDEMU_CALL_TIMED ? r->timeout : r->patience;
@@ -306,6 +315,11 @@ static int park(struct fdemu_req *r)
       return error;
   } else if (r->call->events != 0)
     fdemu_park(r, &r->file->inode->wq, r->call->events, false);
+  if (draw_eintr(r)) {
+    r->state = FDE_PARKED;
+    fde_unpark(r);
+    return -EINTR;
+  }
   if (ns > 0 && !r->retry)
     set_timeout(r, ns);
   set_pending(r, FDE_PARKED);
@@ -397,14 +411,6 @@ static int64_t interrupted(struct fdemu_req *r, int64_t n)
   return r->interrupt != 0 ? -r->interrupt : -EINTR;
 }
 
-/* Chance may send a signal where a call would wait. */
-static bool draw_eintr(const struct fdemu_req *r)
-{
-  return r->proc->kernel->below[FDEMU_CHOICE_EINTR] > 0 && !r->quiet &&
-         !(r->call->flags & FDEMU_CALL_QUIET) &&
-         fde_choose(r, FDEMU_CHOICE_EINTR, 1) > 0;
-}
-
 /* What a method, or a driver later, had to say. */
 static int64_t settle(struct fdemu_req *r, int64_t n)
 {
@@ -416,8 +422,6 @@ static int64_t settle(struct fdemu_req *r, int64_t n)
     set_pending(r, FDE_KEPT);
     return n;
   }
-  if (n == -EAGAIN && may_wait(r) && draw_eintr(r))
-    n = -EINTR;
   if (n == -EAGAIN && may_wait(r)) {
     int error = park(r);
     if (error == 0)
