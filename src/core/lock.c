@@ -607,10 +607,11 @@ int64_t fde_getlk(struct fdemu_file *f, struct fdemu_req *r)
 /* ---- ends ------------------------------------------------------------- */
 
 /* A process has closed a descriptor of f: it loses what it has of the object,
- * through whichever descriptor it got that. */
+ * through whichever descriptor it got that. O_PATH has opened nothing. */
 void fde_locks_close(struct fdemu_proc *p, struct fdemu_file *f)
 {
-  unlock_all(f, &p->waits);
+  if (!(f->flags & O_PATH))
+    unlock_all(f, &p->waits);
 }
 
 /* The description goes. */

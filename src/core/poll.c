@@ -107,7 +107,7 @@ int64_t fde_select(struct fdemu_file *f, struct fdemu_req *r)
     int error = fdemu_arg_load(r, i * sizeof p, &p, sizeof p);
     if (error < 0)
       return error;
-    if (fdemu_file_usable(r->proc, p.fd) == NULL)
+    if (fdemu_file_at(r->proc, p.fd) == NULL) /* O_PATH is found out later */
       return -EBADF;
   }
   return examine_all(r, select_revents);

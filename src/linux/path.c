@@ -7,20 +7,42 @@
 
 #include "linux/bynumber.h"
 
+/*
+ * Linux looks at flags, and at what comes before a path, even if the path
+ * cannot be read; so the call is made without one, which is -EFAULT when its
+ * turn comes. Returns the path, or NULL and what is wrong with it.
+ */
+static const char *fetch(const struct fdl_call *c, char path[], uint64_t addr,
+                         int *error)
+{
+  int e = fdl_load_path(c, path, addr);
+
+  if (e == 0)
+    return path;
+  if (*error == 0)
+    *error = e;
+  return NULL;
+}
+
+static int64_t answer(struct fdemu_proc *p, struct fdemu_req *r, int error)
+{
+  int64_t n = fdemu_call(p, r);
+
+  return n == -EFAULT && error < 0 ? error : n;
+}
+
 /* Make the call with a path from dirfd on; the other arguments are in the
  * registers that the row's letters say. */
 static int64_t with_path(const struct fdl_call *c, int dirfd, uint64_t addr)
 {
   char path[PATH_MAX];
   struct fdemu_req r;
-  int error = fdl_load_path(c, path, addr);
+  int error = 0;
 
-  if (error < 0)
-    return error;
   fdl_fill(c, &r);
   r.fd = dirfd;
-  r.path = path;
-  return fdemu_call(c->p, &r);
+  r.path = fetch(c, path, addr, &error);
+  return answer(c->p, &r, error);
 }
 
 /* The path; none at all is as good as an empty one where that may be. */
@@ -36,16 +58,14 @@ static int64_t open_path(const struct fdl_call *c, int dirfd, uint64_t addr,
 {
   char path[PATH_MAX];
   struct fdemu_req r;
-  int error = fdl_load_path(c, path, addr);
+  int error = 0;
 
-  if (error < 0)
-    return error;
   fdl_fill(c, &r);
   r.fd = dirfd;
-  r.path = path;
+  r.path = fetch(c, path, addr, &error);
   r.cmd = (unsigned)flags;
   r.arg = (mode_t)mode;
-  return fdemu_call(c->p, &r);
+  return answer(c->p, &r, error);
 }
 
 int64_t fdl_open(const struct fdl_call *c)
@@ -179,19 +199,15 @@ static int64_t two_paths(const struct fdl_call *c, int fd, uint64_t addr,
 {
   char path[PATH_MAX], path2[PATH_MAX];
   struct fdemu_req r;
-  int error = fdl_load_path(c, path, addr);
+  int error = 0;
 
-  if (error == 0)
-    error = fdl_load_path(c, path2, addr2);
-  if (error < 0)
-    return error;
   fdl_fill(c, &r);
   r.fd = fd;
-  r.path = path;
+  r.path = fetch(c, path, addr, &error);
   r.arg = fd2;
-  r.path2 = path2;
+  r.path2 = fetch(c, path2, addr2, &error);
   r.cmd = (unsigned)flags;
-  return fdemu_call(c->p, &r);
+  return answer(c->p, &r, error);
 }
 
 /* link, rename */
