@@ -48,8 +48,8 @@ MAKEFLAGS += --no-print-directory
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
-.PHONY: all lib all-tests ctests demo test bench fuzz coverage sanitize lint format \
-  conformance package deps clean help
+.PHONY: all lib all-tests ctests demo test bench fuzz coverage sanitize lint \
+  format conformance conformance-fixed conformance-seeds package deps clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/libfdemu.a $(CORE_SO) ; @:
@@ -164,14 +164,24 @@ $(BUILD)/fuzz/%: spec/fuzz/%.c $(LIB) $(wildcard src/*.h src/*/*.h) Makefile
 SEEDS = 2000
 OPS = 1000
 SHARD = 0/1
-conformance:
-	@tools/need.sh $(NEED_DEMO)
-	@$(MAKE) $(JOBS) $(CONF)
-	@$(CONF) -e spec/conformance/exceptions.txt -F spec/conformance/found.txt
-	@$(CONF) -e spec/conformance/exceptions.txt -F spec/conformance/scenarios.txt
-	@$(CONF) -e spec/conformance/exceptions.txt -M
-	@$(CONF) -e spec/conformance/exceptions.txt -s "$$SEED" -n $(SEEDS) \
-	  -o $(OPS) -k $(SHARD)
+CONFORM = $(CONF) -e spec/conformance/exceptions.txt
+
+conformance: conformance-fixed conformance-seeds
+
+$(CONF)-ready: ; @tools/need.sh $(NEED_DEMO) && $(MAKE) $(JOBS) $(CONF) all
+
+# What was found once, what waits, and every call on every kind of file.
+conformance-fixed: $(CONF)-ready
+	@$(CONFORM) -F spec/conformance/found.txt
+	@$(CONFORM) -F spec/conformance/scenarios.txt
+	@$(CONFORM) -M
+
+# Random scripts, and some of them through the Lua binding.
+conformance-seeds: $(CONF)-ready
+	@$(CONFORM) -s "$$SEED" -n $(SEEDS) -o $(OPS) -k $(SHARD)
+	@$(CONF) -D -s "$$SEED" -n 100 -o $(OPS) | \
+	  LUA_PATH="lua/?.lua;lua/?/init.lua;;" \
+	  LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" $(LUA) spec/conformance/run.lua
 
 # What the C tests, the specs and the conformance runs reach.
 LINES = 97

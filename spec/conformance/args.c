@@ -235,6 +235,8 @@ static void decode_read(struct run *r, uint64_t a, int64_t n, uint64_t size)
   const unsigned char *p = at(a);
   size_t got = n > 0 ? (size_t)n : 0;
 
+  if (got > size)
+    got = (size_t)size; /* MSG_TRUNC */
   if (!in_arena(a) || got > MAX_IO)
     return;
   if (got > 0)

@@ -13,6 +13,8 @@
 #define OFF   "0 0 1 5 -1 4095 4096 4097 MAX 10000"
 #define STAT  "out out out out null bad"
 #define TIMES "~timer"
+#define DIRFD "~dir"
+#define PATH  "~path"
 
 /* clang-format off */
 const struct call calls[] = {
@@ -51,8 +53,9 @@ const struct call calls[] = {
   { "fcntl", SYS_fcntl, "fii", 8, "p", 0,
     { FD, "F_GETPIPE_SZ F_SETPIPE_SZ",
       "0 1 4096 4097 8192 16384 40000 65536 100000 131072 1048576 -1" } },
+  { "ioctl", SYS_ioctl, "fio", 2, NULL, 0, { FD, "FIOQSIZE", "0 0 null" } },
   { "ioctl", SYS_ioctl, "fiI", 10, NULL, 0,
-    { FD, "FIONREAD FIONREAD FIONREAD FIOQSIZE 0x1234", "0 0 0 0 null bad" } },
+    { FD, "FIONREAD FIONREAD FIONREAD 0x1234", "0 0 0 0 null bad" } },
   { "ioctl", SYS_ioctl, "fii", 3, NULL, 0, { FD, "FIOCLEX FIONCLEX", "0" } },
   { "ioctl", SYS_ioctl, "fiI", 4, NULL, 0, { FD, "FIONBIO", "1 1 3 0 bad" } },
   { "ioctl", SYS_ioctl, "fio", 4, "t", 0,
@@ -125,6 +128,75 @@ const struct call calls[] = {
       "F_OFD_SETLKW", "~lock" } },
   { "fcntl", SYS_fcntl, "fiK", 25, "!prsFmd", 0,
     { FD, "F_GETLK F_OFD_GETLK", "~lock" } },
+  { "sendto", SYS_sendto, "fWiii", 20, "s", 0,
+    { FD, SIZE, "0 0 MSG_DONTWAIT MSG_NOSIGNAL MSG_EOR", "0", "0" } },
+  { "recvfrom", SYS_recvfrom, "fRiii", 25, "s", 0,
+    { FD, SIZE, "0 0 MSG_PEEK MSG_DONTWAIT MSG_TRUNC MSG_WAITALL "
+      "MSG_PEEK|MSG_TRUNC", "0", "0" } },
+  { "sendmsg", SYS_sendmsg, "fMi", 12, "s", 0,
+    { FD, "~message", "0 0 MSG_DONTWAIT" } },
+  { "recvmsg", SYS_recvmsg, "fmi", 15, "s", 0,
+    { FD, "100:4 100:4 0:4 100 10:1 5000:2 100:0",
+      "0 0 MSG_PEEK MSG_DONTWAIT MSG_TRUNC MSG_CMSG_CLOEXEC" } },
+  { "getsockopt", SYS_getsockopt, "fiiIo", 5, "s", 0,
+    { FD, "SOL_SOCKET", "SO_TYPE SO_ERROR SO_SNDBUF SO_RCVBUF SO_DOMAIN "
+      "SO_PROTOCOL SO_ACCEPTCONN SO_RCVLOWAT 999", "0", "4 4 4 2 0" } },
+  { "setsockopt", SYS_setsockopt, "fiiIi", 3, "s", 0,
+    { FD, "SOL_SOCKET", "SO_SNDBUF SO_RCVBUF SO_RCVLOWAT SO_TYPE 999",
+      "0 1 5000 100000", "4 4 4 2" } },
+  { "memfd_create", SYS_memfd_create, "Ni", 12, NULL, 'm',
+    { "name name '' bad", "0 0 MFD_CLOEXEC MFD_ALLOW_SEALING 0x1000" } },
+  { "fcntl", SYS_fcntl, "fii", 8, "m", 0,
+    { FD, "F_ADD_SEALS F_GET_SEALS",
+      "F_SEAL_WRITE F_SEAL_SHRINK F_SEAL_GROW F_SEAL_SEAL 0 0x1000" } },
+  { "fallocate", SYS_fallocate, "fill", 8, "rm", 0,
+    { FD, "0 0 FALLOC_FL_KEEP_SIZE FALLOC_FL_PUNCH_HOLE "
+      "FALLOC_FL_KEEP_SIZE|FALLOC_FL_PUNCH_HOLE 0x1000",
+      "0 5 4096 -1 10000", "1 4096 10000 0 -1" } },
+  { "ftruncate", SYS_ftruncate, "fl", 12, "rm", 0, { FD, OFF } },
+  { "lseek", SYS_lseek, "fli", 15, "rm", 0,
+    { FD, "0 1 5 4095 4096 8192 20000 -1",
+      "SEEK_SET SEEK_CUR SEEK_END SEEK_DATA SEEK_HOLE" } },
+  { "openat", SYS_openat, "fNii", 50, NULL, 'r',
+    { DIRFD, PATH,
+      "O_RDWR|O_CREAT O_RDWR|O_CREAT O_RDWR|O_CREAT O_RDONLY O_RDWR O_WRONLY "
+      "O_WRONLY|O_CREAT|O_TRUNC O_RDWR|O_CREAT|O_EXCL O_RDWR|O_APPEND|O_CREAT "
+      "O_RDONLY|O_NONBLOCK O_WRONLY|O_NONBLOCK O_RDWR|O_NONBLOCK "
+      "O_RDWR|O_NOFOLLOW O_PATH O_PATH|O_NOFOLLOW O_RDONLY|O_DIRECTORY "
+      "O_RDWR|O_TMPFILE O_CREAT|O_DIRECTORY 3 O_RDONLY|O_TRUNC "
+      "O_PATH|O_DIRECTORY O_RDWR|O_CREAT|O_CLOEXEC O_RDWR|O_NOATIME",
+      "0644 0644 0600 0 0444 0755" } },
+  { "openat", SYS_openat, "fNii", 10, NULL, 'd',
+    { DIRFD, ". d d . e", "O_RDONLY|O_DIRECTORY O_RDONLY O_PATH", "0" } },
+  { "mkdirat", SYS_mkdirat, "fNi", 8, NULL, 0,
+    { DIRFD, "d d d e d/e a", "0755 0755 0755 0555 0 0300" } },
+  { "mknodat", SYS_mknodat, "fNil", 6, NULL, 0,
+    { DIRFD, "a b d/a", "S_IFREG|0600 S_IFREG|0600 S_IFBLK S_IFDIR 0644",
+      "0" } },
+  { "unlinkat", SYS_unlinkat, "fNi", 12, NULL, 0,
+    { DIRFD, PATH, "0 0 0 AT_REMOVEDIR 1" } },
+  { "renameat", SYS_renameat, "fNfN", 8, NULL, 0,
+    { DIRFD, PATH, DIRFD, PATH } },
+  { "renameat2", SYS_renameat2, "fNfNi", 3, NULL, 0,
+    { DIRFD, PATH, DIRFD, PATH, "0 1 2 3 8" } },
+  { "linkat", SYS_linkat, "fNfNi", 6, NULL, 0,
+    { DIRFD, PATH, DIRFD, PATH, "0 0 AT_SYMLINK_FOLLOW 1" } },
+  { "symlinkat", SYS_symlinkat, "NfN", 6, NULL, 0,
+    { "a b d l m d/a '' none", DIRFD, "l l m d/l a" } },
+  { "readlinkat", SYS_readlinkat, "fNT", 4, NULL, 0,
+    { DIRFD, PATH, "100 1 0 -1" } },
+  { "newfstatat", SYS_newfstatat, "fNSi", 12, NULL, 0,
+    { DIRFD, PATH, "out out out bad", "0 AT_SYMLINK_NOFOLLOW" } },
+  { "statx", SYS_statx, "fNiiX", 4, NULL, 0,
+    { DIRFD, PATH, "0 AT_SYMLINK_NOFOLLOW", "STATX_BASIC", "out" } },
+  { "faccessat", SYS_faccessat, "fNi", 4, NULL, 0,
+    { DIRFD, PATH, "F_OK R_OK W_OK X_OK 8" } },
+  { "fchmodat", SYS_fchmodat, "fNi", 4, NULL, 0,
+    { DIRFD, PATH, "0644 0755 0 0200 04755" } },
+  { "fchmod", SYS_fchmod, "fi", 3, NULL, 0, { FD, "0644 0755 0 0400" } },
+  { "truncate", SYS_truncate, "Nl", 4, NULL, 0, { PATH, OFF } },
+  { "getdents64", SYS_getdents64, "fD", 0, "d", 0, { FD, "8192 8192 10" } },
+  { "umask", SYS_umask, "i", 1, NULL, 0, { "022 0 077 0777 022" } },
   { "fork", DO_FORK, "P", 2, NULL, 0, { "1 2 3" } },
   { "exit", DO_EXIT, "i", 4, NULL, 0, { "0 1 255" } },
   { "wait", DO_WAIT, "", 2, NULL, 0, { 0 } },

@@ -155,7 +155,11 @@ char *generate(uint64_t seed, int nops);
 size_t matrix_scripts(void);
 char *matrix_script(size_t i, size_t *cells);
 
+/* dump.c */
+void dump(char *text, const char *title);
+
 /* shrink.c: prints the shortest script that differs. */
-void report(const struct script *s, size_t first, const char *title);
+void report(const struct script *s, size_t first, const char *title,
+            bool thoroughly);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 
 #include "conf.h"
@@ -227,6 +228,18 @@ static void end_tasks(struct run *r)
 
 /* ---- runs ------------------------------------------------------------- */
 
+/* An empty directory of the processes' user. */
+static void begin_directory(void)
+{
+  static const char name[] = "/work";
+  const uint64_t path = (uint64_t)(uintptr_t)name;
+
+  fdemu_syscall(procs[0], NULL, SYS_umask, (const uint64_t[6]){ 022 });
+  fdemu_syscall(procs[0], NULL, SYS_mkdir, (const uint64_t[6]){ path, 0755 });
+  if (fdemu_syscall(procs[0], NULL, SYS_chdir, (const uint64_t[6]){ path }) < 0)
+    abort();
+}
+
 static void begin(struct run *r)
 {
   struct fdemu_config config = { .nofile = LIMIT };
@@ -242,6 +255,7 @@ static void begin(struct run *r)
   for (int fd = 0; fd < 3; fd++)
     if (fdemu_open(procs[0], "/dev/null", O_RDWR, 0) != fd)
       abort();
+  begin_directory();
 }
 
 void fdemu_run_script(struct run *r, const struct script *s)

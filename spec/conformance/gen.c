@@ -202,8 +202,21 @@ static void put_lock(struct gen *g)
     return;
   }
   put_word(g, "RDLCK WRLCK WRLCK UNLCK");
-  put_word(g, ":SET :SET :SET :SET :CUR :END");
+  put_word(g, ":SET :SET :SET :SET :CUR");
   put(g, ":%d:%d", pick(g, 20), pick(g, 12) - 2);
+}
+
+/* Bytes, and sometimes descriptors: not those of sockets, since Linux collects
+ * sockets that are in flight among themselves when it comes to it. */
+static void put_message(struct gen *g)
+{
+  if (one_in(g, 20)) {
+    put_word(g, "null bad");
+    return;
+  }
+  put_word(g, "[5] [10,20] [] [4096,100] [1]");
+  if (one_in(g, 2))
+    put_word(g, ":0 :1,2 :99 :0,0,0,-1");
 }
 
 static void put_special(struct gen *g, const char *choice, const char *kinds)
@@ -222,6 +235,14 @@ static void put_special(struct gen *g, const char *choice, const char *kinds)
     put_set(g);
   else if (strcmp(choice, "~event") == 0)
     put_event(g);
+  else if (strcmp(choice, "~dir") == 0)
+    one_in(g, 6) ? put_fd(g, "d") : put(g, "AT_FDCWD");
+  else if (strcmp(choice, "~path") == 0)
+    put_word(g, one_in(g, 3) ? "d/a d/b d/l d/e d/f l m d/. a/ d/ . '' bad "
+                               "null none/x a/x e/a l/a d/e/a"
+                             : "a b a b d e f l");
+  else if (strcmp(choice, "~message") == 0)
+    put_message(g);
   else if (strcmp(choice, "~lock") == 0)
     put_lock(g);
   else if (strcmp(choice, "~number") == 0)

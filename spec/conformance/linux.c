@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -305,6 +306,26 @@ static void finish_all(struct run *r)
     ;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *at)
+{
+  (void)st;
+  (void)type;
+  if (at->level > 0)
+    remove(path);
+  return 0;
+}
+
+/* What the script has left in the directory. */
+static void clean_directory(void)
+{
+  struct stat st;
+
+  if (chmod(".", 0755) == 0 && stat(".", &st) == 0 &&
+      (st.st_nlink > 2 || st.st_size > 40))
+    nftw(".", remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 void linux_run(struct run *r, const struct script *s)
 {
   pid_t pid;
@@ -335,4 +356,5 @@ void linux_run(struct run *r, const struct script *s)
   }
   tasks_left(r);
   finish_all(r);
+  clean_directory();
 }

@@ -26,7 +26,7 @@ struct run *native, *emulated;
 size_t excused_total;
 
 static struct {
-  bool matrix, print, sections;
+  bool matrix, print, sections, dump, quick;
   uint64_t seed, seeds;
   int ops, shard, shards, jobs, most;
   const char *file, *exceptions;
@@ -173,7 +173,7 @@ static bool check(char *text, const char *title)
     uint64_t n =
         __atomic_add_fetch(&progress->differences, 1, __ATOMIC_RELAXED);
     if (n <= (uint64_t)options.most)
-      report(s, at, title);
+      report(s, at, title, !options.quick);
   }
   script_free(s);
   close(lock);
@@ -210,27 +210,41 @@ static char *script_text(uint64_t i, char title[80])
   return generate(options.seed + i, options.ops);
 }
 
-static void work(int worker)
-{
-  int share = options.shards * options.jobs;
-  uint64_t first = (uint64_t)(options.shard * options.jobs + worker);
-  char dir[] = "/dev/shm/fdemu-conformance-XXXXXX";
+static char directory[] = "/dev/shm/fdemu-conformance-XXXXXX";
 
-  if (mkdtemp(dir) == NULL || chdir(dir) < 0 || chmod(dir, 0777) < 0) {
-    perror(dir);
+static void leave_directory(void)
+{
+  chdir("/");
+  rmdir(directory);
+}
+
+/* Before the first script: memory, and an empty directory of the user that the
+ * processes of scripts are. */
+static void prepare(void)
+{
+  if (mkdtemp(directory) == NULL || chdir(directory) < 0 ||
+      chmod(directory, 0755) < 0 ||
+      (getuid() == 0 && chown(directory, 1000, 1000) < 0)) {
+    perror(directory);
     _exit(2);
   }
   arena_init();
   native = run_new();
   emulated = run_new();
+}
+
+static void work(int worker)
+{
+  int share = options.shards * options.jobs;
+  uint64_t first = (uint64_t)(options.shard * options.jobs + worker);
+  prepare();
   for (uint64_t i = first; i < options.seeds; i += (uint64_t)share) {
     char *text = script_text(i, progress->current[worker]);
     if (options.print)
       print_script(text);
     check(text, progress->current[worker]);
   }
-  chdir("/");
-  rmdir(dir);
+  leave_directory();
   fflush(stdout);
   _exit(0);
 }
@@ -295,7 +309,7 @@ static void parse_options(int argc, char **argv)
   int c;
 
   options.jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
-  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:Mp")) != -1)
+  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:MpDq")) != -1)
     switch (c) {
     case 's': options.seed = strtoull(optarg, NULL, 0); break;
     case 'n': options.seeds = strtoull(optarg, NULL, 0); break;
@@ -310,6 +324,8 @@ static void parse_options(int argc, char **argv)
       options.sections = true;
       break;
     case 'M': options.matrix = true; break;
+    case 'q': options.quick = true; break;
+    case 'D': options.dump = true; break;
     case 'p': options.print = true; break;
     default: exit(2);
     }
@@ -331,16 +347,29 @@ static void summary(const char *what, double start)
          (unsigned long long)progress->excused, seconds() - start);
 }
 
+/* What run.lua compares itself with. */
+static int run_dump(void)
+{
+  arena_init();
+  emulated = run_new();
+  for (uint64_t i = 0; i < options.seeds; i++) {
+    char title[80], *text = script_text(i, title);
+    dump(text, title);
+  }
+  return 0;
+}
+
 /* One script, with every answer. */
 static int run_file(void)
 {
   char *text = read_file(options.file);
+  bool ok;
 
-  arena_init();
-  native = run_new();
-  emulated = run_new();
+  prepare();
   print_script(text);
-  return check(text, options.file) ? 0 : 1;
+  ok = check(text, options.file);
+  leave_directory();
+  return ok ? 0 : 1;
 }
 
 /* Scripts that begin with a line "## what they show". */
@@ -349,9 +378,7 @@ static int run_sections(double start)
   char *text = read_file(options.file), *s = strstr(text, "## ");
   char path[200];
 
-  arena_init();
-  native = run_new();
-  emulated = run_new();
+  prepare();
   while (s != NULL) {
     char *end = strstr(s + 1, "\n## ");
     size_t title = strcspn(s, "\n");
@@ -361,6 +388,7 @@ static int run_sections(double start)
     s = end != NULL ? end + 1 : NULL;
   }
   free(text);
+  leave_directory();
   snprintf(path, sizeof path, "%s", options.file);
   summary(basename(path), start);
   return progress->differences > 0;
@@ -375,6 +403,8 @@ int main(int argc, char **argv)
   parse_options(argc, argv);
   progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (options.dump)
+    return run_dump();
   if (options.file != NULL)
     return options.sections ? run_sections(start) : run_file();
   if (options.matrix)

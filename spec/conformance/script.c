@@ -21,11 +21,13 @@ static void malformed(const char *line)
 static const struct call *variant(const struct call *c, const struct op *op)
 {
   static const char *const by_command[][2] = {
-    { "F_SETLK", "fiK" },           { "F_SETLKW", "fiK" },
-    { "F_GETLK", "fiK" },           { "F_OFD_SETLK", "fiK" },
-    { "F_OFD_SETLKW", "fiK" },      { "F_OFD_GETLK", "fiK" },
-    { "FIOCLEX", "fii" },           { "FIONCLEX", "fii" },
-    { "TFD_IOC_SET_TICKS", "fio" },
+    { "F_SETLK", "fiK" },      { "F_SETLKW", "fiK" },
+    { "F_GETLK", "fiK" },      { "F_OFD_SETLK", "fiK" },
+    { "F_OFD_SETLKW", "fiK" }, { "F_OFD_GETLK", "fiK" },
+    { "FIOQSIZE", "fio" },     { "FIOCLEX", "fii" },
+    { "FIONCLEX", "fii" },     { "TFD_IOC_SET_TICKS", "fio" },
+    { "FIONREAD", "fiI" },     { "FIONBIO", "fiI" },
+    { "0x1234", "fiI" },
   };
   static struct call made[16];
   static size_t n;
@@ -201,7 +203,7 @@ int slot_of(const struct run *r, int pid)
   for (int i = 0; i < NPROCS; i++)
     if (r->pid[i] == pid)
       return i;
-  return -2;
+  return 99;
 }
 
 /* ---- tasks ------------------------------------------------------------ */

@@ -157,7 +157,8 @@ static void print_answer(const struct run *r, size_t i, const char *name)
 }
 
 /* The first difference is known, and both sides' answers are there still. */
-void report(const struct script *s, size_t first, const char *title)
+void report(const struct script *s, size_t first, const char *title,
+            bool thoroughly)
 {
   struct lines l = { calloc(s->n + 1, sizeof *l.line), first + 1 };
   struct script *small;
@@ -166,6 +167,8 @@ void report(const struct script *s, size_t first, const char *title)
   printf("\n%s, line %zu: %s\n", title, first + 1, s->op[first].line);
   print_answer(native, first, "Linux");
   print_answer(emulated, first, "fdemu");
+  if (!thoroughly)
+    return;
   for (size_t i = 0; i <= first; i++)
     l.line[i] = strdup(s->op[i].line);
   for (int i = 0; i < 3 && !still_differs(&l, NULL); i++)

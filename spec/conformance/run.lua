@@ -1,0 +1,395 @@
+-- run.lua - the scripts of make conformance through the Lua binding
+--
+-- Reads what "conformance -D" prints: a line "## title", then the calls of a
+-- script with the answers that the C side has got:
+--
+--   0 read r0 10<TAB>10 "..."
+--
+-- makes them with fdemu's methods and compares. args.c says how arguments and
+-- answers are written; calls that Lua cannot express do not occur.
+
+local fdemu = require "fdemu"
+
+local LIMIT = 40
+local PRIME, BASIS = 0x100000001b3, math.tointeger(-3750763034362895579)
+
+-- ---- words ---------------------------------------------------------------
+
+-- Constants have shorter names in scripts.
+local prefixes = { "", "EPOLL", "EPOLL_CTL_", "F_", "SEEK_" }
+local constants = { MAX = math.maxinteger, FIOQSIZE = 0x5460 }
+
+local function constant(word)
+  for _, prefix in ipairs(prefixes) do
+    local value = constants[word] or fdemu[prefix .. word]
+    if value then return value end
+  end
+  error("unknown name " .. word)
+end
+
+local reg -- registers of the script
+
+local function number(token)
+  local value = 0
+  for word in token:gmatch("[^|]+") do
+    local r = word:match("^r(%d+)$")
+    value = value | (r and reg[tonumber(r) % 24] or math.tointeger(tonumber(word))
+      or constant(word))
+  end
+  return value
+end
+
+local function pieces(token)
+  local list = {}
+  for word in token:sub(2, -2):gmatch("[^,]+") do list[#list + 1] = word end
+  return list
+end
+
+-- ---- bytes ---------------------------------------------------------------
+
+local function pattern(line, n)
+  local x, t = (line + 1) * math.tointeger(-7046029254386353131), {}
+  for i = 1, (n + 7) // 8 do
+    x = x * 6364136223846793005 + 1442695040888963407
+    t[i] = ("<i8"):pack(x)
+  end
+  return table.concat(t):sub(1, n)
+end
+
+local line -- its number, from 0
+
+local function bytes(token)
+  local n = token:match("^#(.*)")
+  if n then return ("<i8"):pack(number(n)) end
+  return pattern(line, number(token))
+end
+
+local function digest(s, h)
+  local at = 1
+  while #s - at + 1 >= 8 do
+    h = (h ~ ("<i8"):unpack(s, at)) * PRIME
+    h = h ~ (h >> 29)
+    at = at + 8
+  end
+  for i = at, #s do h = (h ~ s:byte(i)) * PRIME end
+  return h
+end
+
+-- Of all pieces, one after the other.
+local function digests(list)
+  local h = BASIS
+  for _, s in ipairs(list) do h = digest(s, h) end
+  return (" bytes:%016x"):format(h)
+end
+
+local function show(s)
+  if #s > 12 then return digests { s } end
+  return ' "' .. s:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+    .. '"'
+end
+
+-- ---- answers -------------------------------------------------------------
+
+-- What a call has returned, as text; `more` says what it has filled in.
+local function answer(more, ...)
+  local value, message, errno = ...
+  if value == nil then
+    if errno == fdemu.EINTR then return "waits" end
+    return fdemu.errname(errno) or message
+  end
+  return more(...)
+end
+
+local function plain(value) return tostring(value) end
+
+local function made(value) return tostring(value), value end
+
+local function two(a, b) return ("0 [%d,%d]"):format(a, b), a, b end
+
+local function got(s) return #s .. (#s > 0 and show(s) or "") end
+
+local function got_pieces(list, total)
+  return total .. (total > 0 and digests(list) or "")
+end
+
+local inodes, ninodes
+
+local function stat(t)
+  local key = t.st_dev .. ":" .. t.st_ino
+  if not inodes[key] then
+    inodes[key], ninodes = ninodes, ninodes + 1
+  end
+  local text = ("0 mode %o links %d uid %d rdev %x"):format(t.st_mode,
+    t.st_mode & 0xf000 == 0x4000 and 0 or t.st_nlink, t.st_uid, t.st_rdev)
+  if t.st_mode & 0xf000 ~= 0x4000 then
+    text = text .. (" size %d blksize %d blocks %d"):format(t.st_size,
+      t.st_blksize, t.st_blocks)
+  end
+  return text .. " inode " .. inodes[key]
+end
+
+-- ---- times ---------------------------------------------------------------
+
+local function seconds(token)
+  local s, ns = token:match("^([^,]*),?(.*)$")
+  return number(s) + (ns ~= "" and number(ns) / 1e9 or 0)
+end
+
+local function timer(value, interval)
+  local whole = math.floor(interval)
+  return (" %d/%d,%d"):format((math.ceil(value) + 999) // 1000, whole,
+    math.floor((interval - whole) * 1e9 + 0.5))
+end
+
+-- ---- calls ---------------------------------------------------------------
+
+local procs
+
+local calls = {}
+
+function calls.read(p, fd, n) return answer(got, p:read(number(fd), number(n))) end
+
+function calls.write(p, fd, n)
+  return answer(plain, p:write(number(fd), bytes(n)))
+end
+
+local function sizes(token)
+  local list = pieces(token)
+  for i, word in ipairs(list) do
+    list[i] = word:sub(1, 1) == "#" and 8 or number(word)
+  end
+  return list
+end
+
+local function strings(token)
+  local list = pieces(token)
+  for i, word in ipairs(list) do list[i] = bytes(word) end
+  return list
+end
+
+function calls.readv(p, fd, v)
+  return answer(got_pieces, p:readv(number(fd), sizes(v)))
+end
+
+function calls.writev(p, fd, v)
+  return answer(plain, p:writev(number(fd), strings(v)))
+end
+
+function calls.pread64(p, fd, n, at)
+  return answer(got, p:pread(number(fd), number(n), number(at)))
+end
+
+function calls.pwrite64(p, fd, n, at)
+  return answer(plain, p:pwrite(number(fd), bytes(n), number(at)))
+end
+
+function calls.preadv(p, fd, v, at)
+  return answer(got_pieces, p:preadv(number(fd), sizes(v), number(at)))
+end
+
+function calls.pwritev(p, fd, v, at)
+  return answer(plain, p:pwritev(number(fd), strings(v), number(at)))
+end
+
+-- Calls whose arguments are integers, and whose result is one.
+for name, result in pairs {
+  lseek = plain, fsync = plain, fdatasync = plain, close = plain,
+  ftruncate = plain, dup = made, dup2 = made, dup3 = made, flock = plain,
+  epoll_create = made, epoll_create1 = made, timerfd_create = made,
+  fcntl = made, shutdown = plain,
+} do
+  calls[name] = function(p, ...)
+    local arg = { ... }
+    for i, word in ipairs(arg) do arg[i] = number(word) end
+    return answer(result, p[name](p, table.unpack(arg)))
+  end
+end
+
+function calls.close_range(p, first, last, flags)
+  last = number(last)
+  return answer(plain, p:close_range(number(first), last < 0 and 0xffffffff or last,
+    number(flags)))
+end
+
+function calls.ioctl(p, fd, request, arg)
+  local buffer = fdemu.buffer(("<i4"):pack(number(arg)))
+  return answer(function(n)
+    return ("%d (%d)"):format(n, (("<i4"):unpack(buffer:get())))
+  end, p:ioctl(number(fd), number(request), buffer))
+end
+
+function calls.fstat(p, fd) return answer(stat, p:fstat(number(fd))) end
+
+function calls.open(p, path, flags, mode)
+  return answer(made, p:open(path == "''" and "" or path, number(flags),
+    number(mode)))
+end
+
+function calls.pipe(p) return answer(two, p:pipe()) end
+
+function calls.pipe2(p, _, flags) return answer(two, p:pipe2(number(flags))) end
+
+function calls.socketpair(p, domain, type, protocol)
+  return answer(two, p:socketpair(number(domain), number(type), number(protocol)))
+end
+
+function calls.eventfd2(p, n, flags)
+  return answer(made, p:eventfd(number(n) & 0xffffffff, number(flags)))
+end
+
+function calls.poll(p, list, timeout)
+  local fds = {}
+  for i, word in ipairs(pieces(list)) do
+    local fd, events = word:match("^([^:]*):?(.*)$")
+    fds[i] = { fd = number(fd), events = number(events) }
+  end
+  return answer(function(n)
+    local t = {}
+    for i, e in ipairs(fds) do t[i] = ("%x"):format(e.revents) end
+    return n .. " [" .. table.concat(t, ",") .. "]"
+  end, p:poll(fds, number(timeout)))
+end
+
+local function set(token)
+  local list = {}
+  for _, word in ipairs(pieces(token)) do
+    local fd = number(word)
+    if fd >= 0 and fd < 64 then list[#list + 1] = fd end
+  end
+  return list
+end
+
+local function unset(list)
+  table.sort(list)
+  for i, fd in ipairs(list) do list[i] = fd .. "," end
+  return " {" .. table.concat(list) .. "}"
+end
+
+function calls.select(p, _, r, w, e, timeout)
+  return answer(function(n, a, b, c)
+    return n .. unset(a) .. unset(b) .. unset(c)
+  end, p:select(set(r), set(w), set(e), number(timeout)))
+end
+
+function calls.timerfd_settime(p, fd, flags, spec)
+  local value, interval = spec:match("^(.*)/(.*)$")
+  return answer(function(n, v, i) return n .. timer(v, i) end,
+    p:timerfd_settime(number(fd), number(flags), seconds(value),
+      seconds(interval)))
+end
+
+function calls.timerfd_gettime(p, fd)
+  return answer(function(v, i) return 0 .. timer(v, i) end,
+    p:timerfd_gettime(number(fd)))
+end
+
+function calls.epoll_ctl(p, ep, op, fd, event)
+  local events, data = event:match("^([^:]*):?(.*)$")
+  return answer(plain, p:epoll_ctl(number(ep), number(op), number(fd),
+    number(events), number(data)))
+end
+
+function calls.epoll_wait(p, ep, max, timeout)
+  return answer(function(list)
+    local t = { tostring(#list) }
+    for _, e in ipairs(list) do
+      t[#t + 1] = (" %x:%d"):format(e.events, e.data)
+    end
+    return table.concat(t)
+  end, p:epoll_wait(number(ep), number(max), number(timeout)))
+end
+
+function calls.setrlimit(p, resource, limit)
+  local soft, hard = limit:match("^(.*),(.*)$")
+  return answer(plain, p:setrlimit(number(resource), number(soft), number(hard)))
+end
+
+function calls.fork(p, slot)
+  slot = number(slot)
+  if procs[slot] and procs[slot].alive then return "EEXIST" end
+  return answer(function(child)
+    procs[slot] = { p = child, pid = child:getpid(), alive = true }
+    return tostring(slot)
+  end, p:fork())
+end
+
+function calls.wait(p)
+  return answer(function(pid, _, status)
+    local slot = 99
+    for i = 3, 0, -1 do
+      if procs[i] and procs[i].pid == pid then slot = i end
+    end
+    return ("(%d) %d"):format(status, slot)
+  end, p:wait())
+end
+
+-- ---- scripts -------------------------------------------------------------
+
+local function begin()
+  local k = fdemu.kernel { nofile = LIMIT, eintr = 1 }
+  k:sleep(10)
+  local p = k:process { stdin = "null", stdout = "null", stderr = "null" }
+  for fd = 0, 2 do
+    p:close(fd)
+    assert(p:open("/dev/null", fdemu.O_RDWR) == fd)
+  end
+  procs = { [0] = { p = p, pid = p:getpid(), alive = true } }
+  reg = {}
+  for i = 0, 23 do reg[i] = -1 end
+  inodes, ninodes, line = {}, 0, 0
+  return k
+end
+
+local function make(text)
+  local words = {}
+  for word in text:gmatch("%S+") do words[#words + 1] = word end
+  local slot, name = tonumber(words[1]), words[2]
+  local proc = procs[slot]
+  if not proc or not proc.alive then return "" end
+  if name == "exit" then
+    proc.alive = false
+    proc.p:exit(number(words[3]))
+    return "0"
+  end
+  local args, outs = {}, {}
+  for i = 3, #words do
+    if words[i] == ">" then
+      table.move(words, i + 1, #words, 1, outs)
+      break
+    end
+    args[#args + 1] = words[i]
+  end
+  local said, a, b = calls[name](proc.p, table.unpack(args))
+  for i, value in pairs { a, b } do
+    local out = outs[i]
+    if out then reg[tonumber(out:sub(2)) % 24] = value end
+  end
+  return said
+end
+
+local scripts, made_calls, differences = 0, 0, 0
+local kernel, title, differs
+
+for text in io.lines() do
+  if text:sub(1, 3) == "## " then
+    if kernel then kernel:close() end
+    title, kernel, differs = text:sub(4), begin(), false
+    scripts = scripts + 1
+  elseif not differs then
+    local call, want = text:match("^(.-)\t(.*)$")
+    local said = make(call)
+    made_calls = made_calls + 1
+    line = line + 1
+    if said ~= want then
+      differs = true
+      differences = differences + 1
+      if differences <= 10 then
+        print(("%s, line %d: %s\n    C      %s\n    Lua    %s"):format(title,
+          line, call, want, said))
+      end
+    end
+  end
+end
+print(("Lua: %d scripts, %d calls, %d differences"):format(scripts, made_calls,
+  differences))
+os.exit(differences == 0 and scripts > 0)
