@@ -94,6 +94,27 @@ static const struct {
   { "packets, two",
     PAIR("SOCK_SEQPACKET|SOCK_NONBLOCK") ";write r1 10;write r1 20" },
   { "packets, peer closed", PAIR("SOCK_SEQPACKET") ";write r1 10;close r1" },
+#define FILE(flags) \
+  "unlinkat AT_FDCWD a 0;openat AT_FDCWD a O_CREAT|" flags " 0644 > r0"
+  { "file", FILE("O_RDWR") },
+  { "file, data", FILE("O_RDWR") ";write r0 5000;lseek r0 100 SEEK_SET" },
+  { "file, at its end", FILE("O_RDWR") ";write r0 5000" },
+  { "file, holes",
+    FILE("O_RDWR") ";ftruncate r0 30000;pwrite64 r0 10 9000;dup r0 > r1" },
+  { "file, read-only", FILE("O_RDWR") ";write r0 5000;"
+                                      "openat AT_FDCWD a O_RDONLY 0 > r0" },
+  { "file, write-only", FILE("O_WRONLY") ";write r0 5000" },
+  { "file, appending", FILE("O_RDWR|O_APPEND") ";write r0 5000" },
+  { "file, unlinked", FILE("O_RDWR") ";write r0 10;unlinkat AT_FDCWD a 0" },
+  { "file, neither", FILE("O_RDWR") ";openat AT_FDCWD a 3 0 > r0" },
+  { "O_PATH of a file", FILE("O_RDWR") ";openat AT_FDCWD a O_PATH 0 > r0" },
+  { "directory", "openat AT_FDCWD . O_RDONLY|O_DIRECTORY 0 > r0" },
+  { "O_PATH of a directory", "openat AT_FDCWD . O_PATH 0 > r0" },
+  { "O_PATH of a symbolic link",
+    "symlinkat a AT_FDCWD m;openat AT_FDCWD m O_PATH|O_NOFOLLOW 0 > r0" },
+  { "memfd", "memfd_create name 0 > r0;write r0 5000" },
+  { "memfd, sealed", "memfd_create name MFD_ALLOW_SEALING > r0;write r0 5000;"
+                     "fcntl r0 F_ADD_SEALS F_SEAL_WRITE|F_SEAL_GROW" },
   { "table full", "pipe2 out O_NONBLOCK > r0 r1;setrlimit RLIMIT_NOFILE 7,40" },
   { "one place free",
     "pipe2 out O_NONBLOCK > r0 r1;setrlimit RLIMIT_NOFILE 8,40" },
