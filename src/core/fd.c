@@ -263,12 +263,8 @@ static bool writable(const struct fdemu_file *f)
 /* The commands that do not work with O_PATH. */
 static int64_t fcntl_of_open(struct fdemu_file *f, struct fdemu_req *r)
 {
-  const int mode = f->flags & O_ACCMODE;
-
   switch (r->cmd) {
   case F_SETFL: return setfl(f, r->arg);
-  case F_ADD_SEALS: /* asked before the kind is */
-    return mode == O_WRONLY || mode == O_RDWR ? FDEMU_NEXT : -EPERM;
   case F_GETLK:
   case F_OFD_GETLK: return fde_getlk(f, r);
   case F_SETLK:

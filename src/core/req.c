@@ -143,7 +143,6 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
                         .args = "f4od",
                         .slot = SLOT(allocate),
                         .run = fde_fallocate_check,
-                        .finish = fde_truncate_end,
                         .missing = -EOPNOTSUPP,
                         .finish = fde_truncate_end,
                         .events = POLLPRI,
