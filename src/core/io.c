@@ -92,11 +92,12 @@ int64_t fde_io_begin(struct fdemu_req *r)
   return 0;
 }
 
+/* A write that could not fetch its bytes has begun all the same. */
 static void touch(const struct fdemu_req *r, int64_t n)
 {
-  if (r->call->flags & FDEMU_CALL_WRITE && n > 0)
+  if (r->call->flags & FDEMU_CALL_WRITE && (n > 0 || n == -EFAULT))
     fde_wrote(r->proc, r->file->inode);
-  else if (r->call->flags & FDEMU_CALL_READ && r->asked > 0 &&
+  else if (r->call->flags & FDEMU_CALL_READ && n >= 0 && r->asked > 0 &&
            !(r->file->flags & O_NOATIME))
     fde_touch(r->file->inode, FDE_ATIME);
 }
@@ -111,7 +112,8 @@ int64_t fde_io_end(struct fdemu_req *r, int64_t result)
   if (result > 0 && f->mode & FDEMU_MODE_SEEK &&
       !(r->call->flags & FDEMU_CALL_AT))
     f->pos = r->offset + result;
-  if (result >= 0 && (S_ISREG(f->inode->mode) || S_ISFIFO(f->inode->mode)))
+  if (f != NULL &&
+      (S_ISREG(f->inode->mode) || (result >= 0 && S_ISFIFO(f->inode->mode))))
     touch(r, result);
   return result;
 }

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "fdemu_driver.h"
 #include "linux/bynumber.h"
 
 /* uapi/linux/fs.h; not every libc has all of them. */
@@ -14,15 +15,19 @@
 
 /* What Linux says to flags that it does not know, if there is nothing else
  * wrong with the call: 0 if there is nothing to be moved. */
-static int refuse(const struct fdemu_req *r)
+static int refuse(const struct fdl_call *c, const struct fdemu_req *r)
 {
+  const struct fdemu_file *f = fdemu_file_at(c->p, r->fd);
+  const bool here = f != NULL && f->mode & FDEMU_MODE_SEEK &&
+                    !(r->call->flags & FDEMU_CALL_AT);
+  const int64_t offset = here ? f->pos : r->offset;
   uint64_t total = 0;
 
   for (int i = 0; i < r->iovcnt; i++)
     total += r->iov[i].iov_len;
   if (total == 0)
     return 0;
-  return total > (uint64_t)(INT64_MAX - r->offset) ? -EINVAL : -EOPNOTSUPP;
+  return total > (uint64_t)(INT64_MAX - offset) ? -EINVAL : -EOPNOTSUPP;
 }
 
 /*
@@ -44,7 +49,7 @@ static int64_t call(const struct fdl_call *c, struct fdemu_req *r,
   if (r->iovcnt > 0)
     error = fdl_load(c, iov, c->arg[1], (size_t)count * sizeof *iov);
   if (error == 0 && unknown != 0)
-    error = refuse(r);
+    error = refuse(c, r);
   if (error < 0)
     r->iovcnt = 0;
   n = fdemu_call(c->p, r);
