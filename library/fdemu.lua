@@ -833,6 +833,47 @@ function Process:socket(family, type, protocol) end
 ---@param protocol integer?
 ---@return integer?, integer|string?, integer?
 function Process:socketpair(family, type, protocol) end
+---copy_file_range(2). An offset that is nil is the file's position.
+---@param infd integer
+---@param inoffset integer?
+---@param outfd integer
+---@param outoffset integer?
+---@param count integer
+---@param flags? integer none is known
+---@return integer? count
+---@return integer | string | nil offset the first that was given, or message
+---@return integer? offset the second, or errno
+function Process:copy_file_range(infd, inoffset, outfd, outoffset, count, flags) end
+
+---sendfile(2). Without an offset, from the position of `infd`.
+---@param outfd integer
+---@param infd integer
+---@param offset integer?
+---@param count integer
+---@return integer? count
+---@return integer | string | nil offset if one was given, or message
+---@return integer? errno
+function Process:sendfile(outfd, infd, offset, count) end
+
+---splice(2). An offset that is nil is the file's position.
+---@param infd integer
+---@param inoffset integer?
+---@param outfd integer
+---@param outoffset integer?
+---@param count integer
+---@param flags? integer fdemu.SPLICE_F_MOVE, ...
+---@return integer? count
+---@return integer | string | nil offset the first that was given, or message
+---@return integer? offset the second, or errno
+function Process:splice(infd, inoffset, outfd, outoffset, count, flags) end
+
+---tee(2): bytes from pipe to pipe, which stay where they are.
+---@param infd integer
+---@param outfd integer
+---@param count integer
+---@param flags? integer fdemu.SPLICE_F_NONBLOCK, ...
+---@return integer? count, string? message, integer? errno
+function Process:tee(infd, outfd, count, flags) end
 
 ---@param path string
 ---@param mode? integer
@@ -1736,6 +1777,10 @@ fdemu.SPI_IOC_WR_LSB_FIRST = 1073834754
 fdemu.SPI_IOC_WR_MAX_SPEED_HZ = 1074031364
 fdemu.SPI_IOC_WR_MODE = 1073834753
 fdemu.SPI_IOC_WR_MODE32 = 1074031365
+fdemu.SPLICE_F_GIFT = 8
+fdemu.SPLICE_F_MORE = 4
+fdemu.SPLICE_F_MOVE = 1
+fdemu.SPLICE_F_NONBLOCK = 2
 fdemu.STDERR_FILENO = 2
 fdemu.STDIN_FILENO = 0
 fdemu.STDOUT_FILENO = 1

@@ -403,6 +403,14 @@ FDEMU_API extern const struct fdemu_call fdemu_epoll_wait_call;
 FDEMU_API extern const struct fdemu_call fdemu_epoll_pwait_call;
 FDEMU_API extern const struct fdemu_call fdemu_epoll_pwait2_call;
 
+/* Moving bytes. fd is what is read, arg what is written; cmd = flags; the size
+ * of buf: how many. iov: pointers to offsets (int64_t), NULL for the file's
+ * position; none for tee, and one for sendfile. */
+FDEMU_API extern const struct fdemu_call fdemu_sendfile_call;
+FDEMU_API extern const struct fdemu_call fdemu_splice_call;
+FDEMU_API extern const struct fdemu_call fdemu_tee_call;
+FDEMU_API extern const struct fdemu_call fdemu_copy_file_range_call;
+
 /*
  * Of the name space. Those that end in "at" take a path from fd on. cmd = flags
  * (AT_*, RENAME_*) where there are some. mkdirat, fchmodat2, fchmod, umask: arg
@@ -542,6 +550,11 @@ struct fdemu_lockinfo {
 FDEMU_API bool fdemu_awaited_lock(const struct fdemu_req *r,
                                   struct fdemu_lockinfo *info);
 
+/* The file that a pending request of sendfile(2) and the like waits for, and
+ * POLLIN or POLLOUT; NULL if it is another request. */
+FDEMU_API const struct fdemu_file *fdemu_awaited_file(const struct fdemu_req *r,
+                                                      int *events);
+
 /* ---- the calls -------------------------------------------------------- */
 
 /*
@@ -614,6 +627,17 @@ FDEMU_API int fdemu_getsockname(struct fdemu_proc *p, int fd,
                                 struct sockaddr *name, socklen_t *n);
 FDEMU_API int fdemu_getpeername(struct fdemu_proc *p, int fd,
                                 struct sockaddr *name, socklen_t *n);
+FDEMU_API int64_t fdemu_sendfile(struct fdemu_proc *p, int out, int in,
+                                 int64_t *offset, size_t count);
+FDEMU_API int64_t fdemu_splice(struct fdemu_proc *p, int in, int64_t *in_offset,
+                               int out, int64_t *out_offset, size_t count,
+                               unsigned flags);
+FDEMU_API int64_t fdemu_tee(struct fdemu_proc *p, int in, int out, size_t count,
+                            unsigned flags);
+FDEMU_API int64_t fdemu_copy_file_range(struct fdemu_proc *p, int in,
+                                        int64_t *in_offset, int out,
+                                        int64_t *out_offset, size_t count,
+                                        unsigned flags);
 FDEMU_API int fdemu_epoll_create(struct fdemu_proc *p, int size);
 FDEMU_API int fdemu_epoll_create1(struct fdemu_proc *p, int flags);
 FDEMU_API int fdemu_epoll_ctl(struct fdemu_proc *p, int ep, int op, int fd,

@@ -29,12 +29,46 @@
 
 /* What a description can do beyond its methods: struct fdemu_ops.mode. */
 enum {
-  FDEMU_MODE_SEEK = 1,   /* the core keeps a position; r->offset is where */
-  FDEMU_MODE_PREAD = 2,  /* pread and pwrite work, with r->offset */
-  FDEMU_MODE_SHORT = 4,  /* chance may make reads and writes shorter */
-  FDEMU_MODE_EPOLL = 8,  /* epoll takes it (regular files it does not) */
-  FDEMU_MODE_ASYNC = 16, /* O_ASYNC can be set */
-  FDEMU_MODE_DIRECT = 32 /* O_DIRECT can be set */
+  FDEMU_MODE_SEEK = 1,    /* the core keeps a position; r->offset is where */
+  FDEMU_MODE_PREAD = 2,   /* pread and pwrite work, with r->offset */
+  FDEMU_MODE_SHORT = 4,   /* chance may make reads and writes shorter */
+  FDEMU_MODE_EPOLL = 8,   /* epoll takes it (regular files it does not) */
+  FDEMU_MODE_ASYNC = 16,  /* O_ASYNC can be set */
+  FDEMU_MODE_DIRECT = 32, /* O_DIRECT can be set */
+  FDEMU_MODE_NO_SPLICE_READ = 64,  /* sendfile and splice do not read it, ... */
+  FDEMU_MODE_NO_SPLICE_WRITE = 128 /* ... or write it */
+};
+
+/*
+ * A kind that is a queue of pages, a pipe: what sendfile(2), splice(2) and
+ * tee(2) are made of. They lend pages to a request that reads or writes
+ * another file, and that may take its time.
+ */
+struct fdemu_queue {
+  /* The oldest bytes, in at most *n pieces, which stay until drop(). How many
+   * bytes; 0: end of file; -EAGAIN. */
+  int64_t (*peek)(struct fdemu_file *f, struct iovec *iov, int *n);
+
+  /* n of these bytes, or none, have gone. True if there is more room now. */
+  bool (*drop)(struct fdemu_file *f, size_t n);
+
+  /* Empty pages for len bytes or fewer, in at most *n pieces, of which the
+   * first is skew bytes short. How many bytes; -EAGAIN, -EPIPE, -ENOMEM. */
+  int64_t (*room)(struct fdemu_file *f, struct iovec *iov, int *n, size_t len,
+                  size_t skew);
+
+  /* bytes of these pages, or none, have come; the others are not needed. */
+  void (*add)(struct fdemu_file *f, const struct iovec *iov, int n,
+              size_t bytes);
+
+  /* Until drop() nobody else reads (POLLIN), until add() nobody else writes
+   * (POLLOUT): the request has to wait. */
+  void (*hold)(struct fdemu_file *f, int events);
+
+  /* Bytes go from one to another, or with keep are doubled. -EAGAIN: *wait is
+   * not ready. */
+  int64_t (*pass)(struct fdemu_file *in, struct fdemu_file *out, size_t len,
+                  bool keep, struct fdemu_file **wait);
 };
 
 /* A slot that is NULL has the default given beside it. */
@@ -55,6 +89,8 @@ struct fdemu_ops {
   fdemu_method *sync;     /* -EINVAL */
   fdemu_method *flush;    /* 0; at every close. r is NULL when nobody waits for
                              an answer (exit, dup2, exec) */
+
+  const struct fdemu_queue *queue; /* splice(2) sees an ordinary file */
 
   /* Readiness, POLL*; pure. Default: readable and writable. */
   int (*poll)(struct fdemu_file *f);

@@ -461,6 +461,34 @@ static void sockets(void)
   passed();
 }
 
+/* A page that was not to be had makes a count shorter. */
+static void moves(void)
+{
+  int a[2], b[2], n, zero, total = 0;
+
+  TRY(zero, fdemu_open(p, "/dev/zero", O_RDWR, 0));
+  TRY(n, fdemu_pipe2(p, a, O_NONBLOCK));
+  TRY(n, fdemu_pipe2(p, b, O_NONBLOCK));
+  write_all(a[1], 6);
+  TRY(n, (int)fdemu_tee(p, a[0], b[1], 4, 0));
+  CHECK_EQ(n, 4);
+  TRY(n, (int)fdemu_splice(p, a[0], NULL, b[1], NULL, 2, 0));
+  CHECK_EQ(n, 2);
+  TRY(n, (int)fdemu_splice(p, a[0], NULL, b[1], NULL, 10, 0));
+  CHECK_EQ(n, 4);
+  while (total < 20000) {
+    TRY(n, (int)fdemu_sendfile(p, a[1], zero, NULL, 20000 - (size_t)total));
+    if (!CHECK(n > 0))
+      break;
+    total += n;
+  }
+  TRY(n, (int)fdemu_splice(p, a[0], NULL, zero, NULL, 30000, 0));
+  CHECK_EQ(n, 20000);
+  TRY(n, (int)fdemu_sendfile(p, zero, zero, NULL, 100000));
+  CHECK_EQ(n, 100000);
+  CHECK_EQ(fdemu_close_range(p, (unsigned)zero, ~0u, 0), 0);
+}
+
 /* Until nothing is refused any more. */
 static bool workload(int64_t fail_at)
 {
@@ -490,6 +518,7 @@ static bool workload(int64_t fail_at)
   waiting();
   epolls();
   sockets();
+  moves();
   descriptors();
   processes();
   hosts();

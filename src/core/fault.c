@@ -127,8 +127,7 @@ static bool matches(const struct fdemu_rule *rule, const struct fdemu_req *r)
 /* Only calls that move bytes can be cut short. */
 static bool can_act(const struct fdemu_rule *rule, const struct fdemu_req *r)
 {
-  return rule->error != 0 || rule->delay > 0 ||
-         r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE);
+  return rule->error != 0 || rule->delay > 0 || r->len > 0;
 }
 
 static bool fires(const struct fdemu_rule *rule)

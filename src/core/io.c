@@ -32,7 +32,7 @@ static int64_t total_length(struct fdemu_req *r)
 }
 
 /* Short counts: a property of the kind, drawn here and nowhere else. */
-static void draw_length(struct fdemu_req *r)
+void fde_draw_length(struct fdemu_req *r)
 {
   uint64_t n;
 
@@ -88,7 +88,7 @@ int64_t fde_io_begin(struct fdemu_req *r)
     if (error < 0)
       return error;
   }
-  draw_length(r);
+  fde_draw_length(r);
   return 0;
 }
 

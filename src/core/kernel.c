@@ -90,6 +90,7 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
   fde_names_free(k);
   while (!fdemu_list_empty(&k->rules))
     fdemu_rule_remove(fdemu_entry(k->rules.next, struct fdemu_rule, link));
+  fdemu_free(k, k->spare_move);
   fde_requests_free(k);
   fdemu_free(k, k->anon_locks);
   fde_choices_free(k);

@@ -39,6 +39,7 @@ struct fdemu_kernel {
   struct fdemu_timer *timers; /* pairing heap */
   struct fde_entry *root;
   fdemu_make_fn *makers[16];      /* by the type in mode_t */
+  struct fde_move *spare_move;    /* one that was used, or NULL */
   struct fdemu_locks *anon_locks; /* of every inode without a type */
   size_t pending;                 /* requests not yet handed back */
   uint64_t timer_seq, last_ino, last_file;
@@ -123,6 +124,7 @@ int64_t fde_io_end(struct fdemu_req *r, int64_t result);
 fdemu_method fde_lseek_check, fde_stat, fde_truncate_mode;
 fdemu_method fde_fallocate_check, fde_fadvise, fde_readahead, fde_sync_range;
 fdemu_method fde_syncfs;
+void fde_draw_length(struct fdemu_req *r);
 int64_t fde_truncate_check(struct fdemu_req *r);
 
 /* fd.c, table.c */
@@ -154,6 +156,9 @@ int64_t fde_lock_end(struct fdemu_req *r, int64_t result);
 const char *fde_locks_check(const struct fdemu_file *f);
 void fde_locks_close(struct fdemu_proc *p, struct fdemu_file *f);
 void fde_locks_release(struct fdemu_file *f);
+
+/* move.c */
+int fde_move_park(struct fdemu_req *r);
 
 /* entry.c, open.c, attr.c: the name space; the rest of it is in name.h */
 struct fde_entry *fde_root_new(struct fdemu_kernel *k);

@@ -18,7 +18,8 @@
  * mode and device; a: access(2) mode; Z: AT_* flags; ~: RENAME_* flags; h: two
  * times or NULL; $: how many names;
 
- * 3: memfd_create(2) flags; 4: fallocate(2) mode; 5: advice; 6: sync_file_range(2) flags.
+ * 3: memfd_create(2) flags; 4: fallocate(2) mode; 5: advice; 6: sync_file_range(2) flags; <, >: offsets of what is
+ * read and written; %: splice(2) flags.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -295,6 +296,11 @@ static const struct name lock_types[] = {
   N(F_WRLCK),
   N(F_UNLCK),
   { 0, NULL },
+};
+
+static const struct name splice_flags[] = {
+  N(SPLICE_F_MOVE), N(SPLICE_F_NONBLOCK), N(SPLICE_F_MORE),
+  N(SPLICE_F_GIFT), { 0, NULL },
 };
 
 static const char *lookup(const struct name *names, unsigned long value)
@@ -793,6 +799,26 @@ static void put_selected(struct out *o, const struct fdemu_req *r)
   put(o, ")");
 }
 
+/* The offset that a call which moves bytes was given; sendfile's also as it is
+ * now. It has moved on by what is the result. */
+static void put_offset(struct out *o, const struct fdemu_req *r, int i)
+{
+  int64_t pos, moved = r->result > 0 ? r->result : 0;
+  const void *addr = i < r->iovcnt ? r->iov[i].iov_base : NULL;
+
+  if (addr == NULL || load(r, &pos, addr, sizeof pos) < 0) {
+    put(o, addr == NULL ? "NULL" : "?");
+    return;
+  }
+  put(o, "[");
+  put_int(o, pos - moved);
+  if (r->iovcnt == 1 && moved > 0) {
+    put(o, "] => [");
+    put_int(o, pos);
+  }
+  put(o, "]");
+}
+
 static void put_timeout(struct out *o, const struct fdemu_req *r)
 {
   if (r->timeout < 0)
@@ -1132,6 +1158,9 @@ static void put_arg(struct out *o, const struct fdemu_req *r, char what)
   case 'z': put_set(o, r, POLLPRI, false, "["); break;
   case 'E': put_timeout(o, r); break;
   case 'Q': put_selected(o, r); break;
+  case '<': put_offset(o, r, 0); break;
+  case '>': put_offset(o, r, 1); break;
+  case '%': put_flags(o, splice_flags, r->cmd, "0"); break;
   case '8': put(o, "8"); break;
   case 'Y': put_flags(o, epoll_flags, r->cmd, "0"); break;
   case 'X': put_name(o, epoll_operations, r->cmd); break;

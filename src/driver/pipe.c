@@ -32,6 +32,7 @@ struct slot {
   unsigned short off, len;
   bool packet; /* O_DIRECT: one read gets it, and drops what it has no room
                   for; nothing is added to it */
+  bool closed; /* nothing is added to it: not made by a write */
 };
 
 struct pipe {
@@ -44,6 +45,8 @@ struct pipe {
   int readers, writers;    /* open descriptions of each end */
   int64_t nreads, nwrites; /* how often each end was ever opened, and 1 */
   bool fifo;               /* has a name: open() waits for the other end */
+  bool lent, filling;      /* its oldest pages, or those to come, are with a
+                          request that waits */
 };
 
 static struct pipe *pipe_of(const struct fdemu_file *f)
@@ -56,9 +59,15 @@ static bool empty(const struct pipe *p)
   return p->head == p->tail;
 }
 
+/* Nothing to be read: there is nothing, or it may be gone in a moment. */
+static bool unreadable(const struct pipe *p)
+{
+  return empty(p) ? p->writers > 0 : p->lent;
+}
+
 static bool full(const struct pipe *p)
 {
-  return p->head - p->tail >= p->nslots;
+  return p->filling || p->head - p->tail >= p->nslots;
 }
 
 static struct slot *slot_at(const struct pipe *p, unsigned i)
@@ -117,8 +126,8 @@ static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
 
   if (r->len == 0)
     return 0;
-  if (empty(p))
-    return p->writers > 0 ? -EAGAIN : 0;
+  if (unreadable(p))
+    return -EAGAIN;
   while (error == 0 && fdemu_left(r) > 0 && !empty(p)) {
     struct slot *s = slot_at(p, p->tail);
     error = slot_read(p, s, r);
@@ -153,7 +162,7 @@ static int merge(struct pipe *p, struct fdemu_req *r)
   if (n == 0 || empty(p))
     return 0;
   s = slot_at(p, p->head - 1);
-  if (s->packet || s->off + s->len + n > PAGE)
+  if (s->packet || s->closed || p->filling || s->off + s->len + n > PAGE)
     return 0;
   error = fdemu_copy_in(r, s->page->data + s->off + s->len, n);
   if (error < 0)
@@ -176,7 +185,8 @@ static int fill(struct pipe *p, struct fdemu_req *r, bool packet)
     page_put(p, page);
     return error;
   }
-  *slot_at(p, p->head++) = (struct slot){ page, 0, (unsigned short)n, packet };
+  *slot_at(p, p->head++) =
+      (struct slot){ page, 0, (unsigned short)n, packet, false };
   p->count += (unsigned)n;
   return 0;
 }
@@ -228,7 +238,7 @@ static int pipe_poll(struct fdemu_file *f)
   int mode = f->flags & O_ACCMODE, ready = 0;
 
   if (mode != O_WRONLY) {
-    if (!empty(p))
+    if (!empty(p) && !p->lent)
       ready |= POLLIN | POLLRDNORM;
     if (p->writers == 0 && f->pos != p->nwrites)
       ready |= POLLHUP;
@@ -261,7 +271,7 @@ static int64_t set_size(struct pipe *p, int64_t size)
     n *= 2;
   if (n > p->nslots && n * PAGE > MAX_SIZE)
     return -EPERM;
-  if (n < used)
+  if (n < used || p->filling)
     return -EBUSY;
   if (p->ring != NULL && n != p->nslots) {
     ring = fdemu_alloc(p->inode.kernel, n * sizeof *ring);
@@ -302,6 +312,180 @@ static void pipe_empty(struct pipe *p)
   p->nslots = DEFAULT_SLOTS;
 }
 
+/* ---- pages for splice(2) ------------------------------------------------ */
+
+static int64_t pipe_peek(struct fdemu_file *f, struct iovec *iov, int *n)
+{
+  const struct pipe *p = pipe_of(f);
+  int64_t total = 0;
+  int max = *n;
+
+  *n = 0;
+  if (unreadable(p))
+    return -EAGAIN;
+  for (unsigned i = p->tail; i != p->head && *n < max; i++) {
+    const struct slot *s = slot_at(p, i);
+    iov[(*n)++] = (struct iovec){ s->page->data + s->off, s->len };
+    total += s->len;
+  }
+  return total;
+}
+
+static bool pipe_drop(struct fdemu_file *f, size_t n)
+{
+  struct pipe *p = pipe_of(f);
+  unsigned tail = p->tail;
+
+  p->lent = false;
+  while (n > 0) {
+    struct slot *s = slot_at(p, p->tail);
+    unsigned short m = n < s->len ? (unsigned short)n : s->len;
+    s->off = (unsigned short)(s->off + m);
+    s->len = (unsigned short)(s->len - m);
+    p->count -= m;
+    n -= m;
+    if (s->len == 0) {
+      page_put(p, s->page);
+      p->tail++;
+    }
+  }
+  return p->tail != tail;
+}
+
+static int64_t pipe_room(struct fdemu_file *f, struct iovec *iov, int *n,
+                         size_t len, size_t skew)
+{
+  struct pipe *p = pipe_of(f);
+  unsigned slots = p->nslots - (p->head - p->tail);
+  int64_t total = 0;
+  int max = *n;
+
+  *n = 0;
+  if (p->readers == 0)
+    return -EPIPE;
+  if (full(p))
+    return -EAGAIN;
+  if (ring_alloc(p) < 0)
+    return -ENOMEM;
+  for (; len > 0 && *n < max && (unsigned)*n < slots; skew = 0) {
+    size_t m = len < PAGE - skew ? len : PAGE - skew;
+    union page *page = page_get(p);
+    if (page == NULL)
+      return *n > 0 ? total : -ENOMEM;
+    iov[(*n)++] = (struct iovec){ page->data, m };
+    total += (int64_t)m;
+    len -= m;
+  }
+  return total;
+}
+
+static void pipe_add(struct fdemu_file *f, const struct iovec *iov, int n,
+                     size_t bytes)
+{
+  struct pipe *p = pipe_of(f);
+
+  p->filling = false;
+  p->count += (unsigned)bytes;
+  for (int i = 0; i < n; i++) {
+    size_t m = bytes < iov[i].iov_len ? bytes : iov[i].iov_len;
+    if (m > 0)
+      *slot_at(p, p->head++) = (struct slot){ .page = iov[i].iov_base,
+                                              .len = (unsigned short)m,
+                                              .closed = true };
+    else
+      page_put(p, iov[i].iov_base);
+    bytes -= m;
+  }
+}
+
+static void pipe_hold(struct fdemu_file *f, int events)
+{
+  struct pipe *p = pipe_of(f);
+
+  p->lent |= (events & POLLIN) != 0;
+  p->filling |= (events & POLLOUT) != 0;
+}
+
+/* The oldest slot of p as it is becomes the newest of q. */
+static size_t slot_move(struct pipe *p, struct pipe *q)
+{
+  struct slot *s = slot_at(p, p->tail++);
+
+  *slot_at(q, q->head++) = *s;
+  p->count -= s->len;
+  q->count += s->len;
+  return s->len;
+}
+
+/* Slot i of p, or len bytes of it, is copied to q. 0: no memory. */
+static size_t slot_copy(const struct pipe *p, unsigned i, struct pipe *q,
+                        size_t len)
+{
+  const struct slot *s = slot_at(p, i);
+  unsigned short n = len < s->len ? (unsigned short)len : s->len;
+  union page *page = page_get(q);
+
+  if (page == NULL)
+    return 0;
+  memcpy(page->data, s->page->data + s->off, n);
+  *slot_at(q, q->head++) = (struct slot){
+    .page = page, .len = n, .packet = s->packet, .closed = true
+  };
+  q->count += n;
+  return n;
+}
+
+/* From p to q, where both are ready. */
+static int64_t slots_pass(struct fdemu_file *in, struct pipe *q, size_t len,
+                          bool keep)
+{
+  struct pipe *p = pipe_of(in);
+  unsigned i = p->tail;
+  size_t left = len, n;
+
+  while (left > 0 && i != p->head && !full(q)) {
+    if (!keep && slot_at(p, i)->len <= left)
+      n = slot_move(p, q);
+    else {
+      n = slot_copy(p, i, q, left);
+      if (n == 0)
+        return left < len ? (int64_t)(len - left) : -ENOMEM;
+      if (!keep)
+        pipe_drop(in, n);
+    }
+    left -= n;
+    i++;
+  }
+  return (int64_t)(len - left);
+}
+
+static int64_t pipe_pass(struct fdemu_file *in, struct fdemu_file *out,
+                         size_t len, bool keep, struct fdemu_file **wait)
+{
+  struct pipe *q = pipe_of(out);
+
+  *wait = in;
+  if (unreadable(pipe_of(in)))
+    return -EAGAIN;
+  *wait = out;
+  if (q->readers == 0)
+    return -EPIPE;
+  if (full(q))
+    return -EAGAIN;
+  if (ring_alloc(q) < 0)
+    return -ENOMEM;
+  return slots_pass(in, q, len, keep);
+}
+
+static const struct fdemu_queue pipe_queue = {
+  .peek = pipe_peek,
+  .drop = pipe_drop,
+  .room = pipe_room,
+  .add = pipe_add,
+  .hold = pipe_hold,
+  .pass = pipe_pass,
+};
+
 static int64_t pipe_release(struct fdemu_file *f)
 {
   struct pipe *p = pipe_of(f);
@@ -331,6 +515,7 @@ static const struct fdemu_ops pipe_ops = {
   .write = pipe_write,
   .ioctl = pipe_ioctl,
   .fcntl = pipe_fcntl,
+  .queue = &pipe_queue,
   .poll = pipe_poll,
   .release = pipe_release,
 };

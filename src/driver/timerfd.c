@@ -191,7 +191,7 @@ static void timerfd_free(struct fdemu_inode *i)
 
 static const struct fdemu_ops timerfd_ops = {
   .name = "timerfd",
-  .mode = FDEMU_MODE_EPOLL,
+  .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_NO_SPLICE_READ,
   .read = timerfd_read,
   .lseek = fdemu_lseek_0,
   .ioctl = timerfd_ioctl,

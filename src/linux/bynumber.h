@@ -96,6 +96,8 @@ int64_t fdl_setsockopt(const struct fdl_call *c);
 int64_t fdl_getsockopt(const struct fdl_call *c);
 int64_t fdl_sockname(const struct fdl_call *c);
 int64_t fdl_memfd_create(const struct fdl_call *c);
+int64_t fdl_sendfile(const struct fdl_call *c);
+int64_t fdl_splice(const struct fdl_call *c);
 int64_t fdl_getpid(const struct fdl_call *c);
 int64_t fdl_getrlimit(const struct fdl_call *c);
 int64_t fdl_setrlimit(const struct fdl_call *c);

@@ -344,6 +344,8 @@ extern const luaL_Reg lfile_methods[];
 extern const luaL_Reg levent_methods[], lepoll_methods[], lsocket_methods[];
 extern const luaL_Reg lfcntl_methods[];
 extern const luaL_Reg lname_methods[];
+extern const luaL_Reg levent_methods[], lepoll_methods[];
+extern const luaL_Reg lfcntl_methods[], lmove_methods[];
 
 /* lfd.c */
 void lfd_push_stat(lua_State *L, const struct stat *st);

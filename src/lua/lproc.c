@@ -487,7 +487,7 @@ static const luaL_Reg metamethods[] = {
 static const luaL_Reg *const groups[] = {
   methods,         lio_methods,    lfd_methods,    lpoll_methods,
   levent_methods,  lepoll_methods, lfcntl_methods, lfile_methods,
-  lsocket_methods, lname_methods,  NULL,
+  lsocket_methods, lname_methods,  lmove_methods,  NULL,
 };
 
 int lproc_open(lua_State *L)

@@ -370,22 +370,27 @@ static void set_lock(lua_State *L, const struct fdemu_req *r)
 static void set_request(lua_State *L, struct lkernel *lk,
                         const struct fdemu_req *r)
 {
+  int events = r->call->events;
+  const struct fdemu_file *f = fdemu_awaited_file(r, &events);
+
+  if (f == NULL)
+    f = r->file;
   set_string(L, "call", r->call->name);
   lua_pushboolean(L, r->result != FDEMU_PENDING);
   lua_setfield(L, -2, "answered");
   set_integer(L, "pid", fdemu_getpid(r->proc));
   if (r->on == NULL && r->call->flags & FDEMU_CALL_FD)
     set_integer(L, "fd", r->fd);
-  set_integer(L, "events", r->call->events);
+  set_integer(L, "events", events);
   if (r->call == &lsched_join_call) {
     lsched_push_name(L, (struct task *)(uintptr_t)r->arg);
     lua_setfield(L, -2, "target");
   }
   lwaiting_set(L, lk, r);
-  if (r->file == NULL)
+  if (f == NULL)
     return;
-  lwaiting_file(L, lk, r->file);
-  lepoll_push_interests(L, lk, r->file);
+  lwaiting_file(L, lk, f);
+  lepoll_push_interests(L, lk, f);
   lua_setfield(L, -2, "interests");
   set_lock(L, r);
 }
