@@ -911,6 +911,14 @@ describe("bad input:", function()
       still_works()
     end)
 
+    it("can be added to when the end of it has come", function()
+      pcall(k.sleep, k, math.maxinteger)
+      k:inject { call = "dup", delay = 1e9 }
+      assert.is_number(p:dup(0))
+      assert.is_table(p:fstat(p:memfd_create("late")))
+      still_works()
+    end)
+
     it("that is huge can be waited for by tasks", function()
       for _, seconds in ipairs { 1e10, 1e300, INF } do
         pcall(k.spawn, k, function() k:sleep(seconds) end)

@@ -284,15 +284,21 @@ static void notify_impatient(struct fdemu_timer *t)
   fde_finish_later(fdemu_entry(t, struct fdemu_req, timer), -EAGAIN);
 }
 
-/* The end of a wait that has one. */
-static void set_timeout(struct fdemu_req *r, int64_t ns)
+/* r->timer goes off in ns from now, or at the end of time. */
+static void start_timer(struct fdemu_req *r, int64_t ns)
 {
   int64_t now = r->proc->kernel->now;
 
-  r->timer.fire =
-      r->call->flags & FDEMU_CALL_TIMED ? notify_timeout : notify_impatient;
   fdemu_timer_set(r->proc->kernel, &r->timer,
                   ns > INT64_MAX - now ? INT64_MAX : now + ns);
+}
+
+/* The end of a wait that has one. */
+static void set_timeout(struct fdemu_req *r, int64_t ns)
+{
+  r->timer.fire =
+      r->call->flags & FDEMU_CALL_TIMED ? notify_timeout : notify_impatient;
+  start_timer(r, ns);
 }
 
 /* Chance may send a signal where a call would wait. */
@@ -520,12 +526,10 @@ static void notify_delay(struct fdemu_timer *t)
 /* The first attempt is not yet: a fault delays it. */
 static int64_t hold_back(struct fdemu_req *r)
 {
-  struct fdemu_kernel *k = r->proc->kernel;
-
   wait_init(r);
   r->delayed = true;
   r->timer.fire = notify_delay;
-  fdemu_timer_set(k, &r->timer, k->now + r->delay);
+  start_timer(r, r->delay);
   set_pending(r, FDE_PARKED);
   return FDEMU_PENDING;
 }
