@@ -35,7 +35,16 @@ function fdemu.kernel(options) end
 ---@field strict? boolean what a driver left out raises, and so does, with origins, the use of a closed descriptor (false)
 ---@field honest? boolean compare what drivers say of themselves with what they do (true)
 ---@field host? boolean let p:host() have descriptors of the host (false)
+---@field limits? fdemu.Limits what a script that runs away is stopped by
 ---@field origins? boolean remember the lines that made and closed each descriptor (false)
+
+---The most there can be of each; the error says which was reached ("limit
+---reached: steps (limits.steps = 100000)"), and so does every call after it.
+---@class fdemu.Limits
+---@field memory? integer bytes that the core allocates
+---@field descriptors? integer in all processes together
+---@field tasks? integer that live
+---@field steps? integer system calls, and tasks that went on
 
 ---What strerror(3) says of an errno.
 ---@param errno integer

@@ -120,6 +120,7 @@ build = {
         "src/lua/lhonest.c",
         "src/lua/lrequest.c",
         "src/lua/lkernel.c",
+        "src/lua/llimit.c",
         "src/lua/llsof.c",
         "src/lua/lname.c",
         "src/lua/lpoll.c",

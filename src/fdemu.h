@@ -51,6 +51,7 @@ struct fdemu_config {
   double eintr;        /* 0 to 1: how probable it is that a call that has to
                           wait is interrupted instead (EINTR) */
   int64_t space;       /* bytes that files can have: fdemu_set_space() */
+  size_t descriptors;  /* in all processes together: -ENFILE; no limit */
   bool random_order;   /* runnable requests go in random order, not FIFO */
   bool origins;        /* remember who made each descriptor: fdemu_origin() */
 
@@ -168,6 +169,9 @@ FDEMU_API void fdemu_chosen(struct fdemu_kernel *k,
  * over all there is: for tests and fuzzers, between calls.
  */
 FDEMU_API const char *fdemu_check(struct fdemu_kernel *k);
+
+/* Whether there were once to be more than config.descriptors. */
+FDEMU_API bool fdemu_refused(const struct fdemu_kernel *k);
 
 /* The seed it was made with, for other chance than the kernel's. */
 FDEMU_API uint64_t fdemu_seed(const struct fdemu_kernel *k);

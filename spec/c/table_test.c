@@ -406,6 +406,42 @@ static void reserved_descriptors(void)
   TEST_KERNEL_FREE(k);
 }
 
+/* ---- a limit for all tables ------------------------------------------- */
+
+static void limit_of_all(void)
+{
+  const struct fdemu_config config = { .descriptors = 4 };
+  struct fdemu_proc *p, *child;
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_FORK] };
+  int fds[2];
+
+  k = test_kernel_with(&config);
+  p = fdemu_proc_new(k);
+  CHECK_EQ(fdemu_pipe2(p, fds, 0), 0);
+  CHECK(fdemu_call(p, &r) > 0);
+  child = r.out;
+  CHECK(!fdemu_refused(k));
+  CHECK_EQ(fdemu_dup2(p, 0, 1), 1); /* no more than before */
+  CHECK_EQ(fdemu_dup2(p, 0, 2), -ENFILE);
+  CHECK(fdemu_refused(k));
+  CHECK_EQ(fdemu_dup(child, 0), -ENFILE);
+  CHECK_EQ(fdemu_fcntl(p, 0, F_DUPFD, 9), -ENFILE);
+  CHECK_EQ(fdemu_pipe2(p, fds, 0), -ENFILE);
+  CHECK_EQ(fdemu_close(child, 0), 0);
+  CHECK_EQ(fdemu_pipe2(p, fds, 0), -ENFILE); /* there is room for one */
+  CHECK_EQ(fdemu_call(p, &r), -ENFILE);
+  CHECK_EQ(fdemu_dup(p, 0), 2);
+  CHECK_KERNEL(k);
+  fdemu_exit(child, 0);
+  CHECK_EQ(fdemu_dup(p, 0), 3);
+  CHECK_EQ(fdemu_dup(p, 0), -ENFILE);
+  CHECK_KERNEL(k);
+  fdemu_proc_put(child);
+  fdemu_exit(p, 0);
+  fdemu_proc_put(p);
+  TEST_KERNEL_FREE(k);
+}
+
 /* ---- a million -------------------------------------------------------- */
 
 static double seconds(void)
@@ -538,6 +574,7 @@ int main(void)
   limits();
   absurd_limits();
   reserved_descriptors();
+  limit_of_all();
   a_million();
   origins();
   return test_summary();

@@ -144,9 +144,10 @@ static const char *check_file(struct fdemu_file *f)
 /* ---- processes, the kernel -------------------------------------------- */
 
 static const char *check_proc(const struct fdemu_proc *p,
-                              const struct fdemu_kernel *k, size_t *pending)
+                              const struct fdemu_kernel *k, size_t *pending,
+                              size_t *nopen)
 {
-  const char *wrong = fde_table_check(&p->table);
+  const char *wrong = fde_table_check(&p->table, nopen);
 
   if (wrong != NULL)
     return wrong;
@@ -165,15 +166,17 @@ static const char *check_proc(const struct fdemu_proc *p,
 
 static const char *check_procs(const struct fdemu_kernel *k)
 {
-  size_t pending = list_length(&k->finished);
+  size_t pending = list_length(&k->finished), nopen = 0;
 
   for (const struct fdemu_list *n = k->procs.next; n != &k->procs;
        n = n->next) {
-    const char *wrong =
-        check_proc(fdemu_entry(n, struct fdemu_proc, link), k, &pending);
+    const char *wrong = check_proc(fdemu_entry(n, struct fdemu_proc, link), k,
+                                   &pending, &nopen);
     if (wrong != NULL)
       return wrong;
   }
+  if (nopen != k->nopen)
+    return "descriptors that were not counted";
   return pending == k->pending ? NULL : "requests that nobody knows of";
 }
 

@@ -54,6 +54,11 @@ void fdemu_fill(struct fdemu_proc *p, int fd, struct fdemu_file *f,
   }
 }
 
+bool fdemu_refused(const struct fdemu_kernel *k)
+{
+  return k->refused;
+}
+
 void fdemu_set_origin(struct fdemu_kernel *k, uint32_t origin)
 {
   k->origin = origin;
@@ -87,7 +92,7 @@ void fdemu_unreserve(struct fdemu_proc *p, const int *fds, int n)
 {
   for (int i = 0; i < n; i++)
     if (fde_reserved(&p->table, fds[i]))
-      fde_table_remove(&p->table, fds[i]);
+      fde_table_remove(p, fds[i]);
 }
 
 int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
@@ -107,7 +112,7 @@ static struct fdemu_file *take(struct fdemu_proc *p, int fd)
 {
   if (p->table.closed != NULL && p->table.file[fd] != NULL)
     p->table.closed[fd] = p->kernel->origin;
-  return fde_table_remove(&p->table, fd);
+  return fde_table_remove(p, fd);
 }
 
 /* Take a descriptor away where nobody waits for an answer. */
@@ -190,11 +195,13 @@ static int64_t dup_onto(struct fdemu_file *f, struct fdemu_req *r, int fd,
 {
   struct fdemu_proc *p = r->proc;
   struct fdemu_file *old = fdemu_file_at(p, fd);
+  int error;
 
   if (fde_reserved(&p->table, fd))
     return -EBUSY;
-  if (fde_table_claim(p, fd) < 0)
-    return -ENOMEM;
+  error = fde_table_claim(p, fd);
+  if (error < 0)
+    return error;
   fdemu_file_get(f);
   fdemu_fill(p, fd, f, cloexec);
   if (old != NULL) {

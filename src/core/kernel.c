@@ -32,6 +32,7 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   k->chance = ~c->seed;
   k->last_ino = 1; /* of the inodes without a type */
   k->space = c->space;
+  k->max_open = c->descriptors > 0 ? c->descriptors : SIZE_MAX;
   k->nofile = c->nofile > 0 ? c->nofile : 1024;
   if (k->nofile > FDE_NR_OPEN)
     k->nofile = FDE_NR_OPEN;

@@ -51,6 +51,8 @@ struct fdemu_kernel {
   int64_t space, space_used;      /* bytes of storage; 0: no limit */
   int last_pid;
   int nofile;
+  size_t nopen, max_open; /* descriptors in use, in all tables */
+  bool refused;           /* one more than max_open was wanted */
   struct fde_local *locals;
   struct fdemu_list rules;
   struct fdemu_list *next_rule; /* of the walk over rules, if any */
@@ -132,17 +134,17 @@ fdemu_method fde_close, fde_close_range, fde_dup, fde_dup2, fde_dup3;
 fdemu_method fde_fcntl, fde_fcntl_other, fde_ioctl;
 int64_t fde_close_end(struct fdemu_req *r, int64_t result);
 int fde_table_reserve(struct fdemu_proc *p, int min);
-void fde_table_free(struct fdemu_kernel *k, struct fde_table *t);
+void fde_table_free(struct fdemu_proc *p);
 int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
                    const struct fde_table *from);
 int fde_table_claim(struct fdemu_proc *p, int fd);
-struct fdemu_file *fde_table_remove(struct fde_table *t, int fd);
+struct fdemu_file *fde_table_remove(struct fdemu_proc *p, int fd);
 int fde_table_next(const struct fde_table *t, int fd);
 bool fde_reserved(const struct fde_table *t, int fd);
 void fde_set_cloexec(struct fde_table *t, int fd, bool on);
 bool fde_get_cloexec(const struct fde_table *t, int fd);
 void fde_drop(struct fdemu_proc *p, int fd);
-const char *fde_table_check(const struct fde_table *t);
+const char *fde_table_check(const struct fde_table *t, size_t *nopen);
 
 /* kernel.c */
 uint64_t fde_splitmix(uint64_t *state);

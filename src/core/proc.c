@@ -73,14 +73,16 @@ struct fdemu_proc *fdemu_next_proc(struct fdemu_kernel *k, int pid)
 int64_t fde_fork(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct fdemu_proc *p = r->proc, *child = fdemu_proc_new(p->kernel);
+  int error;
 
   (void)f;
   if (child == NULL)
     return -ENOMEM;
-  if (fde_table_copy(p->kernel, &child->table, &p->table) < 0) {
+  error = fde_table_copy(p->kernel, &child->table, &p->table);
+  if (error < 0) {
     fdemu_exit(child, 0);
     fdemu_proc_put(child);
-    return -ENOMEM;
+    return error;
   }
   child->umask = p->umask;
   fde_entry_put(child->cwd);
@@ -138,7 +140,7 @@ void fdemu_exit(struct fdemu_proc *p, int status)
     fdemu_cancel(fdemu_entry(p->reqs.next, struct fdemu_req, mine), EINTR);
   for (int fd = 0; (fd = fde_table_next(&p->table, fd)) >= 0; fd++)
     fde_drop(p, fd);
-  fde_table_free(p->kernel, &p->table);
+  fde_table_free(p);
   fde_entry_put(p->cwd);
   p->cwd = NULL;
   orphan(p);

@@ -120,6 +120,12 @@ static void table_move(struct fde_table *to, const struct fde_table *from)
   build_levels(to);
 }
 
+static void table_free(struct fdemu_kernel *k, struct fde_table *t)
+{
+  fdemu_free(k, t->file);
+  *t = (struct fde_table){ 0 };
+}
+
 /* Make descriptors 0..fd exist. */
 static int table_grow(struct fdemu_kernel *k, struct fde_table *t, int fd)
 {
@@ -133,25 +139,42 @@ static int table_grow(struct fdemu_kernel *k, struct fde_table *t, int fd)
   if (table_alloc(k, &bigger, cap) < 0)
     return -ENOMEM;
   table_move(&bigger, t);
-  fde_table_free(k, t);
+  table_free(k, t);
   *t = bigger;
   return 0;
 }
 
-void fde_table_free(struct fdemu_kernel *k, struct fde_table *t)
+/* Whether n more descriptors can be in use: 0 or -ENFILE. */
+static int check_room(struct fdemu_kernel *k, size_t n)
 {
-  fdemu_free(k, t->file);
-  *t = (struct fde_table){ 0 };
+  if (n <= k->max_open - k->nopen)
+    return 0;
+  k->refused = true;
+  return -ENFILE;
+}
+
+static size_t open_in(const struct fde_table *t)
+{
+  size_t n = 0;
+
+  for (int fd = 0; (fd = fde_table_next(t, fd)) >= 0; fd++)
+    n++;
+  return n;
 }
 
 /* fork(): every description gets one more reference. */
 int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
                    const struct fde_table *from)
 {
+  size_t n = open_in(from);
+
   if (from->cap == 0)
     return 0;
+  if (check_room(k, n) < 0)
+    return -ENFILE;
   if (table_alloc(k, to, from->cap) < 0)
     return -ENOMEM;
+  k->nopen += n;
   table_move(to, from);
   for (int fd = 0; fd < to->cap; fd++) {
     if (to->forked != NULL)
@@ -175,30 +198,52 @@ int fde_table_reserve(struct fdemu_proc *p, int min)
   fd = min < t->cap ? first_free(t, min) : min;
   if (fd >= p->soft)
     return -EMFILE;
+  if (check_room(p->kernel, 1) < 0)
+    return -ENFILE;
   if (fd >= t->cap && table_grow(p->kernel, t, fd) < 0)
     return -ENOMEM;
   mark(t, fd, true);
+  p->kernel->nopen++;
   return fd;
 }
 
 /* fd becomes used, whatever it was. The caller has checked its range. */
 int fde_table_claim(struct fdemu_proc *p, int fd)
 {
-  if (fd >= p->table.cap && table_grow(p->kernel, &p->table, fd) < 0)
+  struct fde_table *t = &p->table;
+
+  if (fd < t->cap && test(t->used[0], fd))
+    return 0;
+  if (check_room(p->kernel, 1) < 0)
+    return -ENFILE;
+  if (fd >= t->cap && table_grow(p->kernel, t, fd) < 0)
     return -ENOMEM;
-  mark(&p->table, fd, true);
+  mark(t, fd, true);
+  p->kernel->nopen++;
   return 0;
 }
 
 /* Empty a slot; its reference is the caller's now. */
-struct fdemu_file *fde_table_remove(struct fde_table *t, int fd)
+struct fdemu_file *fde_table_remove(struct fdemu_proc *p, int fd)
 {
+  struct fde_table *t = &p->table;
   struct fdemu_file *f = t->file[fd];
 
+  p->kernel->nopen--;
   t->file[fd] = NULL;
   assign(t->cloexec, fd, false);
   mark(t, fd, false);
   return f;
+}
+
+/* The table of a process that has nothing open; what a call had reserved is
+ * forgotten. */
+void fde_table_free(struct fdemu_proc *p)
+{
+  for (int fd = 0; fd < p->table.cap; fd++)
+    if (fde_reserved(&p->table, fd))
+      fde_table_remove(p, fd);
+  table_free(p->kernel, &p->table);
 }
 
 /* The first descriptor >= fd that has a file, or -1. */
@@ -235,13 +280,15 @@ bool fde_get_cloexec(const struct fde_table *t, int fd)
 
 /* ---- checking --------------------------------------------------------- */
 
-const char *fde_table_check(const struct fde_table *t)
+/* *nopen is counted up by the descriptors in use. */
+const char *fde_table_check(const struct fde_table *t, size_t *nopen)
 {
   for (int fd = 0; fd < t->cap; fd++) {
     if (t->file[fd] != NULL && !test(t->used[0], fd))
       return "an open descriptor that counts as free";
     if (t->file[fd] != NULL && t->file[fd]->refs <= 0)
       return "a descriptor whose description is gone";
+    *nopen += test(t->used[0], fd);
     if (test(t->cloexec, fd) && !test(t->used[0], fd))
       return "a free descriptor with FD_CLOEXEC";
   }

@@ -329,6 +329,8 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   struct call *c = local;
 
   lk->L = L;
+  if (lk->limits.asked)
+    llimit_step(L, lk);
   if (t != NULL && t->co == L && lua_isyieldable(L)) {
     c = &t->call;
     if (c->req.result == FDEMU_PENDING)
@@ -372,6 +374,8 @@ static int finish(lua_State *L, struct call *c)
   if (c->failed)
     return raise(L, c);
   lcall_raise_orphan(L, lk);
+  if (lk->limits.asked)
+    llimit_check(L, lk);
   if (lk->misused && lk->strict)
     lmisuse_raise(L, lk);
   return n;

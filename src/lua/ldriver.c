@@ -882,8 +882,10 @@ static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
     lrequest_names(L, lk, lua_gettop(L));
   lua_pop(L, 1);
   dev = fdemu_alloc(lk->k, sizeof *dev);
-  if (dev == NULL)
-    luaL_error(L, "not enough memory");
+  if (dev == NULL) {
+    llimit_no_memory(L, lk);
+    return NULL;
+  }
   memset(dev, 0, sizeof *dev);
   fdemu_inode_init(&dev->inode, lk->k, &lua_ops, mode, device_free);
   dev->inode.size = integer_in(L, ops, "size", 0);
@@ -929,7 +931,7 @@ int ldriver_description(lua_State *L)
   d = new_scripted(L, lk, &dev->inode, (int)flags);
   fdemu_inode_put(&dev->inode);
   if (d == NULL)
-    return luaL_error(L, "not enough memory");
+    return llimit_no_memory(L, lk);
   d->floating = true;
   return 1;
 }

@@ -54,6 +54,22 @@ enum {
 
 struct task;
 
+enum llimit {
+  LIMIT_MEMORY,
+  LIMIT_DESCRIPTORS,
+  LIMIT_TASKS,
+  LIMIT_STEPS,
+  LIMIT_NONE
+};
+
+struct llimits {
+  lua_Integer max[LIMIT_NONE];
+  lua_Integer steps; /* system calls, and tasks that went on */
+  size_t used;       /* bytes; counted if memory is limited */
+  enum llimit hit;
+  bool asked;
+};
+
 struct lkernel {
   struct fdemu_kernel *k; /* NULL: closed */
   lua_State *L;           /* whoever called into C last */
@@ -65,12 +81,14 @@ struct lkernel {
   struct fdemu_list processes;
   struct fdemu_list events; /* of trace events */
   struct fdemu_list polled; /* of descriptions; see ldriver_check_wakes() */
-  int live;                 /* tasks that k:run() waits for */
-  int nidle;                /* workers in idle */
-  int polling;              /* depth of poll methods: nobody may wait */
-  int depth;                /* of the scheduler */
-  unsigned completed;       /* counts answers */
-  bool names;               /* of tasks are in ENV_NAMES */
+  struct llimits limits;
+  int live;           /* tasks that k:run() waits for */
+  int ntasks;         /* that live; no workers */
+  int nidle;          /* workers in idle */
+  int polling;        /* depth of poll methods: nobody may wait */
+  int depth;          /* of the scheduler */
+  unsigned completed; /* counts answers */
+  bool names;         /* of tasks are in ENV_NAMES */
   bool closing, random_order, strict, honest, host, origins, orphan;
   bool misused; /* strict: the last row of ENV_MISUSE is to be raised */
   lua_Integer seed, last_task;
@@ -252,6 +270,14 @@ bool lcall_is(const struct fdemu_req *r);
 char *lcall_interrupt(struct lkernel *lk);
 void lcall_resume(struct lkernel *lk, char *scratch);
 int lcall_open(lua_State *L);
+
+/* llimit.c */
+void llimit_options(lua_State *L, struct llimits *l,
+                    struct fdemu_config *config);
+void llimit_check(lua_State *L, struct lkernel *lk);
+int llimit_no_memory(lua_State *L, struct lkernel *lk);
+void llimit_step(lua_State *L, struct lkernel *lk);
+void llimit_task(lua_State *L, struct lkernel *lk);
 
 /* lsched.c */
 bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit);

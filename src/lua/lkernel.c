@@ -120,7 +120,7 @@ static void check_options(lua_State *L)
 {
   static const char *const known[] = { "seed",   "nofile", "short",   "order",
                                        "strict", "host",   "origins", "eintr",
-                                       "honest", "space",  NULL };
+                                       "honest", "space",  "limits",  NULL };
 
   lua_pushnil(L);
   while (lua_next(L, 1)) {
@@ -184,13 +184,14 @@ static int kernel_new(lua_State *L)
   lk->strict = option_boolean(L, "strict", false);
   lk->host = option_boolean(L, "host", false);
   config.origins = lk->origins = option_boolean(L, "origins", false);
+  llimit_options(L, &lk->limits, &config);
   new_env(L, 2);
   register_env(L, lk, 2);
   lk->L = L;
   lk->scratch = malloc(SCRATCH_SIZE);
   lk->k = fdemu_kernel_new(&config);
   if (lk->scratch == NULL || lk->k == NULL || fdemu_std_devices(lk->k) < 0)
-    return luaL_error(L, "not enough memory");
+    return llimit_no_memory(L, lk);
   return 1;
 }
 

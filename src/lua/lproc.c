@@ -234,6 +234,7 @@ static int proc_install(lua_State *L)
   larg_check(L, d->lk == lp->lk, 2, "description of another kernel");
   lcall_set_origin(L, lp->lk);
   fd = fdemu_install(lp->p, d->file, min, false);
+  llimit_check(L, lp->lk);
   if (fd < 0)
     return lcall_error(L, fd, NULL);
   if (d->floating)
@@ -289,6 +290,7 @@ static int proc_host(lua_State *L)
   fd = fdemu_install(lp->p, f, 0, false);
   if (fd < 0) {
     fdemu_file_put(f);
+    llimit_check(L, lp->lk);
     return lcall_error(L, fd, NULL);
   }
   lua_pushinteger(L, fd);
@@ -372,6 +374,7 @@ int lproc_new(lua_State *L)
   struct lprocess *lp;
   struct fdemu_file *f;
   struct fdemu_proc *p;
+  int error;
 
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) {
@@ -381,18 +384,23 @@ int lproc_new(lua_State *L)
   larg_type(L, 2, LUA_TTABLE);
   check_options(L);
   lk->L = L;
+  llimit_check(L, lk);
   lp = push_process(L, lk);
   p = fdemu_proc_new(lk->k);
   if (p == NULL)
-    return luaL_error(L, "not enough memory");
+    return llimit_no_memory(L, lk);
   set_process(lp, p);
   lcall_set_origin(L, lk);
   for (int i = 0; i < 3; i++) {
     lua_getfield(L, 2, std_names[i]);
-    if (std_file(L, lp, i, &f) < 0)
+    error = std_file(L, lp, i, &f);
+    if (error == -ENOMEM)
+      return llimit_no_memory(L, lk);
+    if (error < 0)
       return luaL_error(L, "the host's %s is closed", std_names[i]);
     if (fdemu_install(p, f, 0, false) < 0) {
       fdemu_file_put(f);
+      llimit_check(L, lk);
       return luaL_error(L, "no descriptor for %s", std_names[i]);
     }
     lua_pop(L, 1);

@@ -33,7 +33,7 @@ void lrequest_names(lua_State *L, struct lkernel *lk, int index)
   while (lua_next(L, index)) {
     if (fdemu_name_request(lk->k, (unsigned long)lua_tointeger(L, -1),
                            lua_tostring(L, -2)) < 0)
-      luaL_error(L, "not enough memory");
+      llimit_no_memory(L, lk);
     lua_pop(L, 1);
   }
 }

@@ -99,6 +99,7 @@ void lsched_end(lua_State *L, struct task *t, enum task_status status)
   fdemu_list_remove(&t->link);
   fdemu_list_remove(&t->all);
   t->status = status;
+  lk->ntasks -= !t->worker;
   if (!t->worker && !t->daemon)
     lk->live--;
   if (t->bound != NULL && t->bound->file != NULL)
@@ -264,6 +265,8 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
   unsigned completed = lk->completed;
 
   lk->L = L;
+  if (lk->limits.asked)
+    llimit_check(L, lk);
   if (!fdemu_list_empty(&lk->events))
     ltrace_deliver(L, lk);
   if (ldriver_drain(L, lk))
@@ -275,6 +278,8 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
   }
   if (!fdemu_list_empty(&lk->ready)) {
     struct task *t = next_ready(lk);
+    if (lk->limits.asked)
+      llimit_step(L, lk);
     fdemu_list_remove(&t->link);
     lsched_resume(L, t);
     return true;
@@ -591,6 +596,8 @@ int lsched_spawn(lua_State *L, struct lkernel *lk)
     larg_type(L, 2, LUA_TFUNCTION);
     n = lua_gettop(L) - 1;
   }
+  if (lk->limits.asked)
+    llimit_task(L, lk);
   t = lsched_new(L, lk);
   lua_insert(L, -1 - n);
   t->id = ++lk->last_task;
@@ -612,6 +619,7 @@ int lsched_spawn(lua_State *L, struct lkernel *lk)
     return luaL_error(L, "too many arguments");
   lua_xmove(L, t->co, n);
   t->nargs = n - 1;
+  lk->ntasks++;
   if (!t->daemon)
     lk->live++;
   lsched_ready(t);
