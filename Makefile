@@ -9,7 +9,7 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
   -Wmissing-prototypes -Wcast-qual -Wcast-align -Wwrite-strings -Werror
 CFLAGS = -O2 -g
 override CFLAGS += -std=c11 -fPIC -fvisibility=hidden \
-  -fno-semantic-interposition -D_GNU_SOURCE -Isrc \
+  -fno-semantic-interposition -fno-plt -D_GNU_SOURCE -Isrc \
   $(WARNINGS) $(SANITIZE)
 
 # Used only where the binding is compiled, and only then expanded.

@@ -483,36 +483,35 @@ struct fdemu_req {
 
   /* what drivers work with; see fdemu_driver.h */
   struct fdemu_proc *proc;
+  void *driver;            /* for the driver that keeps the request */
+  struct fdemu_list link;  /* likewise: a list node */
   struct fdemu_file *file; /* a reference, held until the answer */
   size_t len;              /* bytes wanted: all of buf or iov, or fewer */
   size_t done;             /* bytes moved so far; survives a retry */
   size_t asked;            /* len before chance made it shorter */
-  bool retry;              /* this is not the first attempt */
   int64_t patience;        /* ns; a method may set it before its first -EAGAIN:
                               how long to wait for better times. 0: for ever;
                               < 0: not at all */
-  void *driver;            /* for the driver that keeps the request */
-  struct fdemu_list link;  /* likewise: a list node */
   void *out;               /* what a call makes: a file, a process */
   void (*cancel)(struct fdemu_file *f, struct fdemu_req *r); /* of a kept
                               request; NULL: the description's */
   void (*ended)(struct fdemu_file *f, struct fdemu_req *r);  /* a method may set
                               it: the call has its answer, whichever */
+  bool retry; /* this is not the first attempt */
 
   /* private */
+  bool chained, injected, delayed;
   unsigned char state;
-  bool chained;
-  int interrupt;           /* an errno: cancelled while a method had it */
-  int fault;               /* an errno: to be the result in the end */
+  bool made;     /* by this open() */
+  int interrupt; /* an errno: cancelled while a method had it */
+  int fault;     /* an errno: to be the result in the end */
+  int iovpos;    /* cursor into iov at done: element, offset */
+  size_t iovoff;
   int newfd;               /* the descriptor that open() is to fill ... */
   struct fde_entry *entry; /* ... and what: references */
   struct fdemu_inode *inode;
-  bool made; /* by this open() */
-  bool injected, delayed;
   int64_t delay; /* ns before the first attempt */
   int64_t since; /* ns: when it began to wait */
-  int iovpos;    /* cursor into iov at done: element, offset */
-  size_t iovoff;
   struct fdemu_waiter waiter;
   struct fdemu_timer timer;
   struct fdemu_list mine; /* in the process's list while pending */

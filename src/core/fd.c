@@ -14,7 +14,7 @@
 
 struct fdemu_file *fdemu_file_at(const struct fdemu_proc *p, int fd)
 {
-  return fd >= 0 && fd < p->table.cap ? p->table.file[fd] : NULL;
+  return fde_file_at(p, fd);
 }
 
 struct fdemu_file *fdemu_file_usable(const struct fdemu_proc *p, int fd)
@@ -135,7 +135,7 @@ int64_t fde_close(struct fdemu_file *f, struct fdemu_req *r)
     return -EBADF; /* there is no descriptor to close */
   if (!r->retry) {
     take(r->proc, r->fd);
-    fdemu_file_put(f); /* the request has a reference of its own */
+    fde_put(f); /* the request has a reference of its own */
   }
   return FDEMU_NEXT;
 }
@@ -178,7 +178,7 @@ static int64_t dup_from(struct fdemu_file *f, struct fdemu_proc *p, int min,
   int fd = fdemu_install(p, f, min, cloexec);
 
   if (fd >= 0)
-    fdemu_file_get(f);
+    f->refs++;
   return fd;
 }
 

@@ -102,6 +102,20 @@ struct fdemu_proc {
   bool alive;
 };
 
+/* What every call does: fdemu_file_at() and fdemu_file_put() without a call. */
+static inline struct fdemu_file *fde_file_at(const struct fdemu_proc *p, int fd)
+{
+  return fd >= 0 && fd < p->table.cap ? p->table.file[fd] : NULL;
+}
+
+static inline void fde_put(struct fdemu_file *f)
+{
+  if (f->refs > 1 && f->ops->dropped == NULL)
+    f->refs--;
+  else
+    fdemu_file_put(f);
+}
+
 /* req.c */
 void fde_attempt(struct fdemu_req *r);
 void fde_finish_later(struct fdemu_req *r, int64_t result);

@@ -321,6 +321,16 @@ void lcall_push_origin(lua_State *L, struct lkernel *lk, uint32_t id)
   lua_remove(L, -2);
 }
 
+/* What comes before proc; the rest is core's. In two parts: gcc makes a slow
+ * loop of more than 80 bytes. */
+static inline void call_clear(struct fdemu_req *r)
+{
+  const size_t size = offsetof(struct fdemu_req, proc), half = size / 2;
+
+  memset(r, 0, half);
+  memset((char *)r + half, 0, size - half);
+}
+
 /* A call to fill in: its task's, or local, which is the caller's C frame. */
 struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
                          const struct fdemu_call *what)
@@ -337,7 +347,7 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
       fdemu_abandon(&c->req); /* an error kept it from being waited for */
   } else
     t = NULL;
-  memset(&c->req, 0, offsetof(struct fdemu_req, proc)); /* the rest is core's */
+  call_clear(&c->req);
   c->lk = lk;
   c->task = t;
   c->L = L;
@@ -352,7 +362,8 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   c->req.user = c;
   if (lk->origins)
     c->req.origin = origin_of(L, lk);
-  c->req.who = lsched_who(lk->current);
+  if (lk->current != NULL)
+    c->req.who = lsched_who(lk->current);
   return c;
 }
 

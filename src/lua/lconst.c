@@ -301,7 +301,7 @@ void lconst_set(lua_State *L)
     lua_pushinteger(L, constants[i].value);
     lua_setfield(L, -2, constants[i].name);
   }
-  for (int e = 1; e < 4096; e++) {
+  for (int e = 1; e <= EHWPOISON; e++) { /* the last of Linux */
     const char *name = fdemu_errname(e);
     if (name != NULL) {
       lua_pushinteger(L, e);
