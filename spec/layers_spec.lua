@@ -160,4 +160,19 @@ describe("objects #plain", function()
     end
     assert.same({}, wrong)
   end)
+
+  it("has calls whose arguments are words that a trace knows", function()
+    local known, used = { ["|"] = true, ["="] = true, ["NULL"] = true }, 0
+    for line in lines("grep -hE '\"[a-z_0-9]+\", \\.(put|names)' "
+      .. "src/core/trace*.c") do
+      known[line:match('"([%w_]+)"')] = true
+    end
+    for args in lines "grep -rhoE '\\.args = \"[^\"]*\"' src/core src/driver" do
+      for word in args:match('"(.*)"'):gmatch("%S+") do
+        used = used + 1
+        assert.is_truthy(known[word] or tonumber(word), word)
+      end
+    end
+    assert.is_true(used > 100)
+  end)
 end)

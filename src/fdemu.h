@@ -324,7 +324,7 @@ typedef int64_t fdemu_method(struct fdemu_file *f, struct fdemu_req *r);
 /* Describes a call; core's are in req.c, a driver may have its own. */
 struct fdemu_call {
   const char *name;
-  const char *args; /* how a trace prints its arguments; see trace.c */
+  const char *args; /* its arguments in words, for traces; see trace.c */
   size_t slot;      /* offsetof(struct fdemu_ops, read), ... or 0 */
   /* Before the descriptor is looked at. FDEMU_NEXT: go on; or the result. */
   int64_t (*check)(struct fdemu_req *r);

@@ -459,35 +459,37 @@ static int64_t attr_umask(struct fdemu_file *f, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_newfstatat_call = {
   .name = "newfstatat",
-  .args = "@p|SZ",
+  .args = "dirfd path | stat at_flags",
   .slot = offsetof(struct fdemu_ops, stat),
   .run = attr_stat,
   .finish = give_back,
 };
-const struct fdemu_call fdemu_readlinkat_call = { .name = "readlinkat",
-                                                  .args = "@p|bs",
-                                                  .run = attr_readlink };
-const struct fdemu_call fdemu_faccessat2_call = { .name = "faccessat2",
-                                                  .args = "@paZ",
-                                                  .run = attr_access };
-const struct fdemu_call fdemu_fchmodat2_call = { .name = "fchmodat2",
-                                                 .args = "@p#Z",
-                                                 .run = attr_chmod };
+const struct fdemu_call fdemu_readlinkat_call = {
+  .name = "readlinkat", .args = "dirfd path | data size", .run = attr_readlink
+};
+const struct fdemu_call fdemu_faccessat2_call = {
+  .name = "faccessat2", .args = "dirfd path access at_flags", .run = attr_access
+};
+const struct fdemu_call fdemu_fchmodat2_call = {
+  .name = "fchmodat2", .args = "dirfd path mode at_flags", .run = attr_chmod
+};
 const struct fdemu_call fdemu_fchmod_call = {
-  .name = "fchmod", .args = "f#", .run = attr_fchmod, .flags = FD
+  .name = "fchmod", .args = "fd mode", .run = attr_fchmod, .flags = FD
 };
-const struct fdemu_call fdemu_fchownat_call = { .name = "fchownat",
-                                                .args = "@pdoZ",
-                                                .run = attr_chown };
+const struct fdemu_call fdemu_fchownat_call = {
+  .name = "fchownat",
+  .args = "dirfd path arg offset at_flags",
+  .run = attr_chown
+};
 const struct fdemu_call fdemu_fchown_call = {
-  .name = "fchown", .args = "fdo", .run = attr_fchown, .flags = FD
+  .name = "fchown", .args = "fd arg offset", .run = attr_fchown, .flags = FD
 };
-const struct fdemu_call fdemu_utimensat_call = { .name = "utimensat",
-                                                 .args = "@phZ",
-                                                 .run = attr_utimens };
+const struct fdemu_call fdemu_utimensat_call = {
+  .name = "utimensat", .args = "dirfd path times at_flags", .run = attr_utimens
+};
 const struct fdemu_call fdemu_truncate_call = {
   .name = "truncate",
-  .args = "po",
+  .args = "path offset",
   .slot = offsetof(struct fdemu_ops, truncate),
   .check = truncate_check,
   .run = attr_truncate,
@@ -496,15 +498,15 @@ const struct fdemu_call fdemu_truncate_call = {
   .events = POLLPRI,
 };
 const struct fdemu_call fdemu_chdir_call = { .name = "chdir",
-                                             .args = "p",
+                                             .args = "path",
                                              .run = attr_chdir };
 const struct fdemu_call fdemu_fchdir_call = { .name = "fchdir",
-                                              .args = "f",
+                                              .args = "fd",
                                               .run = attr_fchdir,
                                               .flags = FD | FDEMU_CALL_PATH };
 const struct fdemu_call fdemu_getcwd_call = { .name = "getcwd",
-                                              .args = "|bs",
+                                              .args = "| data size",
                                               .run = attr_getcwd };
 const struct fdemu_call fdemu_umask_call = { .name = "umask",
-                                             .args = "#",
+                                             .args = "mode",
                                              .run = attr_umask };

@@ -169,7 +169,7 @@ static int64_t dir_getdents(struct fdemu_file *f, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_getdents64_call = {
   .name = "getdents64",
-  .args = "f|$s",
+  .args = "fd | names size",
   .run = dir_getdents,
   .flags = FDEMU_CALL_FD,
 };

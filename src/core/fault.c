@@ -108,7 +108,7 @@ static const char *path_of(const struct fdemu_req *r)
 /* dup3(2) and close_range(2) have a descriptor, too, which they check late. */
 static bool has_fd(const struct fdemu_req *r)
 {
-  return r->file != NULL || *r->call->args == 'f';
+  return r->file != NULL || strncmp(r->call->args, "fd", 2) == 0;
 }
 
 static bool matches(const struct fdemu_rule *rule, const struct fdemu_req *r)

@@ -589,7 +589,7 @@ static int64_t sendfile_run(struct fdemu_file *in, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_sendfile_call = {
   .name = "sendfile",
-  .args = "df|<s",
+  .args = "fd2 fd | in_offset size",
   .check = sendfile_check,
   .run = sendfile_run,
   .park = fde_move_park,
@@ -700,7 +700,7 @@ static int64_t tee_run(struct fdemu_file *in, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_splice_call = {
   .name = "splice",
-  .args = "f<d>s%",
+  .args = "fd in_offset fd2 out_offset size splice_flags",
   .check = splice_check,
   .run = splice_run,
   .park = fde_move_park,
@@ -710,7 +710,7 @@ const struct fdemu_call fdemu_splice_call = {
 
 const struct fdemu_call fdemu_tee_call = {
   .name = "tee",
-  .args = "fds%",
+  .args = "fd fd2 size splice_flags",
   .check = tee_check,
   .run = tee_run,
   .park = fde_move_park,
@@ -786,7 +786,7 @@ static int64_t copy_run(struct fdemu_file *in, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_copy_file_range_call = {
   .name = "copy_file_range",
-  .args = "f<d>s0",
+  .args = "fd in_offset fd2 out_offset size 0",
   .check = copy_length,
   .run = copy_run,
   .park = fde_move_park,

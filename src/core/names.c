@@ -402,20 +402,22 @@ static int64_t name_rename(struct fdemu_file *f, struct fdemu_req *r)
 /* ---- the calls -------------------------------------------------------- */
 
 const struct fdemu_call fdemu_mkdirat_call = { .name = "mkdirat",
-                                               .args = "@p#",
+                                               .args = "dirfd path mode",
                                                .run = name_mkdir };
 const struct fdemu_call fdemu_mknodat_call = { .name = "mknodat",
-                                               .args = "@p!",
+                                               .args = "dirfd path node",
                                                .run = name_mknod };
 const struct fdemu_call fdemu_symlinkat_call = { .name = "symlinkat",
-                                                 .args = "r@p",
+                                                 .args = "path2 dirfd path",
                                                  .run = name_symlink };
-const struct fdemu_call fdemu_linkat_call = { .name = "linkat",
-                                              .args = "@pjrZ",
-                                              .run = name_link };
-const struct fdemu_call fdemu_unlinkat_call = { .name = "unlinkat",
-                                                .args = "@pZ",
-                                                .run = name_unlink };
-const struct fdemu_call fdemu_renameat2_call = { .name = "renameat2",
-                                                 .args = "@pjr~",
-                                                 .run = name_rename };
+const struct fdemu_call fdemu_linkat_call = {
+  .name = "linkat", .args = "dirfd path dirfd2 path2 at_flags", .run = name_link
+};
+const struct fdemu_call fdemu_unlinkat_call = {
+  .name = "unlinkat", .args = "dirfd path unlink_flags", .run = name_unlink
+};
+const struct fdemu_call fdemu_renameat2_call = {
+  .name = "renameat2",
+  .args = "dirfd path dirfd2 path2 rename_flags",
+  .run = name_rename
+};

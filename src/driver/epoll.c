@@ -737,19 +737,19 @@ static int64_t create1_run(struct fdemu_file *unused, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_epoll_create_call = {
   .name = "epoll_create",
-  .args = "d",
+  .args = "arg",
   .run = create_run,
 };
 
 const struct fdemu_call fdemu_epoll_create1_call = {
   .name = "epoll_create1",
-  .args = "Y",
+  .args = "epoll_flags",
   .run = create1_run,
 };
 
 const struct fdemu_call fdemu_epoll_ctl_call = {
   .name = "epoll_ctl",
-  .args = "fXdV",
+  .args = "fd epoll_op fd2 epoll_event",
   .run = ctl_run,
 };
 
@@ -759,19 +759,19 @@ const struct fdemu_call fdemu_epoll_ctl_call = {
 
 const struct fdemu_call fdemu_epoll_wait_call = {
   .name = "epoll_wait",
-  .args = "f|LdT",
+  .args = "fd | epoll_events arg timeout_ms",
   WAIT,
 };
 
 const struct fdemu_call fdemu_epoll_pwait_call = {
   .name = "epoll_pwait",
-  .args = "f|LdTN8",
+  .args = "fd | epoll_events arg timeout_ms NULL 8",
   WAIT,
 };
 
 const struct fdemu_call fdemu_epoll_pwait2_call = {
   .name = "epoll_pwait2",
-  .args = "f|LdUN8",
+  .args = "fd | epoll_events arg timeout NULL 8",
   WAIT,
 };
 

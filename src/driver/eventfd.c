@@ -132,7 +132,7 @@ static int64_t eventfd_make(struct fdemu_file *unused, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_eventfd_call = {
   .name = "eventfd2",
-  .args = "de",
+  .args = "arg eventfd_flags",
   .run = eventfd_make,
 };
 

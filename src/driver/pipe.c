@@ -660,13 +660,13 @@ fail_fds:
 
 const struct fdemu_call fdemu_pipe_call = {
   .name = "pipe",
-  .args = "|2",
+  .args = "| fds",
   .run = pipe_make,
 };
 
 const struct fdemu_call fdemu_pipe2_call = {
   .name = "pipe2",
-  .args = "|2G",
+  .args = "| fds fd_flags",
   .run = pipe_make,
 };
 

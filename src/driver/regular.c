@@ -360,7 +360,7 @@ static int64_t memfd_make(struct fdemu_file *unused, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_memfd_create_call = {
   .name = "memfd_create",
-  .args = "p3",
+  .args = "path memfd_flags",
   .run = memfd_make,
 };
 

@@ -344,19 +344,19 @@ static int64_t sock_shutdown(struct fdemu_file *f, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_socketpair_call = {
   .name = "socketpair",
-  .args = "B|2",
+  .args = "socket | fds",
   .run = pair_make,
 };
 
 const struct fdemu_call fdemu_socket_call = {
   .name = "socket",
-  .args = "B",
+  .args = "socket",
   .run = sock_make,
 };
 
 const struct fdemu_call fdemu_shutdown_call = {
   .name = "shutdown",
-  .args = "fH",
+  .args = "fd how",
   .run = sock_shutdown,
   .flags = FDEMU_CALL_FD,
 };

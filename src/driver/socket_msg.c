@@ -127,7 +127,7 @@ static int64_t recv_run(struct fdemu_file *f, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_sendto_call = {
   .name = "sendto",
-  .args = "fbsgN0",
+  .args = "fd data size msg_flags NULL 0",
   .begin = sendto_begin,
   .run = send_run,
   .events = POLLOUT,
@@ -136,7 +136,7 @@ const struct fdemu_call fdemu_sendto_call = {
 
 const struct fdemu_call fdemu_recvfrom_call = {
   .name = "recvfrom",
-  .args = "f|bsgNN",
+  .args = "fd | data size msg_flags NULL NULL",
   .begin = recvfrom_begin,
   .run = recv_run,
   .finish = fds_control_end,
@@ -146,7 +146,7 @@ const struct fdemu_call fdemu_recvfrom_call = {
 
 const struct fdemu_call fdemu_sendmsg_call = {
   .name = "sendmsg",
-  .args = "fMg",
+  .args = "fd msghdr msg_flags",
   .begin = sendmsg_begin,
   .run = send_run,
   .events = POLLOUT,
@@ -155,7 +155,7 @@ const struct fdemu_call fdemu_sendmsg_call = {
 
 const struct fdemu_call fdemu_recvmsg_call = {
   .name = "recvmsg",
-  .args = "f|Mg",
+  .args = "fd | msghdr msg_flags",
   .begin = recvmsg_begin,
   .run = recv_run,
   .finish = fds_control_end,

@@ -235,28 +235,28 @@ static int64_t getpeername_run(struct fdemu_file *f, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_setsockopt_call = {
   .name = "setsockopt",
-  .args = "fDu",
+  .args = "fd sockopt sockopt_value",
   .run = setsockopt_run,
   .flags = FDEMU_CALL_FD,
 };
 
 const struct fdemu_call fdemu_getsockopt_call = {
   .name = "getsockopt",
-  .args = "fD|u",
+  .args = "fd sockopt | sockopt_value",
   .run = getsockopt_run,
   .flags = FDEMU_CALL_FD,
 };
 
 const struct fdemu_call fdemu_getsockname_call = {
   .name = "getsockname",
-  .args = "f|k",
+  .args = "fd | sockname",
   .run = getsockname_run,
   .flags = FDEMU_CALL_FD,
 };
 
 const struct fdemu_call fdemu_getpeername_call = {
   .name = "getpeername",
-  .args = "f|k",
+  .args = "fd | sockname",
   .run = getpeername_run,
   .flags = FDEMU_CALL_FD,
 };

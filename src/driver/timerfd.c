@@ -312,19 +312,19 @@ static int64_t gettime(struct fdemu_file *unused, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_timerfd_create_call = {
   .name = "timerfd_create",
-  .args = "Ct",
+  .args = "clock timerfd_flags",
   .run = timerfd_make,
 };
 
 const struct fdemu_call fdemu_timerfd_settime_call = {
   .name = "timerfd_settime",
-  .args = "fAI|J",
+  .args = "fd settime_flags new_time | old_time",
   .run = settime,
 };
 
 const struct fdemu_call fdemu_timerfd_gettime_call = {
   .name = "timerfd_gettime",
-  .args = "f|K",
+  .args = "fd | time",
   .run = gettime,
 };
 

@@ -38,6 +38,19 @@ static int closed_among(const struct fdemu_req *r)
   return -1;
 }
 
+/* Whether a word is among the arguments of r's call. */
+static bool takes(const struct fdemu_req *r, const char *word)
+{
+  const char *args = r->call->args;
+
+  for (size_t n; *args != '\0'; args += n + (args[n] == ' ')) {
+    n = strcspn(args, " ");
+    if (n == strlen(word) && strncmp(args, word, n) == 0)
+      return true;
+  }
+  return false;
+}
+
 /* The descriptor that r found closed, or -1. */
 static int culprit(const struct fdemu_req *r)
 {
@@ -47,9 +60,9 @@ static int culprit(const struct fdemu_req *r)
     return -1;
   if (r->call == &fdemu_calls[FDEMU_SELECT])
     return closed_among(r);
-  if (strchr(r->call->args, 'f') != NULL && is_closed(r, r->fd))
+  if (takes(r, "fd") && is_closed(r, r->fd))
     return r->fd;
-  if (strchr(r->call->args, 'd') != NULL && is_closed(r, r->arg))
+  if (takes(r, "fd2") && is_closed(r, r->arg))
     return (int)r->arg;
   return -1;
 }

@@ -1,0 +1,204 @@
+/* tracesocket.c - how a trace shows what calls on sockets take */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/trace.h"
+
+#define N FDE_N
+
+static const struct fde_name socket_families[] = {
+  N(AF_UNSPEC), N(AF_UNIX), N(AF_INET), N(AF_INET6), N(AF_NETLINK), { 0, NULL },
+};
+
+static const struct fde_name socket_types[] = {
+  N(SOCK_STREAM), N(SOCK_DGRAM),     N(SOCK_RAW),
+  N(SOCK_RDM),    N(SOCK_SEQPACKET), { 0, NULL },
+};
+
+static const struct fde_name socket_flags[] = {
+  N(SOCK_CLOEXEC),
+  N(SOCK_NONBLOCK),
+  { 0, NULL },
+};
+
+static const struct fde_name msg_flags[] = {
+  N(MSG_OOB),      N(MSG_PEEK),     N(MSG_DONTROUTE),    N(MSG_CTRUNC),
+  N(MSG_TRUNC),    N(MSG_DONTWAIT), N(MSG_EOR),          N(MSG_WAITALL),
+  N(MSG_NOSIGNAL), N(MSG_MORE),     N(MSG_CMSG_CLOEXEC), { 0, NULL },
+};
+
+static const struct fde_name socket_options[] = {
+  N(SO_DEBUG),     N(SO_REUSEADDR), N(SO_TYPE),     N(SO_ERROR),
+  N(SO_DONTROUTE), N(SO_BROADCAST), N(SO_SNDBUF),   N(SO_RCVBUF),
+  N(SO_KEEPALIVE), N(SO_OOBINLINE), N(SO_PRIORITY), N(SO_LINGER),
+  N(SO_REUSEPORT), N(SO_PASSCRED),  N(SO_PEERCRED), N(SO_RCVLOWAT),
+  N(SO_SNDLOWAT),  N(SO_RCVTIMEO),  N(SO_SNDTIMEO), N(SO_ACCEPTCONN),
+  N(SO_PROTOCOL),  N(SO_DOMAIN),    N(SO_PEEK_OFF), { 0, NULL },
+};
+
+static const struct fde_name control_types[] = {
+  { SCM_RIGHTS, "SCM_RIGHTS" },
+  { SCM_CREDENTIALS, "SCM_CREDENTIALS" },
+  { 0, NULL },
+};
+
+static const struct fde_name shutdown_hows[] = {
+  N(SHUT_RD),
+  N(SHUT_WR),
+  N(SHUT_RDWR),
+  { 0, NULL },
+};
+
+static void put_socket(struct fde_out *o, const struct fdemu_req *r)
+{
+  fde_print_name(o, socket_families, (unsigned long)r->arg);
+  fde_print(o, ", ");
+  fde_print_name(o, socket_types, r->cmd & 0xf);
+  if (r->cmd & ~0xful) {
+    fde_print(o, "|");
+    fde_print_flags(o, socket_flags, r->cmd & ~0xful, "");
+  }
+  fde_print(o, ", ");
+  fde_print_int(o, r->offset);
+}
+
+/* ---- sockets ---------------------------------------------------------- */
+
+/* The descriptors, or who it is, in a control message of n bytes. */
+static void put_control_data(struct fde_out *o, const struct fdemu_req *r,
+                             int type, const char *addr, size_t n)
+{
+  struct ucred u;
+  int fd;
+
+  if (type == SCM_CREDENTIALS && n == sizeof u &&
+      fde_trace_load(r, &u, addr, n) == 0) {
+    fde_print(o, "{pid=");
+    fde_print_int(o, u.pid);
+    fde_print(o, ", uid=");
+    fde_print_int(o, u.uid);
+    fde_print(o, ", gid=");
+    fde_print_int(o, u.gid);
+    fde_print(o, "}");
+    return;
+  }
+  fde_print(o, "[");
+  for (size_t i = 0; i + sizeof fd <= n; i += sizeof fd) {
+    fde_print(o, i > 0 ? ", " : "");
+    if (fde_trace_load(r, &fd, addr + i, sizeof fd) == 0)
+      fde_print_int(o, fd);
+    else
+      fde_print(o, "?");
+  }
+  fde_print(o, "]");
+}
+
+static void put_control(struct fde_out *o, const struct fdemu_req *r)
+{
+  const char *base = r->msg->msg_control;
+  size_t at = 0, n = r->msg->msg_controllen;
+  struct cmsghdr h;
+
+  fde_print(o, ", msg_control=[");
+  while (at < n && n - at >= sizeof h &&
+         fde_trace_load(r, &h, base + at, sizeof h) == 0) {
+    if (h.cmsg_len < sizeof h || h.cmsg_len > n - at)
+      break;
+    fde_print(o, at > 0 ? ", {cmsg_len=" : "{cmsg_len=");
+    fde_print_uint(o, h.cmsg_len, 10);
+    fde_print(o, h.cmsg_level == SOL_SOCKET ? ", cmsg_level=SOL_SOCKET"
+                                            : ", cmsg_level=?");
+    fde_print(o, ", cmsg_type=");
+    fde_print_name(o, control_types, (unsigned long)h.cmsg_type);
+    fde_print(o, ", cmsg_data=");
+    put_control_data(o, r, h.cmsg_type, base + at + sizeof h,
+                     h.cmsg_len - sizeof h);
+    fde_print(o, "}");
+    at += CMSG_ALIGN(h.cmsg_len);
+  }
+  fde_print(o, "]");
+}
+
+static void put_msghdr(struct fde_out *o, const struct fdemu_req *r)
+{
+  const struct msghdr *m = r->msg;
+  bool known = r->call->flags & FDEMU_CALL_WRITE || r->result >= 0;
+
+  if (m == NULL) {
+    fde_print(o, "NULL");
+    return;
+  }
+  fde_print(o, "{msg_name=NULL, msg_namelen=0, msg_iov=");
+  if (r->iov != NULL)
+    fde_print_iov(o, r);
+  else
+    fde_print(o, "?");
+  fde_print(o, ", msg_iovlen=");
+  fde_print_int(o, r->iovcnt);
+  if (m->msg_control != NULL && m->msg_controllen > 0 && known)
+    put_control(o, r);
+  fde_print(o, ", msg_controllen=");
+  fde_print_uint(o, m->msg_controllen, 10);
+  fde_print(o, ", msg_flags=");
+  fde_print_flags(o, msg_flags, known ? (unsigned)m->msg_flags : 0, "0");
+  fde_print(o, "}");
+}
+
+static void put_option(struct fde_out *o, const struct fdemu_req *r)
+{
+  if (r->arg == SOL_SOCKET) {
+    fde_print(o, "SOL_SOCKET, ");
+    fde_print_name(o, socket_options, r->cmd);
+    return;
+  }
+  fde_print_int(o, r->arg);
+  fde_print(o, ", ");
+  fde_print_uint(o, r->cmd, 10);
+}
+
+/* As an int, whatever it is; of getsockopt(2) when it is known. */
+static void put_option_value(struct fde_out *o, const struct fdemu_req *r)
+{
+  bool getting = strchr(r->call->args, '|') != NULL;
+  size_t n = getting ? r->done : r->buf.iov_len;
+  int value;
+
+  if (n >= sizeof value && r->buf.iov_base != NULL &&
+      (!getting || r->result >= 0) &&
+      fde_trace_load(r, &value, r->buf.iov_base, sizeof value) == 0) {
+    fde_print(o, "[");
+    fde_print_int(o, value);
+    fde_print(o, getting ? "], [" : "], ");
+    fde_print_uint(o, n, 10);
+    fde_print(o, getting ? "]" : "");
+  } else {
+    fde_print(o, "?, ");
+    fde_print_uint(o, r->buf.iov_len, 10);
+  }
+}
+
+static void put_sockname(struct fde_out *o, const struct fdemu_req *r)
+{
+  if (r->result < 0) {
+    fde_print(o, "?, ?");
+    return;
+  }
+  fde_print(o, "{sa_family=AF_UNIX}, [");
+  fde_print_uint(o, r->buf.iov_len, 10);
+  fde_print(o, " => ");
+  fde_print_int(o, r->offset);
+  fde_print(o, "]");
+}
+
+/* ---- words ------------------------------------------------------------ */
+
+const struct fde_word fde_socket_words[] = {
+  { "socket", .put = put_socket },
+  { "how", .names = shutdown_hows },
+  { "msg_flags", .names = msg_flags, .none = "0" },
+  { "msghdr", .put = put_msghdr },
+  { "sockopt", .put = put_option },
+  { "sockopt_value", .put = put_option_value },
+  { "sockname", .put = put_sockname },
+  { .word = NULL },
+};
