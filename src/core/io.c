@@ -182,6 +182,16 @@ size_t fdemu_piece(const struct fdemu_req *r)
   return 0;
 }
 
+/* The C library copies 4 KiB and more with rep movsb, which AMD's Zen 3 and 4 do
+ * twenty times slower than otherwise if dst is a few bytes behind src in their
+ * pages. So less than that at once; by memmove(), of which gcc makes none. */
+static void move_bytes(char *dst, const char *src, size_t n)
+{
+  for (; n > 2048; n -= 2048, dst += 2048, src += 2048)
+    memmove(dst, src, 2048);
+  memmove(dst, src, n);
+}
+
 /* One piece of this process's own memory: what nearly every call has. */
 static void copy_plain(struct fdemu_req *r, void *dst, const void *src,
                        size_t n)
@@ -189,9 +199,9 @@ static void copy_plain(struct fdemu_req *r, void *dst, const void *src,
   char *addr = (char *)r->buf.iov_base + r->iovoff;
 
   if (dst != NULL)
-    memcpy(dst, addr, n);
+    move_bytes(dst, addr, n);
   else if (src != NULL)
-    memcpy(addr, src, n);
+    move_bytes(addr, src, n);
   else
     memset(addr, 0, n);
   r->iovoff += n;
