@@ -100,6 +100,7 @@ struct fdemu_proc {
   int soft, hard;      /* RLIMIT_NOFILE */
   uint64_t initial[3]; /* ids of the descriptions that it was made with */
   bool alive;
+  bool locked; /* it has asked for a record lock, ever */
 };
 
 /* What every call does: fdemu_file_at() and fdemu_file_put() without a call. */

@@ -548,6 +548,7 @@ int64_t fde_setlk(struct fdemu_file *f, struct fdemu_req *r)
     return l.type == F_UNLCK ? 0 : -ENOMEM;
   if (l.type == F_UNLCK)
     return set_records(f, &locks->records, &l);
+  r->proc->locked = true;
   r->out = lock_new(f->inode->kernel, &l);
   return r->out != NULL ? lock_records(f, r, &locks->records) : -ENOLCK;
 }
@@ -610,7 +611,7 @@ int64_t fde_getlk(struct fdemu_file *f, struct fdemu_req *r)
  * through whichever descriptor it got that. O_PATH has opened nothing. */
 void fde_locks_close(struct fdemu_proc *p, struct fdemu_file *f)
 {
-  if (!(f->flags & O_PATH))
+  if (p->locked && !(f->flags & O_PATH))
     unlock_all(f, &p->waits);
 }
 

@@ -4,7 +4,8 @@
 
 #include "core/kernel.h"
 
-#define BITS 64
+#define BITS  64
+#define AHEAD 64 /* so many descriptors are fetched before their turn */
 
 static int words(int cap, int level)
 {
@@ -162,6 +163,12 @@ static size_t open_in(const struct fde_table *t)
   return n;
 }
 
+/* f may be NULL. */
+static void prefetch_refs(const struct fdemu_file *f)
+{
+  __builtin_prefetch((const char *)f + offsetof(struct fdemu_file, refs), 1);
+}
+
 /* fork(): every description gets one more reference. */
 int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
                    const struct fde_table *from)
@@ -177,10 +184,12 @@ int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
   k->nopen += n;
   table_move(to, from);
   for (int fd = 0; fd < to->cap; fd++) {
+    if (fd + AHEAD < to->cap)
+      prefetch_refs(to->file[fd + AHEAD]);
     if (to->forked != NULL)
       to->forked[fd] = k->origin;
     if (to->file[fd] != NULL)
-      fdemu_file_get(to->file[fd]);
+      to->file[fd]->refs++;
     else if (test(to->used[0], fd))
       mark(to, fd, false); /* what is only reserved is the parent's alone */
   }
