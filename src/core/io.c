@@ -185,7 +185,7 @@ size_t fdemu_piece(const struct fdemu_req *r)
 /* The C library copies 4 KiB and more with rep movsb, which AMD's Zen 3 and 4 do
  * twenty times slower than otherwise if dst is a few bytes behind src in their
  * pages. So less than that at once; by memmove(), of which gcc makes none. */
-static void move_bytes(char *dst, const char *src, size_t n)
+static inline void move_bytes(char *dst, const char *src, size_t n)
 {
   for (; n > 2048; n -= 2048, dst += 2048, src += 2048)
     memmove(dst, src, 2048);
@@ -193,8 +193,8 @@ static void move_bytes(char *dst, const char *src, size_t n)
 }
 
 /* One piece of this process's own memory: what nearly every call has. */
-static void copy_plain(struct fdemu_req *r, void *dst, const void *src,
-                       size_t n)
+static inline void copy_plain(struct fdemu_req *r, void *dst, const void *src,
+                              size_t n)
 {
   char *addr = (char *)r->buf.iov_base + r->iovoff;
 

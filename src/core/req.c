@@ -276,7 +276,8 @@ static void set_pending(struct fdemu_req *r, enum fde_state state)
     r->proc->refs++; /* until the answer is handed back */
     r->proc->kernel->pending++;
     fdemu_list_append(&r->proc->reqs, &r->mine);
-    fde_trace(r, FDEMU_PHASE_UNFINISHED);
+    if (r->proc->kernel->trace != NULL)
+      fde_trace(r, FDEMU_PHASE_UNFINISHED);
   }
   r->state = (unsigned char)state;
 }

@@ -32,7 +32,7 @@ void ldesc_push(lua_State *L, struct ldesc *d)
 {
   lkernel_env(L, d->lk, ENV_DESCS);
   lua_rawgetp(L, -1, d);
-  lua_remove(L, -2);
+  lua_replace(L, -2);
 }
 
 /* The file is gone; a script may still hold the userdata. */

@@ -22,11 +22,12 @@ void lkernel_env(lua_State *L, struct lkernel *lk, int table)
 {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kernels);
   lua_rawgetp(L, -1, lk);
-  lua_remove(L, -2);
   if (table != 0) {
     lua_rawgeti(L, -1, table);
-    lua_remove(L, -2);
-  }
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  } else
+    lua_replace(L, -2);
 }
 
 /* Push the Kernel. */
