@@ -539,7 +539,8 @@ function Process:dup2(fd, new) end
 ---@return integer? fd, string? message, integer? errno
 function Process:dup3(fd, new, flags) end
 
----fcntl(2). For locks arg is a table as luaposix has it; F_GETLK returns one.
+---fcntl(2). For locks arg is a table as luaposix has it; F_GETLK returns one. That of
+---F_SETOWN_EX, which F_GETOWN_EX returns, has `type` and `pid`.
 ---@param fd integer
 ---@param cmd integer
 ---@param arg? integer | fdemu.Flock
@@ -1585,6 +1586,22 @@ fdemu.F_DUPFD_CLOEXEC = 1030
 fdemu.F_GETFD = 1
 fdemu.F_GETFL = 3
 fdemu.F_GETLK = 5
+fdemu.F_SETOWN = 8
+fdemu.F_GETOWN = 9
+fdemu.F_SETSIG = 10
+fdemu.F_GETSIG = 11
+fdemu.F_SETOWN_EX = 15
+fdemu.F_GETOWN_EX = 16
+fdemu.F_OWNER_TID = 0
+fdemu.F_OWNER_PID = 1
+fdemu.F_OWNER_PGRP = 2
+fdemu.F_SETLEASE = 1024
+fdemu.F_GETLEASE = 1025
+fdemu.F_NOTIFY = 1026
+fdemu.F_DUPFD_QUERY = 1027
+fdemu.F_CREATED_QUERY = 1028
+fdemu.F_GET_RW_HINT = 1035
+fdemu.F_SET_RW_HINT = 1036
 fdemu.F_GETPIPE_SZ = 1032
 fdemu.F_GET_SEALS = 1034
 fdemu.F_OFD_GETLK = 36

@@ -45,6 +45,7 @@ build = {
         "src/core/entry.c",
         "src/core/errno.c",
         "src/core/fault.c",
+        "src/core/fcntl.c",
         "src/core/fd.c",
         "src/core/file.c",
         "src/core/io.c",

@@ -47,6 +47,103 @@ describe("fcntl", function()
     end
   end)
 
+  describe("what is only kept", function()
+    it("F_SETOWN keeps a process that there is, F_GETOWN tells it", function()
+      local pid = p:getpid()
+      for _, file in ipairs(everything()) do
+        assert.equal(0, p:fcntl(file[1], fdemu.F_GETOWN))
+        assert.equal(0, p:fcntl(file[1], fdemu.F_SETOWN, pid))
+        assert.equal(pid, p:fcntl(file[1], fdemu.F_GETOWN))
+        fails("ESRCH", p:fcntl(file[1], fdemu.F_SETOWN, 123456))
+        fails("ESRCH", p:fcntl(file[1], fdemu.F_SETOWN, -123456))
+        fails("EINVAL", p:fcntl(file[1], fdemu.F_SETOWN, -0x80000000))
+        assert.equal(pid, p:fcntl(file[1], fdemu.F_GETOWN))
+        assert.equal(0, p:fcntl(file[1], fdemu.F_SETOWN, 0))
+        assert.equal(0, p:fcntl(file[1], fdemu.F_GETOWN))
+      end
+    end)
+
+    it("F_SETOWN_EX takes and F_GETOWN_EX gives a table", function()
+      local pid = p:getpid()
+      assert.same({ type = 0, pid = 0 }, p:fcntl(r, fdemu.F_GETOWN_EX))
+      local group = { type = fdemu.F_OWNER_PGRP, pid = pid }
+      assert.equal(0, p:fcntl(r, fdemu.F_SETOWN_EX, group))
+      assert.same(group, p:fcntl(r, fdemu.F_GETOWN_EX))
+      fails("EINVAL", p:fcntl(r, fdemu.F_SETOWN_EX, { type = 3, pid = pid }))
+      fails("ESRCH", p:fcntl(r, fdemu.F_SETOWN_EX, { type = 1, pid = -1 }))
+      assert.same(group, p:fcntl(r, fdemu.F_GETOWN_EX))
+      assert.error(function() p:fcntl(r, fdemu.F_SETOWN_EX, pid) end)
+    end)
+
+    it("an owner that has gone is nobody", function()
+      local child = p:fork()
+      assert.equal(0, p:fcntl(r, fdemu.F_SETOWN, child:getpid()))
+      child:exit(0)
+      p:wait()
+      assert.equal(0, p:fcntl(r, fdemu.F_GETOWN))
+    end)
+
+    it("F_SETSIG keeps a signal", function()
+      for _, file in ipairs(everything()) do
+        assert.equal(0, p:fcntl(file[1], fdemu.F_GETSIG))
+        assert.equal(0, p:fcntl(file[1], fdemu.F_SETSIG, 64))
+        assert.equal(64, p:fcntl(file[1], fdemu.F_GETSIG))
+        fails("EINVAL", p:fcntl(file[1], fdemu.F_SETSIG, 65))
+        fails("EINVAL", p:fcntl(file[1], fdemu.F_SETSIG, -1))
+        assert.equal(64, p:fcntl(file[1], fdemu.F_GETSIG))
+      end
+    end)
+
+    it("nobody gets a lease, and F_UNLCK is what all have", function()
+      local null = p:open("/dev/null", "r")
+      local f = p:open("/f", fdemu.O_RDONLY | fdemu.O_CREAT, 420)
+      for _, type in ipairs { fdemu.F_RDLCK, fdemu.F_WRLCK, fdemu.F_UNLCK } do
+        fails("EINVAL", p:fcntl(r, fdemu.F_SETLEASE, type))
+        fails("EACCES", p:fcntl(null, fdemu.F_SETLEASE, type))
+        fails("EAGAIN", p:fcntl(f, fdemu.F_SETLEASE, type))
+      end
+      fails("EINVAL", p:fcntl(null, fdemu.F_SETLEASE, 3))
+      assert.equal(fdemu.F_UNLCK, p:fcntl(f, fdemu.F_GETLEASE))
+    end)
+
+    it("F_NOTIFY is about directories, and not there", function()
+      fails("ENOTDIR", p:fcntl(r, fdemu.F_NOTIFY, 1))
+      assert.equal(0, p:fcntl(r, fdemu.F_NOTIFY, 0))
+      local dir = p:open("/", "r")
+      assert.equal(0, p:fcntl(dir, fdemu.F_NOTIFY, 0))
+      fails("ENOSYS", p:fcntl(dir, fdemu.F_NOTIFY, 1))
+    end)
+
+    it("a hint belongs to the file, and its owner gives it", function()
+      local f = p:open("/f", fdemu.O_RDWR | fdemu.O_CREAT, 420)
+      local other = p:open("/f", "r")
+      assert.equal(0, p:fcntl(f, fdemu.F_GET_RW_HINT))
+      assert.equal(0, p:fcntl(other, fdemu.F_SET_RW_HINT, 5))
+      assert.equal(5, p:fcntl(f, fdemu.F_GET_RW_HINT))
+      fails("EINVAL", p:fcntl(f, fdemu.F_SET_RW_HINT, 6))
+      fails("EPERM", p:fcntl(p:open("/dev/null", "w"), fdemu.F_SET_RW_HINT, 1))
+    end)
+
+    it("F_DUPFD_QUERY knows a duplicate, of O_PATH too", function()
+      local path = p:open("/", fdemu.O_PATH)
+      for _, fd in ipairs { r, w, path } do
+        local dup = p:dup(fd)
+        assert.equal(1, p:fcntl(fd, fdemu.F_DUPFD_QUERY, dup))
+        assert.equal(0, p:fcntl(fd, fdemu.F_DUPFD_QUERY, 0))
+        fails("EBADF", p:fcntl(fd, fdemu.F_DUPFD_QUERY, 99))
+      end
+    end)
+
+    it("F_CREATED_QUERY knows who made the file", function()
+      local flags = fdemu.O_RDWR | fdemu.O_CREAT
+      local first, second = p:open("/f", flags, 420), p:open("/f", flags, 420)
+      assert.equal(1, p:fcntl(first, fdemu.F_CREATED_QUERY))
+      assert.equal(1, p:fcntl(p:dup(first), fdemu.F_CREATED_QUERY))
+      assert.equal(0, p:fcntl(second, fdemu.F_CREATED_QUERY))
+      assert.equal(0, p:fcntl(r, fdemu.F_CREATED_QUERY))
+    end)
+  end)
+
   it("gives EINVAL for an unknown command", function()
     for _, file in ipairs(everything()) do
       for _, cmd in ipairs { 9999, -1, 1023, 0x7fffffff } do

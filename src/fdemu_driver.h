@@ -198,7 +198,9 @@ struct fdemu_inode {
   /* private */
   int refs;
   int nlink;
-  bool named; /* is, or was, in a directory */
+  bool named;   /* is, or was, in a directory */
+  bool apart;   /* not in the file system that has the names: st_dev */
+  uint8_t hint; /* F_SET_RW_HINT */
   uint64_t ino;
   struct fdemu_locks *locks; /* allocated by the first */
 };
@@ -238,6 +240,10 @@ struct fdemu_file {
   int refs;                 /* descriptors, requests in flight, holders */
   void *handle;             /* the binding's */
   struct fdemu_lock *waits; /* its requests that wait for record locks */
+  int owner;                /* F_SETOWN: a pid, or 0 */
+  uint8_t owner_type, signo;
+  bool owned;   /* it had one */
+  bool created; /* open(2) has made the file for it */
 };
 
 /*

@@ -7,9 +7,10 @@
 
 #include "core/name.h"
 
-#define DEV      0x1c /* st_dev of everything */
-#define ANON_INO 1    /* st_ino of inodes without a type: Linux has but one */
-#define SECOND   INT64_C(1000000000)
+#define DEV       0x1c /* st_dev of everything ... */
+#define DEV_APART 0x1  /* ... but memory that has no name */
+#define ANON_INO  1    /* st_ino of inodes without a type: Linux has but one */
+#define SECOND    INT64_C(1000000000)
 
 /* ---- times ------------------------------------------------------------ */
 
@@ -80,7 +81,7 @@ static int64_t from_timespec(const struct timespec *ts)
 static void fill_stat(const struct fdemu_inode *i, struct stat *st)
 {
   memset(st, 0, sizeof *st);
-  st->st_dev = DEV;
+  st->st_dev = i->apart ? DEV_APART : DEV;
   st->st_ino = i->mode & S_IFMT ? i->ino : ANON_INO;
   st->st_mode = i->mode;
   st->st_nlink = (nlink_t)i->nlink;

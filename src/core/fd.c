@@ -279,14 +279,17 @@ static int64_t fcntl_of_open(struct fdemu_file *f, struct fdemu_req *r)
   case F_OFD_SETLK:
   case F_OFD_SETLKW: return fde_setlk(f, r);
   case F_ADD_SEALS: return writable(f) ? FDEMU_NEXT : -EPERM;
-  default: return FDEMU_NEXT;
+  default: return fde_fcntl_kept(f, r);
   }
 }
 
 int64_t fde_fcntl(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct fde_table *t = &r->proc->table;
+  int64_t n = fde_fcntl_path(f, r);
 
+  if (n != FDEMU_NEXT)
+    return n;
   switch (r->cmd) {
   case F_DUPFD: return dup_from(f, r->proc, (int)r->arg, false);
   case F_DUPFD_CLOEXEC: return dup_from(f, r->proc, (int)r->arg, true);

@@ -23,6 +23,8 @@ void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
   i->refs = 1;
   i->nlink = 1;
   i->named = false;
+  i->apart = false;
+  i->hint = 0;
   i->locks = NULL;
   i->ino = ++k->last_ino;
   fdemu_waitq_init(&i->wq);

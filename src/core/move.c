@@ -505,7 +505,7 @@ static bool seekable(const struct fdemu_file *f)
 static struct fdemu_file *out_of(const struct fdemu_req *r)
 {
   return r->arg >= INT32_MIN && r->arg <= INT32_MAX
-             ? fdemu_file_at(r->proc, (int)r->arg)
+             ? fdemu_file_usable(r->proc, (int)r->arg)
              : NULL;
 }
 
@@ -733,6 +733,8 @@ static int copy_check(struct fdemu_file *in, struct fdemu_file *out,
     return -EINVAL;
   if (!readable(in) || !writable(out) || out->flags & O_APPEND)
     return -EBADF;
+  if (in->inode->apart != out->inode->apart)
+    return -EXDEV;
   if ((uint64_t)pos[0] + *len < *len || (uint64_t)pos[1] + *len < *len)
     return -EOVERFLOW;
   if (in->mode & FDEMU_MODE_SEEK) {

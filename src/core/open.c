@@ -250,6 +250,7 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
     result = -EINTR; /* whatever opened it has ended the process */
   if (result >= 0 && f != NULL) {
     set_place(f, r);
+    f->created = r->made && r->cmd & O_CREAT && f->inode == r->inode;
     if (r->cmd & O_TRUNC && !r->made && f->inode == r->inode &&
         S_ISREG(f->inode->mode))
       fde_wrote(r->proc, f->inode);

@@ -310,6 +310,7 @@ static struct fdemu_file *memfd_new(struct fdemu_kernel *k, const char *name,
   if (g == NULL)
     return NULL;
   g->inode.nlink = 0;
+  g->inode.apart = true;
   f = fdemu_file_new(&g->inode, &memfd_ops, O_RDWR | 0100000, NULL);
   fdemu_inode_put(&g->inode);
   if (f == NULL)

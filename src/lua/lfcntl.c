@@ -14,6 +14,8 @@
 
 #define CALL(what) (&fdemu_calls[FDEMU_##what])
 
+enum { GET_RW_HINT = 1035, SET_RW_HINT = 1036 }; /* not in every libc */
+
 /* A field of a table that is an argument, in the order of the struct. */
 struct field {
   const char *name;
@@ -31,6 +33,12 @@ static const struct field flock_fields[] = {
   FIELD(flock, l_type, true),   FIELD(flock, l_whence, false),
   FIELD(flock, l_start, false), FIELD(flock, l_len, false),
   FIELD(flock, l_pid, false),   { NULL, 0, 0, false },
+};
+
+static const struct field owner_fields[] = {
+  FIELD(f_owner_ex, type, true),
+  FIELD(f_owner_ex, pid, true),
+  { NULL, 0, 0, false },
 };
 
 static int field_error(lua_State *L, int index, const char *name,
@@ -132,26 +140,78 @@ static bool takes_lock(int cmd)
   }
 }
 
+/* A call whose argument is n bytes of memory, as block has them. */
+static int do_memory(lua_State *L, struct lprocess *lp, int fd, int cmd,
+                     const void *block, size_t n,
+                     int (*result)(lua_State *L, struct call *c))
+{
+  struct call local, *c = lcall_begin(L, lp->lk, &local, CALL(FCNTL));
+
+  memcpy(lp->lk->scratch, block, n);
+  c->req.fd = fd;
+  c->req.cmd = (unsigned)cmd;
+  c->req.buf = (struct iovec){ lp->lk->scratch, n };
+  c->keep = lcall_keep_copy;
+  if (result != NULL)
+    c->result = result;
+  return lcall_submit(L, lp->p, c);
+}
+
 /* The table at index 4 is the struct flock. It is read before the call is
  * begun: it may have a metatable that makes calls. */
 static int do_lock(lua_State *L, struct lprocess *lp, int fd, int cmd)
 {
   struct flock fl = { 0 };
-  struct call local, *c;
 
   get_struct(L, 4, flock_fields, &fl);
-  c = lcall_begin(L, lp->lk, &local, CALL(FCNTL));
-  memcpy(lp->lk->scratch, &fl, sizeof fl);
-  c->req.fd = fd;
-  c->req.cmd = (unsigned)cmd;
-  c->req.buf = (struct iovec){ lp->lk->scratch, sizeof fl };
-  c->keep = lcall_keep_copy;
-  if (cmd == F_GETLK || cmd == F_OFD_GETLK)
-    c->result = flock_result;
-  return lcall_submit(L, lp->p, c);
+  return do_memory(L, lp, fd, cmd, &fl, sizeof fl,
+                   cmd == F_GETLK || cmd == F_OFD_GETLK ? flock_result : NULL);
 }
 
-/* p:fcntl(fd, cmd [, arg]) -> integer, or a table of F_GETLK */
+static int owner_result(lua_State *L, struct call *c)
+{
+  struct f_owner_ex owner;
+
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  memcpy(&owner, c->req.buf.iov_base, sizeof owner);
+  lcall_free(c);
+  push_struct(L, owner_fields, &owner);
+  return 1;
+}
+
+static int do_owner(lua_State *L, struct lprocess *lp, int fd, int cmd)
+{
+  struct f_owner_ex owner = { 0 };
+
+  if (cmd == F_SETOWN_EX)
+    get_struct(L, 4, owner_fields, &owner);
+  return do_memory(L, lp, fd, cmd, &owner, sizeof owner,
+                   cmd == F_GETOWN_EX ? owner_result : NULL);
+}
+
+static int hint_result(lua_State *L, struct call *c)
+{
+  uint64_t hint;
+
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  memcpy(&hint, c->req.buf.iov_base, sizeof hint);
+  lcall_free(c);
+  lua_pushinteger(L, (lua_Integer)hint);
+  return 1;
+}
+
+/* An integer that Linux wants in memory. */
+static int do_hint(lua_State *L, struct lprocess *lp, int fd, int cmd)
+{
+  lua_Integer hint = cmd == SET_RW_HINT ? larg_integer(L, 4) : 0;
+
+  return do_memory(L, lp, fd, cmd, &hint, sizeof hint,
+                   cmd == GET_RW_HINT ? hint_result : NULL);
+}
+
+/* p:fcntl(fd, cmd [, arg]) -> integer, or a table of F_GETLK, F_GETOWN_EX */
 static int proc_fcntl(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
@@ -161,6 +221,10 @@ static int proc_fcntl(lua_State *L)
 
   if (takes_lock(cmd))
     return do_lock(L, lp, fd, cmd);
+  if (cmd == F_SETOWN_EX || cmd == F_GETOWN_EX)
+    return do_owner(L, lp, fd, cmd);
+  if (cmd == GET_RW_HINT || cmd == SET_RW_HINT)
+    return do_hint(L, lp, fd, cmd);
   arg = larg_optinteger(L, 4, 0);
   c = lcall_begin(L, lp->lk, &local, CALL(FCNTL));
   c->req.fd = fd;
