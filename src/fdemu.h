@@ -478,6 +478,7 @@ struct fdemu_req {
                       process's. Below FDEMU_WHO_PROC. */
   void *user;      /* the caller's */
   bool dontwait;   /* -EAGAIN rather than wait, whatever O_NONBLOCK says */
+  int8_t append;   /* > 0: write as with O_APPEND; < 0: as without */
   bool quiet;      /* not a program's call: not traced, no chance */
   int64_t result;  /* >= 0, -errno, or FDEMU_PENDING */
 

@@ -57,6 +57,14 @@ static int64_t append(struct fdemu_req *r)
   return 0;
 }
 
+static bool appends(const struct fdemu_req *r)
+{
+  bool wanted =
+      r->append == 0 ? (r->file->flags & O_APPEND) != 0 : r->append > 0;
+
+  return wanted && S_ISREG(r->file->inode->mode);
+}
+
 /* What Linux checks before it asks the file, in its order. */
 int64_t fde_io_begin(struct fdemu_req *r)
 {
@@ -82,8 +90,7 @@ int64_t fde_io_begin(struct fdemu_req *r)
     r->offset = f->mode & FDEMU_MODE_SEEK ? f->pos : 0;
   if (r->offset > INT64_MAX - (int64_t)r->len)
     return -EINVAL;
-  if (flags & FDEMU_CALL_WRITE && f->flags & O_APPEND &&
-      S_ISREG(f->inode->mode)) {
+  if (flags & FDEMU_CALL_WRITE && appends(r)) {
     error = append(r);
     if (error < 0)
       return error;

@@ -72,10 +72,23 @@ static int64_t check_address(const struct fds_socket *s, struct fdemu_req *r)
   return family == AF_UNIX ? 0 : -EINVAL;
 }
 
+/* Unlike Linux: no file is looked for. No socket has a name, so that one in the
+ * file system is not there, and one that is not belongs to nobody. */
+static int64_t no_such_name(struct fdemu_req *r)
+{
+  char first = '\0';
+  int error = fdemu_load(
+      r, &first, (const char *)r->msg->msg_name + sizeof(sa_family_t), 1);
+
+  if (error < 0)
+    return error;
+  return first != '\0' ? -ENOENT : -ECONNREFUSED;
+}
+
 static int64_t whereto(struct fds_socket *s, struct fdemu_req *r)
 {
   if (has_address(s, r))
-    return -ECONNREFUSED; /* Unlike Linux: nobody looks for a name */
+    return no_such_name(r);
   if (!s->connected)
     return -ENOTCONN;
   if (s->peer == NULL)

@@ -65,14 +65,14 @@ int64_t fds_stream_send(struct fds_socket *s, struct fdemu_req *r, int flags)
 
   if (error < 0)
     return error;
+  if (flags & MSG_OOB)
+    return -EOPNOTSUPP; /* Unlike Linux: there is no urgent data */
   if (r->msg != NULL && r->msg->msg_namelen > 0)
     return s->connected ? -EISCONN : -EOPNOTSUPP;
   if (!s->connected)
     return -ENOTCONN;
   if (s->shutdown & FDS_NO_SEND && !r->retry)
     return broken(r, flags);
-  if (flags & MSG_OOB)
-    return -EOPNOTSUPP; /* Unlike Linux: there is no urgent data */
   r->patience = flags & MSG_DONTWAIT ? -1 : s->sndtimeo;
   while (error == 0 && fdemu_left(r) > 0)
     error = send_piece(s, r);

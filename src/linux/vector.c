@@ -7,15 +7,19 @@
 #include "linux/bynumber.h"
 
 /* uapi/linux/fs.h; not every libc has all of them. */
-#define HIPRI  0x01
-#define DSYNC  0x02
-#define SYNC   0x04
-#define NOWAIT 0x08
-#define KNOWN  (HIPRI | DSYNC | SYNC | NOWAIT)
+#define HIPRI    0x01
+#define DSYNC    0x02
+#define SYNC     0x04
+#define NOWAIT   0x08
+#define APPEND   0x10
+#define NOAPPEND 0x20
+#define KNOWN    (HIPRI | DSYNC | SYNC | NOWAIT | APPEND | NOAPPEND)
+#define NO_SENSE (APPEND | NOAPPEND) /* together */
 
-/* What Linux says to flags that it does not know, if there is nothing else
+/* What Linux says to flags that it does not know or that make no sense, if there is nothing else
  * wrong with the call: 0 if there is nothing to be moved. */
-static int refuse(const struct fdl_call *c, const struct fdemu_req *r)
+static int refuse(const struct fdl_call *c, const struct fdemu_req *r,
+                  uint32_t flags)
 {
   const struct fdemu_file *f = fdemu_file_at(c->p, r->fd);
   const bool here = f != NULL && f->mode & FDEMU_MODE_SEEK &&
@@ -27,7 +31,9 @@ static int refuse(const struct fdl_call *c, const struct fdemu_req *r)
     total += r->iov[i].iov_len;
   if (total == 0)
     return 0;
-  return total > (uint64_t)(INT64_MAX - offset) ? -EINVAL : -EOPNOTSUPP;
+  if (total > (uint64_t)(INT64_MAX - offset))
+    return -EINVAL;
+  return flags & ~(uint32_t)KNOWN ? -EOPNOTSUPP : -EINVAL;
 }
 
 /*
@@ -37,7 +43,7 @@ static int refuse(const struct fdl_call *c, const struct fdemu_req *r)
  * come even later, when there are bytes to be moved.
  */
 static int64_t call(const struct fdl_call *c, struct fdemu_req *r,
-                    uint32_t unknown)
+                    uint32_t flags)
 {
   struct iovec iov[IOV_MAX];
   uint64_t count = c->arg[2];
@@ -48,8 +54,9 @@ static int64_t call(const struct fdl_call *c, struct fdemu_req *r,
   r->iovcnt = count <= IOV_MAX ? (int)count : -1;
   if (r->iovcnt > 0)
     error = fdl_load(c, iov, c->arg[1], (size_t)count * sizeof *iov);
-  if (error == 0 && unknown != 0)
-    error = refuse(c, r);
+  if (error == 0 &&
+      (flags & ~(uint32_t)KNOWN || (flags & NO_SENSE) == NO_SENSE))
+    error = refuse(c, r, flags);
   if (error < 0)
     r->iovcnt = 0;
   n = fdemu_call(c->p, r);
@@ -83,5 +90,7 @@ int64_t fdl_vector_flags(const struct fdl_call *c)
     r.offset = 0;
   }
   r.dontwait = (flags & NOWAIT) != 0;
-  return call(c, &r, flags & ~(uint32_t)KNOWN);
+  if (flags & (APPEND | NOAPPEND))
+    r.append = flags & APPEND ? 1 : -1;
+  return call(c, &r, flags);
 }
