@@ -63,6 +63,7 @@ build = {
         "src/core/procfd.c",
         "src/core/req.c",
         "src/core/request.c",
+        "src/core/statfs.c",
         "src/core/table.c",
         "src/core/timer.c",
         "src/core/trace.c",

@@ -227,6 +227,17 @@ describe("inject", function()
       assert.equal("slow", p:read(r, 10))
     end)
 
+    it("a delay after which a write goes where the end is then", function()
+      local a = p:open("/tmp/log", "a")
+      local rule = k:inject { call = "write", delay = 1, when = 1 }
+      local late = p:spawn(function() return p:write(a, "late") end)
+      local early = p:spawn(function() return p:write(a, "early") end)
+      assert.same({ 4, 5 }, { late:join(), early:join() })
+      rule:remove()
+      assert.equal("earlylate", p:read(p:open("/tmp/log", "r"), 20))
+      assert.equal(0, p:close(a))
+    end)
+
     it("a delay before a wait with a time limit", function()
       k:inject { call = "poll", delay = 1 }
       assert.equal(0, p:poll({ { fd = r, events = fdemu.POLLIN } }, 500))

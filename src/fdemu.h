@@ -444,6 +444,10 @@ FDEMU_API extern const struct fdemu_call fdemu_chdir_call;
 FDEMU_API extern const struct fdemu_call fdemu_fchdir_call;
 FDEMU_API extern const struct fdemu_call fdemu_getcwd_call;
 FDEMU_API extern const struct fdemu_call fdemu_umask_call;
+
+/* buf: a struct statfs */
+FDEMU_API extern const struct fdemu_call fdemu_statfs_call;
+FDEMU_API extern const struct fdemu_call fdemu_fstatfs_call;
 FDEMU_API extern const struct fdemu_call fdemu_getdents64_call;
 
 /*
@@ -477,8 +481,8 @@ struct fdemu_req {
   uint32_t who;    /* the caller's: whose choices chance makes; 0: the
                       process's. Below FDEMU_WHO_PROC. */
   void *user;      /* the caller's */
+  int rwf;         /* RWF_* of preadv2(2); RWF_NOWAIT wants dontwait, too */
   bool dontwait;   /* -EAGAIN rather than wait, whatever O_NONBLOCK says */
-  int8_t append;   /* > 0: write as with O_APPEND; < 0: as without */
   bool quiet;      /* not a program's call: not traced, no chance */
   int64_t result;  /* >= 0, -errno, or FDEMU_PENDING */
 

@@ -35,8 +35,10 @@ enum {
   FDEMU_MODE_EPOLL = 8,   /* epoll takes it (regular files it does not) */
   FDEMU_MODE_ASYNC = 16,  /* O_ASYNC can be set */
   FDEMU_MODE_DIRECT = 32, /* O_DIRECT can be set */
-  FDEMU_MODE_NO_SPLICE_READ = 64,  /* sendfile and splice do not read it, ... */
-  FDEMU_MODE_NO_SPLICE_WRITE = 128 /* ... or write it */
+  FDEMU_MODE_NO_SPLICE_READ = 64, /* sendfile and splice do not read it, ... */
+  FDEMU_MODE_NO_SPLICE_WRITE = 128, /* ... or write it */
+  FDEMU_MODE_NO_NOWAIT = 256,       /* RWF_NOWAIT is EOPNOTSUPP */
+  FDEMU_MODE_NO_RWF_WRITE = 512     /* so is all but RWF_HIPRI in a write */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -430,6 +431,39 @@ static void zeros_go_through_the_accessor(void)
   CHECK_EQ(buf[sizeof buf - 1], 'x');
 }
 
+/* Times in seconds and microseconds, and what a file system says of itself. */
+static void times_and_file_systems(void)
+{
+  const struct timeval tv[2] = { { 1, 2 }, { 3, 4 } }, bad[2] = { { 0, -1 } };
+  const int64_t seconds[2] = { 7, 8 };
+  struct statfs fs;
+  int64_t log[8];
+  size_t n = 0;
+  struct stat st;
+  syscall_fn *fn = by_fdemu;
+
+  DO(mknod, P("/f"), S_IFREG | 0600, 0);
+  DO(utimes, P("/f"), P(tv));
+  CHECK_EQ(log[0] | log[1], 0);
+  CHECK_EQ(fdemu_fstatat(proc, AT_FDCWD, "/f", &st, 0), 0);
+  CHECK(st.st_atim.tv_sec == 1 && st.st_atim.tv_nsec == 2000);
+  CHECK(st.st_mtim.tv_sec == 3 && st.st_mtim.tv_nsec == 4000);
+  DO(utime, P("/f"), P(seconds));
+  DO(statfs, P("/f"), P(&fs));
+  CHECK_EQ(log[2] | log[3], 0);
+  CHECK_EQ(fdemu_fstatat(proc, AT_FDCWD, "/f", &st, 0), 0);
+  CHECK(st.st_atim.tv_sec == 7 && st.st_mtim.tv_sec == 8);
+  CHECK(fs.f_type == 0x01021994 && fs.f_bsize == 4096 && fs.f_namelen == 255);
+  DO(utimes, P("/f"), P(bad));
+  DO(utimes, 0, 0);
+  DO(statfs, P("/none"), P(&fs));
+  DO(statfs, P("/f/x"), P(&fs));
+  CHECK_EQ(log[4], -EINVAL);
+  CHECK_EQ(log[5], -EFAULT);
+  CHECK_EQ(log[6], -ENOENT);
+  CHECK_EQ(log[7], -ENOTDIR);
+}
+
 static void what_is_not_there(void)
 {
   static const uint64_t none[6];
@@ -460,6 +494,7 @@ int main(void)
   the_same_as_linux(socket_calls);
   bad_memory_loses_nothing();
   zeros_go_through_the_accessor();
+  times_and_file_systems();
   what_is_not_there();
   fdemu_proc_put(proc);
   fdemu_kernel_free(k);

@@ -8,6 +8,16 @@
 
 #include "core/kernel.h"
 
+/* uapi/linux/fs.h; not every libc has all of them. */
+#define RWF_HI      0x01
+#define RWF_NO_WAIT 0x08
+#define RWF_END     0x10 /* RWF_APPEND */
+#define RWF_NO_END  0x20 /* RWF_NOAPPEND */
+/* And RWF_DSYNC, RWF_SYNC, RWF_NOSIGNAL. Nothing here is written atomically
+ * (0x40), or goes through a cache (0x80). */
+#define RWF_KNOWN \
+  (RWF_HI | 0x02 | 0x04 | RWF_NO_WAIT | RWF_END | RWF_NO_END | 0x100)
+
 /* ---- before and after ------------------------------------------------- */
 
 /* Sets r->len as import_iovec() of Linux does: -EINVAL, and a cut at the most
@@ -44,6 +54,32 @@ void fde_draw_length(struct fdemu_req *r)
     r->len = (size_t)n;
 }
 
+/* What Linux says to flags of preadv2() and pwritev2(), if there is anything to
+ * be moved. */
+static int64_t check_rwf(const struct fdemu_req *r)
+{
+  const bool write = (r->call->flags & FDEMU_CALL_WRITE) != 0;
+  const struct fdemu_ops *ops = r->file->ops;
+  const unsigned mode = r->file->mode;
+
+  if ((write ? ops->write : ops->read) == NULL)
+    return 0; /* there is something else to be said */
+  if (r->rwf & ~RWF_KNOWN)
+    return -EOPNOTSUPP;
+  if (write && mode & FDEMU_MODE_NO_RWF_WRITE && r->rwf & ~RWF_HI)
+    return -EOPNOTSUPP;
+  if (r->rwf & RWF_END && r->rwf & RWF_NO_END)
+    return -EINVAL;
+  return r->rwf & RWF_NO_WAIT && mode & FDEMU_MODE_NO_NOWAIT ? -EOPNOTSUPP : 0;
+}
+
+static bool appends(const struct fdemu_req *r)
+{
+  return r->call->flags & FDEMU_CALL_WRITE && S_ISREG(r->file->inode->mode) &&
+         (r->rwf & RWF_END ||
+          (r->file->flags & O_APPEND && !(r->rwf & RWF_NO_END)));
+}
+
 /* O_APPEND: at the end, up to the largest size that there is. */
 static int64_t append(struct fdemu_req *r)
 {
@@ -57,12 +93,21 @@ static int64_t append(struct fdemu_req *r)
   return 0;
 }
 
-static bool appends(const struct fdemu_req *r)
+/* Where the bytes go, as things are when the call is really made. */
+int64_t fde_io_place(struct fdemu_req *r)
 {
-  bool wanted =
-      r->append == 0 ? (r->file->flags & O_APPEND) != 0 : r->append > 0;
+  const struct fdemu_file *f = r->file;
 
-  return wanted && S_ISREG(r->file->inode->mode);
+  if (!(r->call->flags & FDEMU_CALL_AT))
+    r->offset = f->mode & FDEMU_MODE_SEEK ? f->pos : 0;
+  if (r->offset > INT64_MAX - (int64_t)r->len)
+    return -EINVAL;
+  if (r->rwf != 0 && r->len > 0) {
+    int64_t error = check_rwf(r);
+    if (error < 0)
+      return error;
+  }
+  return appends(r) ? append(r) : 0;
 }
 
 /* What Linux checks before it asks the file, in its order. */
@@ -84,19 +129,11 @@ int64_t fde_io_begin(struct fdemu_req *r)
   if (error != FDEMU_NEXT)
     return error;
   error = total_length(r);
-  if (error < 0)
-    return error;
-  if (!(flags & FDEMU_CALL_AT))
-    r->offset = f->mode & FDEMU_MODE_SEEK ? f->pos : 0;
-  if (r->offset > INT64_MAX - (int64_t)r->len)
-    return -EINVAL;
-  if (flags & FDEMU_CALL_WRITE && appends(r)) {
-    error = append(r);
-    if (error < 0)
-      return error;
-  }
-  fde_draw_length(r);
-  return 0;
+  if (error == 0)
+    error = fde_io_place(r);
+  if (error == 0)
+    fde_draw_length(r);
+  return error;
 }
 
 /* A write that could not fetch its bytes has begun all the same. */

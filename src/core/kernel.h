@@ -137,6 +137,7 @@ int64_t fde_inject(struct fdemu_req *r);
 
 /* io.c */
 int64_t fde_io_begin(struct fdemu_req *r);
+int64_t fde_io_place(struct fdemu_req *r);
 int64_t fde_io_end(struct fdemu_req *r, int64_t result);
 fdemu_method fde_lseek_check, fde_stat, fde_truncate_mode;
 fdemu_method fde_fallocate_check, fde_fadvise, fde_readahead, fde_sync_range;

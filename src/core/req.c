@@ -470,10 +470,17 @@ static int64_t attempt(struct fdemu_req *r)
 /* A queued request's turn has come. */
 void fde_attempt(struct fdemu_req *r)
 {
+  int64_t n = 0;
+
   fde_unpark(r);
   r->retry = !r->delayed;
   r->delayed = false;
-  attempt(r);
+  if (!r->retry && r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
+    n = fde_io_place(r);
+  if (n < 0)
+    settle(r, n);
+  else
+    attempt(r);
 }
 
 /* ---- the public side -------------------------------------------------- */

@@ -83,8 +83,8 @@ static void eventfd_free(struct fdemu_inode *i)
 
 static const struct fdemu_ops eventfd_ops = {
   .name = "eventfd",
-  .mode =
-      FDEMU_MODE_EPOLL | FDEMU_MODE_NO_SPLICE_READ | FDEMU_MODE_NO_SPLICE_WRITE,
+  .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_NO_SPLICE_READ |
+          FDEMU_MODE_NO_SPLICE_WRITE | FDEMU_MODE_NO_RWF_WRITE,
   .read = counter_read,
   .write = counter_write,
   .lseek = fdemu_lseek_0,

@@ -262,7 +262,8 @@ static void regular_free(struct fdemu_inode *i)
 }
 
 #define METHODS \
-  .mode = FDEMU_MODE_SEEK | FDEMU_MODE_SHORT | FDEMU_MODE_DIRECT, \
+  .mode = FDEMU_MODE_SEEK | FDEMU_MODE_SHORT | FDEMU_MODE_DIRECT | \
+          FDEMU_MODE_NO_NOWAIT, \
   .read = regular_read, .write = regular_write, .lseek = regular_lseek, \
   .fcntl = regular_fcntl, .truncate = regular_truncate, \
   .allocate = regular_allocate, .sync = regular_sync

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include "linux/bynumber.h"
 
@@ -321,6 +322,70 @@ int64_t fdl_utimensat(const struct fdl_call *c)
     r.path = path;
   }
   return fdemu_call(c->p, &r);
+}
+
+/* Times in other structs than utimensat(2) has: those of (path), or of a
+ * descriptor. NULL: now. */
+static int64_t set_times(const struct fdl_call *c, int fd, uint64_t addr,
+                         struct timespec *times)
+{
+  char path[PATH_MAX];
+  struct fdemu_req r;
+  int error = addr != 0 ? fdl_load_path(c, path, addr) : 0;
+
+  if (error < 0)
+    return error;
+  fdl_fill(c, &r);
+  r.fd = fd;
+  r.path = addr != 0 ? path : NULL;
+  r.mem = NULL;
+  if (times != NULL)
+    r.buf = (struct iovec){ times, 2 * sizeof *times };
+  return fdemu_call(c->p, &r);
+}
+
+static int64_t utimes_at(const struct fdl_call *c, int fd, const uint64_t *arg)
+{
+  struct timespec ts[2];
+  struct timeval tv[2];
+  int error;
+
+  if (arg[1] == 0)
+    return set_times(c, fd, arg[0], NULL);
+  error = fdl_load(c, tv, arg[1], sizeof tv);
+  if (error < 0)
+    return error;
+  for (int i = 0; i < 2; i++) {
+    if (tv[i].tv_usec < 0 || tv[i].tv_usec >= 1000000)
+      return -EINVAL;
+    ts[i] = (struct timespec){ tv[i].tv_sec, tv[i].tv_usec * 1000 };
+  }
+  return set_times(c, fd, arg[0], ts);
+}
+
+int64_t fdl_utimes(const struct fdl_call *c)
+{
+  return utimes_at(c, AT_FDCWD, c->arg);
+}
+
+int64_t fdl_futimesat(const struct fdl_call *c)
+{
+  return utimes_at(c, (int)c->arg[0], c->arg + 1);
+}
+
+/* Whole seconds. */
+int64_t fdl_utime(const struct fdl_call *c)
+{
+  struct timespec ts[2];
+  int64_t t[2];
+  int error;
+
+  if (c->arg[1] == 0)
+    return set_times(c, AT_FDCWD, c->arg[0], NULL);
+  error = fdl_load(c, t, c->arg[1], sizeof t);
+  ts[0] = (struct timespec){ .tv_sec = error == 0 ? t[0] : 0 };
+  ts[1] = (struct timespec){ .tv_sec = error == 0 ? t[1] : 0 };
+  return error < 0 ? error : set_times(c, AT_FDCWD, c->arg[0], ts);
 }
 
 /* The result counts the zero at the end. A number of bytes as an int. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -78,6 +79,13 @@ static const struct fdl_row rows[] = {
   [SYS_utimensat] = { NAME(utimensat), .args = "f-sc",
                       .size = 2 * sizeof(struct timespec),
                       .run = fdl_utimensat },
+  [SYS_utimes] = { NAME(utimensat), .run = fdl_utimes },
+  [SYS_futimesat] = { NAME(utimensat), .run = fdl_futimesat },
+  [SYS_utime] = { NAME(utimensat), .run = fdl_utime },
+  [SYS_statfs] = { NAME(statfs), .args = "-s", .size = sizeof(struct statfs),
+                   .run = fdl_path },
+  [SYS_fstatfs] = { NAME(fstatfs), .args = "fs",
+                    .size = sizeof(struct statfs) },
   [SYS_truncate] = { NAME(truncate), .args = "-o", .run = fdl_path },
   [SYS_chdir] = { NAME(chdir), .run = fdl_path },
   [SYS_fchdir] = { NAME(fchdir), .args = "f" },

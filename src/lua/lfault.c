@@ -207,6 +207,8 @@ static bool is_call(const char *name)
     &fdemu_fchdir_call,
     &fdemu_getcwd_call,
     &fdemu_umask_call,
+    &fdemu_statfs_call,
+    &fdemu_fstatfs_call,
     &fdemu_getdents64_call,
     &fdemu_pipe_call,
     &fdemu_pipe2_call,

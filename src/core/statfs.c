@@ -1,0 +1,84 @@
+/* statfs.c - what file systems say of themselves */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statfs.h>
+
+#include "core/name.h"
+
+/* uapi/linux/magic.h, and what the internal ones are */
+#define TMPFS      0x01021994
+#define PROC       0x9fa0
+#define PIPEFS     0x50495045
+#define SOCKFS     0x534f434b
+#define ANON_INODE 0x09041934
+
+#define VALID    0x0020 /* f_flags */
+#define RELATIME 0x1000
+
+static bool by_asker(const struct fdemu_inode *i)
+{
+  return fde_is_dir(i) && fde_dir_of(i)->lookup != NULL;
+}
+
+/* What has a name is in one file system, and what has none has its own. */
+static unsigned type_of(const struct fdemu_inode *i, bool named)
+{
+  if ((i->mode & S_IFMT) == 0)
+    return ANON_INODE;
+  if (!named && S_ISFIFO(i->mode))
+    return PIPEFS;
+  if (!named && S_ISSOCK(i->mode))
+    return SOCKFS;
+  return by_asker(i) ? PROC : TMPFS;
+}
+
+/* Without a limit a tmpfs says that it has no blocks. */
+static int64_t answer(struct fdemu_req *r, const struct fdemu_inode *i,
+                      bool named)
+{
+  const struct fdemu_kernel *k = r->proc->kernel;
+  unsigned type = type_of(i, named);
+  struct statfs s;
+
+  memset(&s, 0, sizeof s);
+  s.f_type = type;
+  s.f_bsize = s.f_frsize = 4096;
+  s.f_namelen = FDE_NAME_MAX;
+  s.f_flags = type == TMPFS ? VALID | RELATIME : VALID;
+  if (type == TMPFS && k->space > 0) {
+    int64_t left = k->space / 4096 - k->space_used / 4096;
+    s.f_blocks = (fsblkcnt_t)(k->space / 4096);
+    s.f_bfree = s.f_bavail = (fsblkcnt_t)(left > 0 ? left : 0);
+  }
+  return fdemu_arg_store(r, 0, &s, sizeof s);
+}
+
+static int64_t run_statfs(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct fde_walk w;
+  int64_t n;
+
+  (void)f;
+  r->fd = AT_FDCWD;
+  n = fde_walk(&w, r, FDE_FOLLOW);
+  if (n == 0)
+    n = answer(r, w.at.inode, w.at.entry != NULL);
+  fde_walk_end(&w);
+  return n;
+}
+
+static int64_t run_fstatfs(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return answer(r, f->inode, f->entry != NULL);
+}
+
+const struct fdemu_call fdemu_statfs_call = { .name = "statfs",
+                                              .args = "p|bs",
+                                              .run = run_statfs };
+const struct fdemu_call fdemu_fstatfs_call = {
+  .name = "fstatfs",
+  .args = "f|bs",
+  .run = run_fstatfs,
+  .flags = FDEMU_CALL_FD | FDEMU_CALL_PATH,
+};
