@@ -10,6 +10,7 @@
  * usage: calls CORPUS [-max_total_time=60]; calls FILE... runs those again
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -89,6 +90,68 @@ static const char *const paths[] = {
   "fifo",      "/dev/fd/3", "",          "d/e/f", "//", "a/"
 };
 
+static void copy(size_t at, const void *src, size_t n)
+{
+  memcpy(memory + at, src, n);
+}
+
+/* One that is as it should be of each kind, where argument() looks. */
+static void fill_structs(void)
+{
+  const struct epoll_event ev[2] = {
+    { .events = EPOLLIN | EPOLLET, .data.u64 = 5 },
+    { .events = EPOLLOUT | EPOLLONESHOT, .data.u64 = 6 },
+  };
+  const struct flock fl[2] = {
+    { .l_type = F_WRLCK, .l_start = 2, .l_len = 10 },
+    { .l_type = F_RDLCK, .l_whence = SEEK_CUR },
+  };
+  const struct timespec ts[4] = { { 0, 1000 }, { 1, 0 }, { 0, 5000 } };
+  const struct pollfd fds[4] = { { 3, POLLIN, 0 },
+                                 { 4, POLLOUT, 0 },
+                                 { 5, POLLIN | POLLOUT, 0 },
+                                 { -1, 0, 0 } };
+  const int fd_set_of[8] = { 0xff8 };
+  const int value[4] = { 4608, 1, 10 };
+  const int64_t offset[2] = { 100, 7 };
+
+  copy(640, &ev[0], sizeof ev[0]);
+  copy(672, &ev[1], sizeof ev[1]);
+  copy(704, &fl[0], sizeof fl[0]);
+  copy(736, &fl[1], sizeof fl[1]);
+  copy(768, &ts[0], 2 * sizeof ts[0]);
+  copy(800, &ts[1], 2 * sizeof ts[0]);
+  copy(832, fds, sizeof fds);
+  copy(864, fd_set_of, sizeof fd_set_of);
+  copy(896, value, sizeof value);
+  copy(928, offset, sizeof offset);
+}
+
+/* Three messages: bytes, descriptors, and a row of them for sendmmsg(). */
+static void fill_messages(void)
+{
+  struct mmsghdr m = { .msg_hdr = {
+                           .msg_iov = (struct iovec *)(uintptr_t)(BASE + 1024),
+                           .msg_iovlen = 3,
+                           .msg_control = (void *)(uintptr_t)(BASE + 3072),
+                           .msg_controllen = 64,
+                       } };
+  char control[CMSG_SPACE(2 * sizeof(int))];
+  struct cmsghdr *c = (struct cmsghdr *)(void *)control;
+  const int fds[2] = { 3, 4 };
+
+  memset(control, 0, sizeof control);
+  c->cmsg_len = CMSG_LEN(sizeof fds);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  memcpy(CMSG_DATA(c), fds, sizeof fds);
+  copy(3072, control, sizeof control);
+  copy(2048, &m, sizeof m);
+  copy(2112, &m, sizeof m);
+  m.msg_hdr.msg_controllen = CMSG_SPACE(sizeof fds);
+  copy(2176, &m, sizeof m);
+}
+
 static void fill_memory(void)
 {
   uint64_t *word;
@@ -101,11 +164,8 @@ static void fill_memory(void)
     word[2 * i] = BASE + 8192 + 512u * (unsigned)i;
     word[2 * i + 1] = (unsigned)(i * i * 17);
   }
-  word = (uint64_t *)(void *)(memory + 2048);
-  word[2] = BASE + 1024;
-  word[3] = 3;
-  word[4] = BASE + 3072;
-  word[5] = 64;
+  fill_structs();
+  fill_messages();
 }
 
 static const uint64_t edges[] = {
@@ -185,6 +245,8 @@ static uint64_t argument(uint8_t b)
 }
 
 /* ---- steps ------------------------------------------------------------ */
+
+#define FCHMODAT2 452 /* of Linux 6.6 */
 
 static const short numbers[] = {
   SYS_read,
@@ -278,6 +340,24 @@ static const short numbers[] = {
   SYS_utimensat,
   SYS_stat,
   SYS_lstat,
+  SYS_chown,
+  SYS_lchown,
+  SYS_fchown,
+  SYS_fchownat,
+  SYS_faccessat2,
+  SYS_fchmodat,
+  FCHMODAT2,
+  SYS_renameat,
+  SYS_fadvise64,
+  SYS_readahead,
+  SYS_sync_file_range,
+  SYS_syncfs,
+  SYS_socket,
+  SYS_getsockname,
+  SYS_getpeername,
+  SYS_sendmmsg,
+  SYS_recvmmsg,
+  SYS_setrlimit,
   SYS_getrlimit,
   SYS_prlimit64,
   SYS_getpid,
@@ -292,8 +372,12 @@ static void call_by_number(struct fdemu_proc *p, const uint8_t *s)
   fdemu_syscall(p, &mem, numbers[s[1] % NELEM(numbers)], args);
 }
 
-static const enum fdemu_callno waits[] = {
-  FDEMU_READ, FDEMU_WRITE, FDEMU_FLOCK, FDEMU_IOCTL, FDEMU_CLOSE, FDEMU_WAIT,
+static const struct fdemu_call *const waits[] = {
+  &fdemu_calls[FDEMU_READ],  &fdemu_calls[FDEMU_WRITE],
+  &fdemu_calls[FDEMU_FLOCK], &fdemu_calls[FDEMU_IOCTL],
+  &fdemu_calls[FDEMU_CLOSE], &fdemu_calls[FDEMU_WAIT],
+  &fdemu_sendto_call,        &fdemu_recvfrom_call,
+  &fdemu_calls[FDEMU_FCNTL],
 };
 
 /* Submit a call that may wait, into a place whose call is over. */
@@ -306,10 +390,18 @@ static void submit(struct fdemu_proc *p, const uint8_t *s)
     return;
   fdemu_abandon(r);
   memset(r, 0, sizeof *r);
-  r->call = &fdemu_calls[waits[s[1] % NELEM(waits)]];
+  r->call = waits[s[1] % NELEM(waits)];
   r->fd = s[2] % 24;
   r->cmd = r->call == &fdemu_calls[FDEMU_FLOCK] ? s[4] % 16u : FIONREAD;
   r->buf = (struct iovec){ store[i], s[5] % sizeof store[i] };
+  if (r->call == &fdemu_calls[FDEMU_FCNTL]) {
+    const struct flock fl = { .l_type = s[4] % 3,
+                              .l_start = s[6] % 8,
+                              .l_len = s[7] % 8 };
+    r->cmd = s[5] % 2 == 0 ? F_SETLKW : F_OFD_SETLKW;
+    r->buf.iov_len = sizeof fl;
+    memcpy(store[i], &fl, sizeof fl);
+  }
   if (r->call == &fdemu_calls[FDEMU_IOCTL] ||
       r->call == &fdemu_calls[FDEMU_WAIT])
     r->buf.iov_len = sizeof(int);
