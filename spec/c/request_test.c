@@ -1561,6 +1561,32 @@ static void makers(void)
   TEST_KERNEL_FREE(k);
 }
 
+/* Found by the fuzzer of drivers: whoever waits among the watchers was told
+ * exclusively or not, as the caller's memory had it. */
+static void private_fields_need_not_be_set(void)
+{
+  struct fdemu_req r;
+
+  k = test_kernel();
+  p = fdemu_proc_new(k);
+  CHECK_EQ(fdemu_std_devices(k), 0);
+  CHECK_EQ(fdemu_mknodat(p, AT_FDCWD, "/tmp/f", S_IFIFO | 0600, 0), 0);
+  memset(&r, 1, sizeof r);
+  memset(&r, 0, offsetof(struct fdemu_req, proc));
+  r.call = &fdemu_calls[FDEMU_OPEN];
+  r.fd = AT_FDCWD;
+  r.path = "/tmp/f";
+  CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING);
+  CHECK(!r.waiter.exclusive);
+  CHECK_KERNEL(k);
+  CHECK_EQ(fdemu_open(p, "/tmp/f", O_WRONLY, 0), 1);
+  CHECK_EQ(fdemu_run(k), 0);
+  CHECK_EQ(r.result, 0);
+  fdemu_exit(p, 0);
+  fdemu_proc_put(p);
+  TEST_KERNEL_FREE(k);
+}
+
 int main(void)
 {
   answers_at_once();
@@ -1610,5 +1636,6 @@ int main(void)
   open_may_end_the_process();
   opening_by_name();
   makers();
+  private_fields_need_not_be_set();
   return test_summary();
 }

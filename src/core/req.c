@@ -227,6 +227,7 @@ void fdemu_park(struct fdemu_req *r, struct fdemu_waitq *wq, int events,
 {
   r->waiter.events = events;
   r->waiter.notify = notify_parked;
+  r->waiter.exclusive = false;
   if (first)
     fde_watch_first(wq, &r->waiter);
   else
