@@ -160,11 +160,13 @@ $(BUILD)/fuzz/%: spec/fuzz/%.c $(LIB) $(wildcard src/*.h src/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call SAY,CC)clang $(FUZZ_FLAGS) -o $@ $< $(LIB)
 
-# The same calls on Linux and on fdemu; SHARD=1/4 is a second quarter.
+# The same calls on Linux and on fdemu; SHARD=1/4 is a second quarter. After
+# so many of them as CHECK says the whole state is looked at.
 SEEDS = 2000
 OPS = 1000
 SHARD = 0/1
-CONFORM = $(CONF) -e spec/conformance/exceptions.txt
+CHECK = 20
+CONFORM = $(CONF) -c $(CHECK) -e spec/conformance/exceptions.txt
 
 conformance: conformance-fixed conformance-seeds
 

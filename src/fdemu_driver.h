@@ -427,6 +427,9 @@ struct fdemu_pages {
 FDEMU_API void fdemu_pages_init(struct fdemu_pages *s, struct fdemu_kernel *k);
 FDEMU_API void fdemu_pages_free(struct fdemu_pages *s);
 
+/* For fdemu_ops.check: NULL, or what is wrong. */
+FDEMU_API const char *fdemu_pages_check(const struct fdemu_pages *s);
+
 /* The bytes of a page, or NULL if they are all 0. */
 FDEMU_API const char *fdemu_page(const struct fdemu_pages *s, int64_t page);
 

@@ -133,11 +133,40 @@ static void test_drivers(void)
   teardown();
 }
 
+static void test_kinds(void)
+{
+  struct fdemu_inode *dir, *file, *memory;
+
+  setup();
+  CHECK_EQ(fdemu_open(p, "/tmp", O_RDONLY, 0), 3);
+  CHECK_EQ(fdemu_open(p, "/tmp/file", O_RDWR | O_CREAT, 0600), 4);
+  CHECK_EQ(fdemu_memfd_create(p, "memory", 0), 5);
+  CHECK_EQ(fdemu_pwrite(p, 4, "x", 1, 1000000), 1);
+  CHECK_KERNEL(k);
+  dir = fdemu_file_at(p, 3)->inode;
+  dir->nlink++;
+  BROKEN("a directory that has miscounted its directories");
+  dir->nlink--;
+  file = fdemu_file_at(p, 4)->inode;
+  file->nlink = 0;
+  BROKEN("a name of what has none");
+  file->nlink = 1;
+  file->room++;
+  BROKEN("a file that has miscounted its pages");
+  file->room--;
+  memory = fdemu_file_at(p, 5)->inode;
+  memory->size = -1;
+  BROKEN("a file of negative size");
+  memory->size = 0;
+  teardown();
+}
+
 int main(void)
 {
   test_references();
   test_requests();
   test_timers();
   test_drivers();
+  test_kinds();
   return test_summary();
 }

@@ -133,6 +133,7 @@ int slot_of(const struct run *r, int pid);
 /* Make the script's calls; the answers are in r->out. */
 void linux_run(struct run *r, const struct script *s);
 void fdemu_run_script(struct run *r, const struct script *s);
+extern unsigned fdemu_check_every; /* so many lines; 0: not at all */
 
 /* args.c */
 int64_t constant(const char *s, size_t n);

@@ -258,6 +258,22 @@ static void begin(struct run *r)
   begin_directory();
 }
 
+unsigned fdemu_check_every;
+
+/* Whether the state fits together, and not only what is seen of it. */
+static void check(const struct run *r)
+{
+  const char *wrong;
+
+  if (fdemu_check_every == 0 || r->line % fdemu_check_every != 0)
+    return;
+  wrong = fdemu_check(kernel);
+  if (wrong == NULL)
+    return;
+  fprintf(stderr, "after line %d: %s\n", (int)r->line + 1, wrong);
+  abort();
+}
+
 void fdemu_run_script(struct run *r, const struct script *s)
 {
   run_reset(r, s, &fdemu_side);
@@ -278,6 +294,7 @@ void fdemu_run_script(struct run *r, const struct script *s)
       settle_tasks(r);
       tasks_done(r);
     }
+    check(r);
   }
   tasks_left(r);
   end_tasks(r);

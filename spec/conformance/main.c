@@ -309,7 +309,7 @@ static void parse_options(int argc, char **argv)
   int c;
 
   options.jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
-  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:MpDq")) != -1)
+  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:c:MpDq")) != -1)
     switch (c) {
     case 's': options.seed = strtoull(optarg, NULL, 0); break;
     case 'n': options.seeds = strtoull(optarg, NULL, 0); break;
@@ -323,6 +323,7 @@ static void parse_options(int argc, char **argv)
       options.file = optarg;
       options.sections = true;
       break;
+    case 'c': fdemu_check_every = (unsigned)atoi(optarg); break;
     case 'M': options.matrix = true; break;
     case 'q': options.quick = true; break;
     case 'D': options.dump = true; break;

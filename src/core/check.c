@@ -4,7 +4,7 @@
  * For fuzzers and for those who write drivers: walks over everything, changes
  * nothing that counts, and says what is wrong first. Linear in what there is.
  */
-#include "core/kernel.h"
+#include "core/name.h"
 
 /* A list's links fit together, and it has no more than all requests and
  * descriptions could be. */
@@ -141,6 +141,60 @@ static const char *check_file(struct fdemu_file *f)
   return wrong;
 }
 
+/* ---- names ------------------------------------------------------------ */
+
+static size_t hashed(const struct fde_dir *d)
+{
+  size_t n = 0;
+
+  for (size_t i = 0; i < d->cap; i++)
+    for (const struct fde_entry *e = d->hash[i]; e != NULL; e = e->next)
+      n++;
+  return n;
+}
+
+static const char *check_entry(const struct fde_entry *e,
+                               const struct fde_slot *slot,
+                               const struct fde_entry *dir)
+{
+  if (e->parent != dir || e->gone || e->refs <= 0 || e->inode->refs <= 0)
+    return "a name that is not where it was found";
+  if (e->cookie != slot->cookie ||
+      fde_dir_find(fde_dir_of(dir->inode), e->name, e->len) != e)
+    return "a name that its directory does not find";
+  if (e->inode->nlink == 0)
+    return "a name of what has none";
+  return NULL;
+}
+
+/* A directory and those in it. */
+static const char *check_dir(const struct fde_entry *dir)
+{
+  const struct fde_dir *d = fde_dir_of(dir->inode);
+  const char *wrong = NULL;
+  size_t n = 0;
+  int links = 2;
+
+  if (d->entry != dir)
+    return "a directory that does not know its name";
+  for (size_t i = 0; wrong == NULL && i < d->norder; i++) {
+    const struct fde_entry *e = d->order[i].entry;
+    if (e == NULL)
+      continue;
+    n++;
+    wrong = check_entry(e, &d->order[i], dir);
+    if (wrong == NULL && fde_is_dir(e->inode)) {
+      links++;
+      wrong = check_dir(e);
+    }
+  }
+  if (wrong == NULL && (n != d->n || hashed(d) != n))
+    wrong = "a directory that has miscounted its names";
+  if (wrong == NULL && d->inode.nlink != links)
+    wrong = "a directory that has miscounted its directories";
+  return wrong;
+}
+
 /* ---- processes, the kernel -------------------------------------------- */
 
 static const char *check_proc(const struct fdemu_proc *p,
@@ -197,6 +251,8 @@ const char *fdemu_check(struct fdemu_kernel *k)
     wrong = check_procs(k);
   if (wrong == NULL)
     wrong = fde_timers_check(k);
+  if (wrong == NULL)
+    wrong = check_dir(k->root);
   if (wrong != NULL)
     return wrong;
   each_file(k, forget);

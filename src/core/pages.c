@@ -85,6 +85,37 @@ static struct node *node_new(struct fdemu_kernel *k, void *mark, int h)
   return n;
 }
 
+/* ---- checking --------------------------------------------------------- */
+
+static const char *check_node(const struct node *n, int h)
+{
+  struct node copy = *n;
+  int64_t count = 0;
+
+  for (int i = 0; i < SLOTS; i++) {
+    const char *wrong = NULL;
+    if (h > 1 && !is_mark(n->slot[i]))
+      wrong = check_node(n->slot[i], h - 1);
+    if (wrong != NULL)
+      return wrong;
+    count += count_of(n->slot[i], h - 1);
+    refresh(&copy, i, h - 1);
+  }
+  if (count != n->count)
+    return "storage that has miscounted its pages";
+  return copy.some == n->some && copy.whole == n->whole
+             ? NULL
+             : "storage that does not know where it has data";
+}
+
+const char *fdemu_pages_check(const struct fdemu_pages *s)
+{
+  if (count_of(s->root, s->height) != s->count)
+    return "storage that has miscounted its pages";
+  return s->height > 0 && !is_mark(s->root) ? check_node(s->root, s->height)
+                                            : NULL;
+}
+
 /* ---- the kernel's room for storage ------------------------------------ */
 
 void fdemu_set_space(struct fdemu_kernel *k, int64_t bytes)

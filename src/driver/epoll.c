@@ -675,6 +675,30 @@ static void epoll_free(struct fdemu_inode *i)
   fdemu_free(i->kernel, ep);
 }
 
+/* How many interests the table has, and whether each is its list's, too. */
+static const char *epoll_check(const struct fdemu_file *f)
+{
+  const struct epoll *ep = epoll_of(f);
+  const struct fdemu_list *n;
+  size_t listed = 0, found = 0;
+
+  for (n = ep->all.next; n != &ep->all; n = n->next) {
+    const struct interest *it = fdemu_entry(n, struct interest, all);
+    if (it->ep != ep || it->gone || find(ep, it->is.file, it->is.fd) != it)
+      return "an interest that its epoll instance does not know";
+    listed++;
+  }
+  for (size_t i = 0; i < ep->cap; i++)
+    for (const struct interest *it = ep->table[i]; it != NULL; it = it->next)
+      found++;
+  if (listed != ep->count || found != ep->count)
+    return "an epoll instance that has miscounted its interests";
+  for (n = ep->ready.next; n != &ep->ready; n = n->next)
+    if (fdemu_entry(n, struct interest, ready)->ep != ep)
+      return "a ready list with an interest of another epoll instance";
+  return NULL;
+}
+
 static const struct fdemu_ops epoll_ops = {
   .name = "epoll",
   .mode = FDEMU_MODE_EPOLL,
@@ -682,6 +706,7 @@ static const struct fdemu_ops epoll_ops = {
   .ioctl = epoll_ioctl,
   .poll = epoll_poll,
   .release = epoll_release,
+  .check = epoll_check,
 };
 
 static struct fdemu_file *epoll_new(struct fdemu_kernel *k)

@@ -508,6 +508,24 @@ static void pipe_free(struct fdemu_inode *i)
   fdemu_free(i->kernel, p);
 }
 
+static const char *pipe_check(const struct fdemu_file *f)
+{
+  const struct pipe *p = pipe_of(f);
+  unsigned count = 0;
+
+  if (p->head - p->tail > p->nslots || (p->ring == NULL && !empty(p)))
+    return "a pipe with more in it than it has slots";
+  if (p->readers < 0 || p->writers < 0 || p->readers + p->writers == 0)
+    return "a pipe that has miscounted its ends";
+  for (unsigned i = p->tail; i != p->head; i++) {
+    const struct slot *s = slot_at(p, i);
+    if (s->page == NULL || s->off + s->len > PAGE)
+      return "a slot of a pipe with more in it than a page";
+    count += s->len;
+  }
+  return count == p->count ? NULL : "a pipe that has miscounted its bytes";
+}
+
 static const struct fdemu_ops pipe_ops = {
   .name = "pipe",
   .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_ASYNC | FDEMU_MODE_DIRECT,
@@ -518,6 +536,7 @@ static const struct fdemu_ops pipe_ops = {
   .queue = &pipe_queue,
   .poll = pipe_poll,
   .release = pipe_release,
+  .check = pipe_check,
 };
 
 /* ---- open(2); fifo(7) ------------------------------------------------- */

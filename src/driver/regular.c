@@ -261,12 +261,23 @@ static void regular_free(struct fdemu_inode *i)
   fdemu_free(i->kernel, g);
 }
 
+static const char *regular_check(const struct fdemu_file *f)
+{
+  const struct regular *g = regular_of(f->inode);
+
+  if (g->inode.size < 0)
+    return "a file of negative size";
+  if (g->inode.room != g->pages.count * FDEMU_PAGE)
+    return "a file that has miscounted its pages";
+  return fdemu_pages_check(&g->pages);
+}
+
 #define METHODS \
   .mode = FDEMU_MODE_SEEK | FDEMU_MODE_SHORT | FDEMU_MODE_DIRECT | \
           FDEMU_MODE_NO_NOWAIT, \
   .read = regular_read, .write = regular_write, .lseek = regular_lseek, \
   .fcntl = regular_fcntl, .truncate = regular_truncate, \
-  .allocate = regular_allocate, .sync = regular_sync
+  .allocate = regular_allocate, .sync = regular_sync, .check = regular_check
 
 static const struct fdemu_ops regular_ops = { .name = "regular", METHODS };
 static const struct fdemu_ops memfd_ops = { .name = "memfd", METHODS };

@@ -162,6 +162,7 @@ const struct fdemu_ops fds_ops = {
   .poll = sock_poll,
   .dropped = sock_dropped,
   .release = sock_release,
+  .check = fds_buf_check,
 };
 
 /* ---- making them ------------------------------------------------------ */

@@ -97,6 +97,7 @@ void fds_buf_send(struct fdemu_proc *p, struct fds_socket *to,
                   struct fds_buf *b);
 void fds_buf_free(struct fds_buf *b);
 void fds_buf_purge(struct fds_socket *s);
+const char *fds_buf_check(const struct fdemu_file *f);
 
 /* socket_rights.c */
 struct fds_flight *fds_flight_of(struct fdemu_kernel *k);

@@ -130,3 +130,32 @@ void fds_buf_purge(struct fds_socket *s)
   while (!fdemu_list_empty(&s->queue))
     fds_buf_free(fdemu_entry(s->queue.next, struct fds_buf, link));
 }
+
+static const char *check_buf(const struct fds_socket *s,
+                             const struct fds_buf *b)
+{
+  if (b->off + b->len > b->room)
+    return "a message that is longer than its memory";
+  if ((b->rights != NULL) == fdemu_list_empty(&b->carrier))
+    return "a message with descriptors that its socket does not know of";
+  if (s->peer != NULL && b->from != s->peer)
+    return "a message from nobody";
+  return NULL;
+}
+
+/* As fdemu_ops.check. What is queued is all that the peer is charged for. */
+const char *fds_buf_check(const struct fdemu_file *f)
+{
+  const struct fds_socket *s = fds_of(f);
+  unsigned charge = 0;
+
+  for (const struct fds_buf *b = NULL; (b = fds_next(s, b)) != NULL;) {
+    const char *wrong = check_buf(s, b);
+    if (wrong != NULL)
+      return wrong;
+    charge += b->charge;
+  }
+  if (s->peer != NULL && s->peer->sent != charge)
+    return "a socket that was charged for more or less than it has sent";
+  return NULL;
+}
