@@ -128,6 +128,8 @@ static size_t calls(syscall_fn *fn, int64_t log[])
   DO(pread64, 100, P(buf), 1, (uint64_t)-1);
   DO(readv, 100, P(in), (uint64_t)-1);
   DO(readv, 100, P(in), 1025);
+  DO(preadv2, 100, P(in), 3, (uint64_t)-100, 0, 64);
+  DO(pwritev2, 101, P(out), 2, (uint64_t)INT64_MIN, 0, 64);
   DO(lseek, 100, 0, SEEK_CUR);
   DO(fcntl, 101, F_GETFD);
   DO(fcntl, 101, F_GETFL);
