@@ -23,7 +23,7 @@ local CHANNEL = {
 }
 
 -- Kinds that are on a medium, and never wait.
-local STORED = { regular = true, file = true, directory = true, memfd = true }
+local STORED = { regular = true, directory = true, memfd = true, path = true }
 
 local function nonblocking(call)
   return call.flags ~= nil and call.flags & core.O_NONBLOCK ~= 0
@@ -92,6 +92,7 @@ local OLD_NAME = { { "EACCES" }, { "EIO" }, { "ENOENT" }, { "ENOMEM" } }
 local NO_NAME = {
   { "EACCES" }, { "EBUSY" }, { "EIO" }, { "ENOENT" }, { "ENOMEM" }, { "EROFS" },
 }
+local CHANGE = { { "EIO" }, { "EPERM" }, { "EROFS" } }
 local SYNC = {
   { "EIO", medium }, { "ENOSPC", medium }, { "EDQUOT", medium },
 }
@@ -169,7 +170,9 @@ errnos.calls = {
   unlink = NO_NAME, unlinkat = NO_NAME, rmdir = NO_NAME,
   newfstatat = OLD_NAME, stat = OLD_NAME, lstat = OLD_NAME,
   readlink = OLD_NAME, readlinkat = OLD_NAME, chdir = OLD_NAME,
-  chmod = OLD_NAME, fchmodat = OLD_NAME,
+  faccessat2 = OLD_NAME, getdents64 = { { "ENOENT" } }, fchdir = { { "EACCES" } },
+  chmod = CHANGE, fchmod = CHANGE, fchmodat = CHANGE, fchmodat2 = CHANGE,
+  fchown = CHANGE, fchownat = CHANGE, utimensat = CHANGE,
 }
 
 --- Names that programs use, and the calls that are then made.
