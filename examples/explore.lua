@@ -2,26 +2,14 @@
 --
 --   lua5.4 examples/explore.lua
 --
--- Clients send "add 5\n" over a pipe, the server adds to a total that it
--- keeps in a file, and answers with it over another. The first server takes what a read
--- gives for a line; the second reads lines, but holds no lock while it adds;
--- the third does. All three work if nothing comes between. explore tries many
--- orders of the same calls, with short counts, and shrinks what it finds to the
--- choices that matter.
+-- Clients send "add 5\n" over a socketpair; the server adds to a total that it
+-- keeps in a file, and answers with it. The first server takes what a read gives
+-- for a line; the second reads lines, but holds no lock while it adds; the third
+-- does. All three work if nothing comes between. explore tries many orders of the
+-- same calls, with short counts, and shrinks what it finds to the choices that
+-- matter.
 
 local fdemu = require "fdemu"
-
--- Two ends that are connected: what one writes, the other reads.
-local function connect(p)
-  local r1, w1 = assert(p:pipe())
-  local r2, w2 = assert(p:pipe())
-  return { r = r1, w = w2 }, { r = r2, w = w1 }
-end
-
-local function hang_up(p, peer)
-  assert(p:close(peer.r))
-  assert(p:close(peer.w))
-end
 
 -- The number in a file. A read may give less than there is ...
 local function total_of(p, file)
@@ -41,34 +29,34 @@ local function set_total(p, file, total)
   end
 end
 
--- Answers each line that next_line() gives. lock(op) is called around it.
-local function serve(p, peer, file, next_line, lock)
+-- Answers each line that next_line() gives; lock(op) is called around the sum.
+local function serve(p, socket, file, next_line, lock)
   for line in next_line do
     local n = assert(line:match("^add (%d+)$"), "not a request: " .. line)
     lock(fdemu.LOCK_EX)
     local total = total_of(p, file) + n
     set_total(p, file, total)
     lock(fdemu.LOCK_UN)
-    assert(p:write(peer.w, ("%d\n"):format(total)))
+    assert(p:write(socket, ("%d\n"):format(total)))
   end
-  p:close(file)
-  hang_up(p, peer)
+  assert(p:close(file))
+  assert(p:close(socket))
 end
 
 -- Takes what a read gives for a line.
-local function reads(p, peer)
+local function reads(p, socket)
   return function()
-    local data = assert(p:read(peer.r, 64))
+    local data = assert(p:read(socket, 64))
     return data ~= "" and data:sub(1, -2) or nil
   end
 end
 
 -- Lines, however they come.
-local function lines(p, peer)
+local function lines(p, socket)
   local buffer = ""
   return function()
     while not buffer:find("\n") do
-      local data = assert(p:read(peer.r, 64))
+      local data = assert(p:read(socket, 64))
       if data == "" then return nil end
       buffer = buffer .. data
     end
@@ -85,12 +73,12 @@ local function file_lock(p, file)
 end
 
 -- Sends a request in two pieces, as a program with a small buffer does.
-local function ask(p, peer, n)
-  assert(p:write(peer.w, "add "))
-  assert(p:write(peer.w, n .. "\n"))
-  local next_line = lines(p, peer)
+local function ask(p, socket, n)
+  assert(p:write(socket, "add "))
+  assert(p:write(socket, n .. "\n"))
+  local next_line = lines(p, socket)
   assert(tonumber(next_line()), "no answer")
-  hang_up(p, peer)
+  assert(p:close(socket))
 end
 
 -- The body for explore: two clients, and a task of the server for each.
@@ -99,7 +87,7 @@ local function world(server)
     local p = k:process()
     p:close(assert(p:open("/total", "w", 384)))
     for i = 1, 2 do
-      local ours, theirs = connect(p)
+      local ours, theirs = assert(p:socketpair(fdemu.AF_UNIX, fdemu.SOCK_STREAM))
       p:spawn { function()
         local file = assert(p:open("/total", "r+"))
         server(p, ours, file)
@@ -115,14 +103,14 @@ local function world(server)
 end
 
 local SERVERS = {
-  { "a read is a line", function(p, peer, file)
-    serve(p, peer, file, reads(p, peer), file_lock(p, file))
+  { "a read is a line", function(p, socket, file)
+    serve(p, socket, file, reads(p, socket), file_lock(p, file))
   end },
-  { "lines, but no lock", function(p, peer, file)
-    serve(p, peer, file, lines(p, peer), no_lock)
+  { "lines, but no lock", function(p, socket, file)
+    serve(p, socket, file, lines(p, socket), no_lock)
   end },
-  { "lines and a lock", function(p, peer, file)
-    serve(p, peer, file, lines(p, peer), file_lock(p, file))
+  { "lines and a lock", function(p, socket, file)
+    serve(p, socket, file, lines(p, socket), file_lock(p, file))
   end },
 }
 
