@@ -352,7 +352,7 @@ function Kernel:inject(rule) end
 
 ---@class fdemu.RuleOptions
 ---@field call? string | string[] names as in traces, or as programs use them: "read", "read,write", { "read", "write" }
----@field path? string a pattern as of glob(7), of the path of the call or of the description
+---@field path? string a pattern ("*" matches "/", too), of a path of the call or of the description's: as given, or as the name that it leads to
 ---@field kind? string a pattern, of the kind of file: "pipe", "null", a driver's name
 ---@field fd? integer
 ---@field pid? integer

@@ -74,6 +74,7 @@ build = {
         "src/core/tracesocket.c",
         "src/core/wait.c",
         "src/core/walk.c",
+        "src/core/where.c",
         "src/driver/capture.c",
         "src/driver/console.c",
         "src/driver/devices.c",

@@ -12,6 +12,13 @@ local function outcome(p, w, n)
   return table.concat(marks)
 end
 
+-- What a Process has that is no call, or cannot fail.
+local NO_CALLS = {}
+for name in ("captured description exit getpid getrlimit host install "
+  .. "setrlimit signals spawn"):gmatch("%a+") do
+  NO_CALLS[name] = true
+end
+
 describe("inject", function()
   local k, p, r, w
 
@@ -134,6 +141,43 @@ describe("inject", function()
       assert.is_nil((victim:join()))
       assert.equal(1, other:join())
       assert.equal(1, p:write(w, "x"))
+    end)
+
+    it("by the name that a path leads to", function()
+      local function hits(path, fn)
+        local rule = k:inject { path = path, errno = "EIO", optional = true }
+        fn()
+        rule:remove()
+        return rule.hits
+      end
+      p:mkdir("/data")
+      p:mkdir("/data/sub")
+      p:symlink("/data/sub", "/link")
+      p:chdir("/data")
+      local fd = p:open("log", "w")
+      local dirfd = p:open("/data/sub")
+      for _, case in ipairs {
+        { "/data/log", function() p:write(fd, "x") end },
+        { "log", function() p:write(fd, "x") end },
+        { "/data/new", function() p:open("new", "w") end },
+        { "/data/new", function() p:open("./sub/../new", "w") end },
+        { "/data/sub/new", function() p:openat(dirfd, "new", "w") end },
+        { "/data/sub/new", function() p:open("/link/new", "w") end },
+        { "/data/sub", function() p:stat("/link") end },
+        { "/link", function() p:stat("/../link") end },
+        { "/data/new", function() p:rename("log", "new") end },
+        { "/data", function() p:open(".") end },
+      } do
+        assert.message(case[1]).equal(1, hits(case[1], case[2]))
+      end
+      for _, case in ipairs {
+        { "/data/log", function() p:symlink("/data/log", "/other") end },
+        { "/data/log", function() p:open("/nowhere/log") end },
+        { "/data/log", function() p:write(w, "x") end },
+        { "/log", function() p:open("log") end },
+      } do
+        assert.message(case[1]).equal(0, hits(case[1], case[2]))
+      end
     end)
 
     it("by a predicate that sees call, fd, kind, flags, path and count", function()
@@ -422,6 +466,8 @@ describe("inject", function()
       ["pid"] = { pid = "x", errno = "EIO" },
       ["path"] = { path = 1, errno = "EIO" },
       ["after"] = { after = true, short = 1 },
+      ["short has no effect"] = { errno = "EIO", short = 1 },
+      ["'1'"] = { "write", errno = "EIO" },
       ["where"] = { where = 1, errno = "EIO" },
       ["optional"] = { optional = 1, errno = "EIO" },
       ["bad rule: call"] = { call = { "read", 1 }, errno = "EIO" },
@@ -430,6 +476,10 @@ describe("inject", function()
       contains(failure(k.inject, k, rule), key)
     end
     contains(failure(k.inject, k), "table expected")
+    for name in pairs(getmetatable(p).__index) do
+      local ok = pcall(k.inject, k, { call = name, errno = "EIO", fd = 999 })
+      assert.message(name).equal(not NO_CALLS[name], ok)
+    end
     local line
     contains(failure(function()
       line = debug.getinfo(1, "l").currentline + 1

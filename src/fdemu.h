@@ -816,7 +816,8 @@ fdemu_epoll_next(const struct fdemu_file *ep, const struct fdemu_interest *i);
  */
 struct fdemu_rule {
   const char *const *calls; /* names as in traces, then NULL; NULL: any */
-  const char *path, *kind;  /* fnmatch(3) patterns; NULL: any */
+  const char *path, *kind;  /* fnmatch(3) patterns; NULL: any. A path fits as it
+                               was given, or as the name that it leads to. */
   int fd, pid;              /* -1: any */
   /* May have a say, without making calls; NULL: yes. */
   bool (*match)(const struct fdemu_rule *rule, const struct fdemu_req *r);

@@ -97,14 +97,6 @@ static bool glob(const char *pattern, const char *s)
   return pattern == NULL || (s != NULL && fnmatch(pattern, s, 0) == 0);
 }
 
-/* The path of a call: its own, or that of its description. */
-static const char *path_of(const struct fdemu_req *r)
-{
-  if (r->path != NULL)
-    return r->path;
-  return r->file != NULL ? r->file->path : NULL;
-}
-
 /* dup3(2) and close_range(2) have a descriptor, too, which they check late. */
 static bool has_fd(const struct fdemu_req *r)
 {
@@ -120,7 +112,7 @@ static bool matches(const struct fdemu_rule *rule, const struct fdemu_req *r)
   if (rule->pid >= 0 && rule->pid != r->proc->pid)
     return false;
   return names_call(rule, r->call->name) && glob(rule->kind, kind) &&
-         glob(rule->path, path_of(r)) &&
+         (rule->path == NULL || fde_path_fits(rule->path, r)) &&
          (rule->match == NULL || rule->match(rule, r));
 }
 

@@ -132,8 +132,9 @@ uint64_t fde_choose(const struct fdemu_req *r, enum fdemu_choice_kind kind,
 uint32_t fde_who(const struct fdemu_req *r);
 void fde_choices_free(struct fdemu_kernel *k);
 
-/* fault.c */
+/* fault.c, where.c */
 int64_t fde_inject(struct fdemu_req *r);
+bool fde_path_fits(const char *pattern, const struct fdemu_req *r);
 
 /* io.c */
 int64_t fde_io_begin(struct fdemu_req *r);

@@ -482,7 +482,9 @@ static int wait(lua_State *L, struct call *c)
   if (c->lk->polling > 0) {
     fdemu_abandon(&c->req);
     lcall_free(c);
-    return luaL_error(L, "a driver's poll must not wait, but %s would",
+    return luaL_error(L,
+                      "a driver's poll and a rule's predicate must not wait,"
+                      " but %s would",
                       c->req.call->name);
   }
   return c->task != NULL ? wait_task(L, c) : wait_nested(L, c);

@@ -266,6 +266,9 @@ static const char *call_name(lua_State *L)
     { "chmod", "fchmodat2" },     { "fchmodat", "fchmodat2" },
     { "chown", "fchownat" },      { "lchown", "fchownat" },
     { "utime", "utimensat" },     { "readdir", "getdents64" },
+    { "send", "sendto" },         { "recv", "recvfrom" },
+    { "eventfd_read", "read" },   { "eventfd_write", "write" },
+    { "select", "pselect6" },     { "posix_fadvise", "fadvise64" },
   };
   const char *s = lua_tostring(L, -1);
 
@@ -363,7 +366,7 @@ static void when_field(lua_State *L, struct lrule *lr)
 
   if (lua_getfield(L, 2, "when") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TSTRING && !lua_isinteger(L, -1))
-      bad(L, "when", "must be a string such as \"3..9+2\"");
+      bad(L, "when", "must be an integer, or a string such as \"3..9+2\"");
     when = lua_tostring(L, -1);
     if (fdemu_rule_when(&lr->rule, when) < 0)
       bad(L, "when",
@@ -397,13 +400,13 @@ static void check_keys(lua_State *L)
 
   lua_pushnil(L);
   while (lua_next(L, 2)) {
-    const char *key =
-        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    const char *key = luaL_tolstring(L, -2, NULL);
     int i = 0;
     while (known[i] != NULL && strcmp(known[i], key) != 0)
       i++;
-    if (known[i] == NULL)
+    if (known[i] == NULL || lua_type(L, -3) != LUA_TSTRING)
       bad(L, lua_pushfstring(L, "'%s'", key), "is not a key of a rule");
+    lua_pop(L, 1);
     lua_pop(L, 1);
   }
 }
@@ -433,6 +436,8 @@ static void fill_rule(lua_State *L, struct lrule *lr)
     luaL_error(L, "bad rule: it needs an errno, a short or a delay");
   if (rule->after && rule->error == 0)
     bad(L, "after", "needs an errno");
+  if (rule->short_count > 0 && rule->error != 0 && !rule->after)
+    bad(L, "short", "has no effect with an errno, unless after is true");
 }
 
 /* k:inject{...} -> Rule */
