@@ -713,6 +713,22 @@ describe("driver", function()
         p:close(fd)
       end)
 
+    it("may say that by name, and nothing else", function()
+      local second
+      local fd = open { write = function() return 1, second end }
+      p:fcntl(fd, fdemu.F_SETFL, fdemu.O_NONBLOCK)
+      for _, value in ipairs { "EAGAIN", "EWOULDBLOCK", fdemu.EAGAIN } do
+        second = value
+        assert.equal(1, p:write(fd, "ab"))
+      end
+      for _, value in ipairs { "EIO", fdemu.EIO, "later", true } do
+        second = value
+        local message = failure(p.write, p, fd, "ab")
+        contains(message, "write returned a count and " .. tostring(value)
+          .. ", only EAGAIN may follow it (write at ")
+      end
+    end)
+
     it("wakes only those who wait for what its wake is about", function()
       local asked = 0
       k:device("/dev/never", {

@@ -312,10 +312,28 @@ describe("struct", function()
       contains(refused(t.offset, t, "z"), "there is no field 'z'")
     end)
 
+    it("show their size and place, and no address", function()
+      local t = fdemu.struct "u16 x; u8 list[3]"
+      local v = t:at(fdemu.buffer(20), 8)
+      assert.equal("fdemu.View: 6 bytes at offset 8", tostring(v))
+      assert.equal("fdemu.View: 3 elements at offset 10", tostring(v.list))
+    end)
+
     it("need a Buffer with room for them", function()
       contains(refused(t.at, t, "bytes"), "Buffer expected, got string")
       contains(refused(t.at, t, fdemu.buffer(t.size), 1), "do not fit in")
     end)
+  end)
+
+  it("has methods that say so when they are called without it", function()
+    local t = fdemu.struct "u16 x"
+    for _, name in ipairs { "new", "pack", "unpack", "at", "offset" } do
+      for _, self in ipairs { {}, 1, "x" } do
+        local message = failure(function() t[name](self, "x") end)
+        contains(message, "struct_spec.lua:")
+        contains(message, ("calling '%s' on a bad self"):format(name))
+      end
+    end
   end)
 
   describe("argument of ioctl", function()

@@ -193,7 +193,7 @@ function view_meta:__index(name)
 end
 
 local function raise(name, err, where, level)
-  error(("field '%s%s': %s"):format(name, where, err), level + 1)
+  error(("field '%s%s': %s"):format(tostring(name), where, err), level + 1)
 end
 
 function view_meta:__newindex(name, value)
@@ -247,6 +247,16 @@ function list_meta:__newindex(i, value)
   end
 end
 
+function view_meta:__tostring()
+  local s = state(self)
+  return ("fdemu.View: %d bytes at offset %d"):format(s.t.size, s.at)
+end
+
+function list_meta:__tostring()
+  local s = state(self)
+  return ("fdemu.View: %d elements at offset %d"):format(s.field.count, s.at)
+end
+
 function list_meta:__len()
   return state(self).field.count
 end
@@ -270,6 +280,14 @@ local function check_offset(t, name, n, b, offset)
   return at
 end
 
+-- layout.pack(values) instead of layout:pack(values)
+local function check_self(t, name)
+  if getmetatable(t) ~= struct_meta then
+    error(("calling '%s' on a bad self (fdemu.Struct expected, got %s)")
+      :format(name, type(t)), 3)
+  end
+end
+
 local function fill(t, name, values)
   local b = buffer(t.size)
   if values ~= nil and type(values) ~= "table" then
@@ -285,11 +303,13 @@ end
 
 --- A Buffer with these fields; what is not given is 0.
 function Struct:new(values)
+  check_self(self, "new")
   return fill(self, "new", values)
 end
 
 --- The same as a string. It has no place for what a ptr points to.
 function Struct:pack(values)
+  check_self(self, "pack")
   local b = fill(self, "pack", values)
   if b:pointee(FIRST) then
     error("a string cannot refer to a Buffer: use new instead of pack", 2)
@@ -299,6 +319,7 @@ end
 
 --- A table of the fields of a struct in a Buffer or string.
 function Struct:unpack(bytes, offset)
+  check_self(self, "unpack")
   local b = bytes
   if type(b) == "string" then
     b = buffer(b)
@@ -311,6 +332,7 @@ end
 
 --- The fields of a struct in a Buffer, to be read and assigned in place.
 function Struct:at(b, offset)
+  check_self(self, "at")
   if not is(b, "fdemu.Buffer") then
     bad_argument(2, 1, "at", "Buffer expected, got %s", type(b))
   end
@@ -319,6 +341,7 @@ end
 
 --- Where a field is.
 function Struct:offset(name)
+  check_self(self, "offset")
   return field_of(self, name, 2).offset
 end
 

@@ -384,6 +384,22 @@ static int64_t read_answer(lua_State *L, struct task *t)
   return error < 0 ? error : (int64_t)r->done;
 }
 
+/* count, EAGAIN: so much now, and the rest not now */
+static bool is_not_now(lua_State *L, const struct task *t)
+{
+  lua_Integer error = 0;
+
+  if (lua_isinteger(L, 2))
+    error = lua_tointeger(L, 2);
+  else if (lua_type(L, 2) == LUA_TSTRING)
+    error = fdemu_errno(lua_tostring(L, 2));
+  if (error != EAGAIN && !lua_isnoneornil(L, 2))
+    ldriver_bad(L, t,
+                lua_pushfstring(L, "a count and %s, only EAGAIN may follow it",
+                                luaL_tolstring(L, 2, NULL)));
+  return error == EAGAIN;
+}
+
 static int64_t write_answer(lua_State *L, struct task *t)
 {
   struct fdemu_req *r = t->serving;
@@ -398,9 +414,7 @@ static int64_t write_answer(lua_State *L, struct task *t)
                 lua_pushfstring(L, "a count of %I, the data had %d bytes",
                                 (LUAI_UACINT)n, (int)fdemu_left(r)));
   fdemu_rewind(r, r->done + (size_t)n);
-  if (fdemu_left(r) > 0 && lua_isinteger(L, 2) && lua_tointeger(L, 2) == EAGAIN)
-    return -EAGAIN; /* the rest: not now */
-  return (int64_t)r->done;
+  return is_not_now(L, t) && fdemu_left(r) > 0 ? -EAGAIN : (int64_t)r->done;
 }
 
 /* The fields that the table has replace those of the default. */
