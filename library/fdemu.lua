@@ -130,8 +130,8 @@ function fdemu.struct(text, nested) end
 function fdemu.peer(body, options) end
 
 ---Run body(k) under many seeds: with short counts, interruptions, and tasks in
----random order. The first run that raises, deadlocks or leaves a descriptor open
----is made again with the fewest choices of chance that make it fail, and raised.
+---random order. The first run that raises, deadlocks, does not end within its
+---limits, or leaves a descriptor open is made again with the fewest choices of chance that make it fail, and raised.
 ---The tasks that body made are run when it has returned.
 ---
 ---FDEMU_REPLAY in the environment, with the token of such an error, makes that run
@@ -174,7 +174,10 @@ function fdemu.explore(options, body) end
 ---@field tail? integer lines of the trace in the error (20)
 ---@field progress? boolean on stderr (if that is a terminal)
 ---@field deterministic? boolean check that before the search (false)
+---@field limits? fdemu.Limits as of fdemu.kernel; a run that makes no end makes 200,000 steps unless it is told
 ---@field nofile? integer as of fdemu.kernel
+---@field space? integer as of fdemu.kernel
+---@field honest? boolean as of fdemu.kernel
 ---@field strict? boolean as of fdemu.kernel
 ---@field host? boolean as of fdemu.kernel
 
@@ -216,7 +219,10 @@ function fdemu.sweep(body, options) end
 ---@field leaks? boolean whether descriptors left open are a failure (true)
 ---@field progress? boolean on stderr (if that is a terminal)
 ---@field seed? integer as of fdemu.kernel
+---@field limits? fdemu.Limits as of fdemu.kernel; a run that makes no end makes 200,000 steps unless it is told
 ---@field nofile? integer as of fdemu.kernel
+---@field space? integer as of fdemu.kernel
+---@field honest? boolean as of fdemu.kernel
 ---@field strict? boolean as of fdemu.kernel
 ---@field host? boolean as of fdemu.kernel
 
@@ -230,7 +236,7 @@ function fdemu.sweep(body, options) end
 ---What fdemu.explore raises; tostring() of it is the text that explains.
 ---@class fdemu.Failure
 ---@field seed integer
----@field verdict "error" | "deadlock" | "leak"
+---@field verdict "error" | "deadlock" | "limit" | "leak"
 ---@field message string
 ---@field value any what was raised
 ---@field choices table[] kind ("short", "eintr", "turn", "retry", "stop"), task, call, fd, value, origin

@@ -196,6 +196,47 @@ describe("explore", function()
     contains(err, "chance was not needed")
   end)
 
+  it("ends a run that would never end, and says so", function()
+    local function endless(k)
+      local p = k:process { stdout = "null" }
+      p:spawn { function()
+        local r, w = p:pipe()
+        p:write(w, "x")
+        if p:read(r, 2) then while true do p:write(1, "x") end end
+      end, name = "spinner" }
+    end
+    local err = find({ runs = 3, limits = { steps = 1000 } }, endless)
+    assert.equal("limit", err.verdict)
+    assert.same({}, err.choices)
+    contains(tostring(err), "explore_spec.lua:")
+    contains(tostring(err), "limit reached: steps (limits.steps = 1000)")
+    contains(tostring(find({ runs = 1 }, endless)), "limits.steps = 200000")
+    err = find({ runs = 3, limits = { memory = 20000 } }, function(k)
+      local p = k:process()
+      for _ = 1, 1000000 do p:fork() end
+    end)
+    contains(err.message, "limit reached: memory")
+    contains(failure(fdemu.explore, { limits = { stesp = 1 } }, endless),
+      "unknown limit 'stesp'")
+  end)
+
+  it("has words for whatever is raised, without an address", function()
+    for text, value in pairs {
+      ["a table was raised that has no text"] = {},
+      ["a function was raised that has no text"] = print,
+      ["7"] = 7,
+      ["it says so"] = setmetatable({}, {
+        __tostring = function() return "it says so" end,
+      }),
+    } do
+      local err = find({ runs = 1 }, function() error(value) end)
+      contains(err.message, text)
+      assert.equal(value, err.value)
+    end
+    contains(find({ runs = 1 }, function() error() end).message,
+      "nil was raised")
+  end)
+
   it("takes descriptors that are left open for a failure", function()
     local function leak(k)
       local p = k:process()

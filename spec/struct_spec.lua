@@ -313,8 +313,7 @@ describe("struct", function()
     end)
 
     it("show their size and place, and no address", function()
-      local t = fdemu.struct "u16 x; u8 list[3]"
-      local v = t:at(fdemu.buffer(20), 8)
+      local v = fdemu.struct("u16 x; u8 list[3]"):at(fdemu.buffer(20), 8)
       assert.equal("fdemu.View: 6 bytes at offset 8", tostring(v))
       assert.equal("fdemu.View: 3 elements at offset 10", tostring(v.list))
     end)

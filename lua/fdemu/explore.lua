@@ -11,16 +11,25 @@ local explore = {}
 local OPTIONS = {
   runs = "integer", seed = "integer", short = "number", eintr = "number",
   order = "string", nofile = "integer", strict = "boolean", host = "boolean",
+  honest = "boolean", space = "integer", limits = "table",
   shard = "string", seconds = "number", leaks = "boolean", shrink = "integer",
   tail = "integer", progress = "boolean", deterministic = "boolean",
 }
 
-local KERNEL = { "short", "eintr", "order", "nofile", "strict", "host" }
+local KERNEL = {
+  "short", "eintr", "order", "nofile", "strict", "host", "honest", "space",
+}
+
+-- At most so many runs for a failure that takes as long as the limit lets it.
+local SHRINK_LIMIT = 50
 
 -- The options of fdemu.kernel for a seed. strict with origins raises errors of
 -- its own; so then every run has origins, to be like the one that explains.
 local function kernel_options(options, seed, origins)
-  local result = { seed = seed, origins = origins or options.strict }
+  local result = {
+    seed = seed, origins = origins or options.strict,
+    limits = trial.limits(options.limits),
+  }
   for _, key in ipairs(KERNEL) do result[key] = options[key] end
   return result
 end
@@ -310,13 +319,15 @@ local function shrink_choices(options, body, seed, failed, report)
     return same_failure(result, failed) and result.choices or nil
   end
   local function test(choices) return run(seed, choices) end
-  local best = shrink.list(failed.choices, test, options.shrink)
+  local most = options.shrink
+  if failed.verdict == "limit" then most = math.min(most, SHRINK_LIMIT) end
+  local best = shrink.list(failed.choices, test, most)
   for i = 1, OTHERS do
-    if #best < 2 or runs >= options.shrink then break end
+    if #best < 2 or runs >= most then break end
     local other = run(seed + i, true)
     other = other and test(other)
     if other then
-      other = shrink.list(other, test, options.shrink - runs)
+      other = shrink.list(other, test, most - runs)
       if shrink.simpler(other, best) then best = other end
     end
   end

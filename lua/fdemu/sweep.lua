@@ -10,7 +10,8 @@ local sweep = {}
 local OPTIONS = {
   calls = "any", errnos = "any", short = "boolean", eintr = "boolean",
   leaks = "boolean", progress = "boolean", seed = "integer", nofile = "integer",
-  strict = "boolean", host = "boolean",
+  strict = "boolean", host = "boolean", honest = "boolean", space = "integer",
+  limits = "table",
 }
 
 -- ---- options --------------------------------------------------------------
@@ -76,8 +77,13 @@ end
 
 local function complete(options, place)
   options.place = place
-  options.kernel = { origins = true, eintr = 1 } -- which choices = {} prevents
-  for _, key in ipairs { "seed", "nofile", "strict", "host" } do
+  options.kernel = {
+    origins = true, eintr = 1, -- which choices = {} prevents
+    limits = trial.limits(options.limits),
+  }
+  for _, key in ipairs {
+    "seed", "nofile", "strict", "host", "honest", "space",
+  } do
     options.kernel[key] = options[key]
   end
   local ok, k = pcall(core.kernel, options.kernel)
@@ -347,7 +353,7 @@ end
 ---@param options? fdemu.SweepOptions
 ---@return fdemu.SweepReport report a list of rows: `site`, `call`, `n` (which of
 --- the calls; with EINTR, which of the waits of its task), `errno`, `verdict`
---- ("ok", "error", "leak", "deadlock", "unreproducible"), `detail`
+--- ("ok", "error", "leak", "deadlock", "limit", "unreproducible"), `detail`
 function sweep.sweep(body, options)
   local place = trial.where(2)
   options, body = trial.arguments("sweep", OPTIONS, body, options)

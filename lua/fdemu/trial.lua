@@ -55,11 +55,24 @@ local function failure(verdict, message, value)
   }
 end
 
+-- A value that was raised, in words that are the same in every run.
+local function text_of(value)
+  local meta = debug.getmetatable(value)
+  if type(value) == "string" or type(value) == "number"
+    or type(meta) == "table" and meta.__tostring then
+    return tostring(value)
+  end
+  return value == nil and "nil was raised"
+    or ("a %s was raised that has no text"):format(type(value))
+end
+
 -- What an error that was raised means.
 local function raised(value)
-  local message = tostring(value)
+  local message = text_of(value)
   if message:find("^deadlock: ") then
     return failure("deadlock", message, value)
+  elseif message:find("^[^\n]*limit reached: %a+ %(limits%.") then
+    return failure("limit", message, value)
   end
   return failure("error", message, value)
 end
@@ -125,7 +138,7 @@ end
 -- options: those of fdemu.kernel in `kernel`; leaks = false: not looked for;
 -- trace: a list that gets the lines of the trace; choices: a list that is
 -- replayed, or true to record them.
--- @return { verdict = "ok" | "error" | "deadlock" | "leak", message = }
+-- @return { verdict = "ok" | "error" | "deadlock" | "limit" | "leak", message = }
 function trial.run(options, body, prepare)
   local k = core.kernel(options.kernel)
   local trace = options.trace
@@ -149,6 +162,16 @@ function trial.run(options, body, prepare)
   end
   result.choices = result.choices or {}
   return result
+end
+
+trial.STEPS = 200000
+
+--- The option limits of a kernel: with one for the steps, so that every body
+-- comes to an end.
+function trial.limits(given)
+  local limits = { steps = trial.STEPS }
+  for key, value in next, given or {} do limits[key] = value end
+  return limits
 end
 
 --- The first line in which two lists differ, or nil.
