@@ -630,6 +630,7 @@ describe("bad input:", function()
       contains(refused(k, "device", "/dev/x"), "bad argument #2")
       contains(refused(k, "device", "/dev/x", 42), "bad argument #2")
       contains(refused(k, "device", "/dev/x", print), "bad argument #2")
+      contains(refused(k, "device", "/dev/x\0y", {}), "a zero byte")
       assert.is_nil((p:open("/dev/x", fdemu.O_RDWR)))
     end)
 

@@ -311,7 +311,27 @@ describe("inject", function()
       assert.same({ 0x1180, 0x1180, 0x1180 }, got)
     end)
 
-    it("a delay and then an error", function()
+    it("a delay and then an error, without effect", function()
+      k:inject { call = { "write", "open" }, delay = 1, errno = "EIO" }
+      local result
+      p:spawn(function() result = { p:write(w, "abc") } end)
+      k:run(0.5)
+      assert.is_nil(result)
+      k:run()
+      assert.same({ nil, "Input/output error", fdemu.EIO }, result)
+      assert.equal(1, k:now())
+      assert.equal(fdemu.EIO, select(3, p:open("/file", "w")))
+      assert.equal(2, k:now())
+      assert.equal(fdemu.ENOENT, select(3, p:stat("/file")))
+      p:fcntl(r, fdemu.F_SETFL, fdemu.O_NONBLOCK)
+      assert.equal(fdemu.EAGAIN, select(3, p:read(r, 1)))
+      k:inject { call = "read", delay = 1, errno = "EAGAIN" }
+      p:fcntl(r, fdemu.F_SETFL, 0)
+      assert.equal(fdemu.EAGAIN, select(3, p:read(r, 1)))
+      assert.equal(3, k:now())
+    end)
+
+    it("a delay, and then an error after it took effect", function()
       k:inject { call = "write", delay = 1, errno = "EIO", after = true }
       assert.is_nil((p:write(w, "x")))
       assert.equal(1, k:now())

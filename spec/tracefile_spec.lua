@@ -293,7 +293,14 @@ describe("trace", function()
       "unknown option 'colour'")
     contains(failure(k.trace, k, print, "json"), "table expected, got string")
     contains(failure(k.trace, k, "file", { format = "json" }),
-      "bad argument #1 to 'trace' (a file or a function expected)")
+      "bad argument #1 to 'trace' (a file, a function or nil expected, got")
     contains(failure(k.trace, k, 1), "bad argument #1 to 'trace'")
+    local file, line = io.tmpfile(), nil
+    file:close()
+    contains(failure(function()
+      line = debug.getinfo(1, "l").currentline + 1
+      k:trace(file)
+    end), ("spec/tracefile_spec.lua:%d: bad argument #1 to 'trace' (file is "
+      .. "closed)"):format(line))
   end)
 end)

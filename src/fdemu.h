@@ -506,6 +506,7 @@ struct fdemu_req {
 
   /* private */
   bool chained, injected, delayed;
+  bool instead; /* fault is the answer, without an attempt */
   unsigned char state;
   bool made;     /* by this open() */
   int interrupt; /* an errno: cancelled while a method had it */

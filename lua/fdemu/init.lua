@@ -47,6 +47,16 @@ local function check_format(options)
   return format ~= "strace" and format or nil
 end
 
+local function check_sink(sink)
+  local kind = io.type(sink)
+  if kind == "closed file" then
+    error("bad argument #1 to 'trace' (file is closed)", 3)
+  elseif not kind and type(sink) ~= "function" and sink ~= nil then
+    error(("bad argument #1 to 'trace' (a file, a function or nil expected, "
+      .. "got %s)"):format(type(sink)), 3)
+  end
+end
+
 --- Show every call, to a file or a function; nil: no more.
 -- @param options format = "strace", or "json" or "perfetto", for which a
 -- function gets pieces of text
@@ -54,11 +64,10 @@ function Kernel:trace(sink, options)
   if not pcall(self.now, self) then
     return core_trace(self, sink) -- which says that it is closed
   end
+  check_sink(sink)
   local format = options ~= nil and check_format(options) or nil
   if not format or sink == nil then
     return core_trace(self, sink)
-  elseif io.type(sink) ~= "file" and type(sink) ~= "function" then
-    error("bad argument #1 to 'trace' (a file or a function expected)", 2)
   end
   core_trace(self, nil) -- what was there ends before this begins
   return core_trace(self, require "fdemu.tracefile".open(sink, format))

@@ -168,8 +168,7 @@ int64_t fde_inject(struct fdemu_req *r)
   r->delay = rule->delay;
   if (rule->short_count > 0 && rule->short_count < r->len)
     r->len = rule->short_count;
-  if (rule->error != 0 && !rule->after)
-    return -rule->error;
   r->fault = rule->error;
-  return 0;
+  r->instead = rule->error != 0 && !rule->after;
+  return r->instead && r->delay == 0 ? -rule->error : 0;
 }

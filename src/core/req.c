@@ -473,6 +473,10 @@ void fde_attempt(struct fdemu_req *r)
 {
   int64_t n = 0;
 
+  if (r->delayed && r->instead) {
+    fde_finish_later(r, -r->fault);
+    return;
+  }
   fde_unpark(r);
   r->retry = !r->delayed;
   r->delayed = false;

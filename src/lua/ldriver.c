@@ -953,11 +953,13 @@ static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
 int ldriver_device(lua_State *L)
 {
   struct lkernel *lk = lkernel_check(L, 1);
-  const char *path = larg_string(L, 2, NULL), *base = strrchr(path, '/');
+  size_t len;
+  const char *path = larg_string(L, 2, &len), *base = strrchr(path, '/');
   struct ldevice *dev;
   int error;
 
-  larg_check(L, path[0] != '\0', 2, "path is empty");
+  larg_check(L, len > 0, 2, "path is empty");
+  larg_check(L, strlen(path) == len, 2, "path contains a zero byte");
   check_ops(L, 3);
   dev = device_new(L, lk, 3);
   strncpy(dev->name, base != NULL ? base + 1 : path, sizeof dev->name - 1);
