@@ -131,7 +131,8 @@ function fdemu.peer(body, options) end
 
 ---Run body(k) under many seeds: with short counts, interruptions, and tasks in
 ---random order. The first run that raises, deadlocks, does not end within its
----limits, or leaves a descriptor open is made again with the fewest choices of chance that make it fail, and raised.
+---limits, or leaves a descriptor open is made again with the fewest choices of
+---chance that make it fail, and raised.
 ---The tasks that body made are run when it has returned.
 ---
 ---FDEMU_REPLAY in the environment, with the token of such an error, makes that run
@@ -465,6 +466,7 @@ local Process = {}
 ---@return integer? fd, string? message, integer? errno
 function Process:open(path, flags, mode) end
 
+---close(2). A description that has no other descriptor ends.
 ---@param fd integer
 ---@return integer? zero, string? message, integer? errno
 function Process:close(fd) end
@@ -476,6 +478,7 @@ function Process:close(fd) end
 ---@return integer? zero, string? message, integer? errno
 function Process:close_range(first, last, flags) end
 
+---read(2).
 ---@param fd integer
 ---@param count integer
 ---@return string? data "" at the end of the file
@@ -483,23 +486,27 @@ function Process:close_range(first, last, flags) end
 ---@return integer? errno
 function Process:read(fd, count) end
 
+---pread(2).
 ---@param fd integer
 ---@param count integer
 ---@param offset integer
 ---@return string? data, string? message, integer? errno
 function Process:pread(fd, count, offset) end
 
+---write(2).
 ---@param fd integer
 ---@param data string
 ---@return integer? count, string? message, integer? errno
 function Process:write(fd, data) end
 
+---pwrite(2).
 ---@param fd integer
 ---@param data string
 ---@param offset integer
 ---@return integer? count, string? message, integer? errno
 function Process:pwrite(fd, data, offset) end
 
+---readv(2), into as many strings as there are sizes.
 ---@param fd integer
 ---@param sizes integer[]
 ---@return string[]? list as long as sizes
@@ -507,38 +514,45 @@ function Process:pwrite(fd, data, offset) end
 ---@return integer? errno
 function Process:readv(fd, sizes) end
 
+---preadv(2).
 ---@param fd integer
 ---@param sizes integer[]
 ---@param offset integer
 ---@return string[]? list, integer | string total, integer? errno
 function Process:preadv(fd, sizes, offset) end
 
+---writev(2).
 ---@param fd integer
 ---@param list string[]
 ---@return integer? count, string? message, integer? errno
 function Process:writev(fd, list) end
 
+---pwritev(2).
 ---@param fd integer
 ---@param list string[]
 ---@param offset integer
 ---@return integer? count, string? message, integer? errno
 function Process:pwritev(fd, list, offset) end
 
+---lseek(2).
 ---@param fd integer
 ---@param offset integer
 ---@param whence? integer (fdemu.SEEK_SET)
 ---@return integer? position, string? message, integer? errno
 function Process:lseek(fd, offset, whence) end
 
+---dup(2).
 ---@param fd integer
 ---@return integer? fd, string? message, integer? errno
 function Process:dup(fd) end
 
+---dup2(2).
 ---@param fd integer
 ---@param new integer
 ---@return integer? fd, string? message, integer? errno
 function Process:dup2(fd, new) end
 
+---dup3(2).
 ---@param fd integer
 ---@param new integer
 ---@param flags? integer
@@ -560,6 +574,7 @@ function Process:fcntl(fd, cmd, arg) end
 ---@field l_len? integer
 ---@field l_pid? integer
 
+---flock(2).
 ---@param fd integer
 ---@param operation integer
 ---@return integer? zero, string? message, integer? errno
@@ -574,35 +589,41 @@ function Process:flock(fd, operation) end
 ---@return integer? errno
 function Process:ioctl(fd, request, arg) end
 
+---pipe(2).
 ---@return integer? r
 ---@return integer | string w or message
 ---@return integer? errno
 function Process:pipe() end
 
+---pipe2(2).
 ---@param flags? integer
 ---@return integer? r, integer | string w, integer? errno
 function Process:pipe2(flags) end
 
+---eventfd(2).
 ---@param initval? integer (0)
 ---@param flags? integer
 ---@return integer? fd, string? message, integer? errno
 function Process:eventfd(initval, flags) end
 
+---What eventfd_read(3) gives: the counter, or 1 with EFD_SEMAPHORE.
 ---@param fd integer
 ---@return integer? n, string? message, integer? errno
 function Process:eventfd_read(fd) end
 
+---eventfd_write(3): adds n to the counter.
 ---@param fd integer
 ---@param n integer
 ---@return integer? zero, string? message, integer? errno
 function Process:eventfd_write(fd, n) end
 
+---timerfd_create(2), on the virtual clock.
 ---@param clockid? integer (fdemu.CLOCK_MONOTONIC)
 ---@param flags? integer
 ---@return integer? fd, string? message, integer? errno
 function Process:timerfd_create(clockid, flags) end
 
----All times are in seconds.
+---timerfd_settime(2), in seconds.
 ---@param fd integer
 ---@param flags integer
 ---@param value number
@@ -612,20 +633,24 @@ function Process:timerfd_create(clockid, flags) end
 ---@return number | integer old_interval or errno
 function Process:timerfd_settime(fd, flags, value, interval) end
 
+---timerfd_gettime(2), in seconds.
 ---@param fd integer
 ---@return number? value seconds
 ---@return number | string interval or message
 ---@return integer? errno
 function Process:timerfd_gettime(fd) end
 
+---epoll_create(2).
 ---@param size integer
 ---@return integer? fd, string? message, integer? errno
 function Process:epoll_create(size) end
 
+---epoll_create1(2).
 ---@param flags? integer
 ---@return integer? fd, string? message, integer? errno
 function Process:epoll_create1(flags) end
 
+---epoll_ctl(2).
 ---@param ep integer
 ---@param op integer
 ---@param fd integer
@@ -634,18 +659,20 @@ function Process:epoll_create1(flags) end
 ---@return integer? zero, string? message, integer? errno
 function Process:epoll_ctl(ep, op, fd, events, data) end
 
+---epoll_wait(2).
 ---@param ep integer
 ---@param maxevents integer
 ---@param timeout_ms? number (-1: for ever)
 ---@return { events: integer, data: integer }[]? list, string? message, integer? errno
 function Process:epoll_wait(ep, maxevents, timeout_ms) end
 
----Sets revents in each entry.
+---poll(2). Sets revents in each entry.
 ---@param list { fd: integer, events?: integer, revents?: integer }[]
 ---@param timeout_ms? number (-1: for ever)
 ---@return integer? count, string? message, integer? errno
 function Process:poll(list, timeout_ms) end
 
+---select(2).
 ---@param readfds? integer[]
 ---@param writefds? integer[]
 ---@param exceptfds? integer[]
@@ -656,6 +683,7 @@ function Process:poll(list, timeout_ms) end
 ---@return integer[]? exceptional
 function Process:select(readfds, writefds, exceptfds, seconds) end
 
+---fstat(2).
 ---@param fd integer
 ---@return fdemu.Stat? stat, string? message, integer? errno
 function Process:fstat(fd) end
@@ -675,19 +703,22 @@ function Process:fstat(fd) end
 ---@field st_mtime integer
 ---@field st_ctime integer
 
+---fsync(2).
 ---@param fd integer
 ---@return integer? zero, string? message, integer? errno
 function Process:fsync(fd) end
 
+---fdatasync(2).
 ---@param fd integer
 ---@return integer? zero, string? message, integer? errno
 function Process:fdatasync(fd) end
 
+---isatty(3).
 ---@param fd integer
 ---@return integer? one, string? message, integer? errno
 function Process:isatty(fd) end
 
----A Process with a copy of the table.
+---fork(2): a Process with a copy of the table.
 ---@return fdemu.Process? child, string? message, integer? errno
 function Process:fork() end
 
@@ -695,25 +726,28 @@ function Process:fork() end
 ---@return integer? zero, string? message, integer? errno
 function Process:exec() end
 
----The process is gone, its descriptors are closed, and its parent may wait for it.
+---_exit(2). The process is gone, its descriptors are closed, and its parent may wait for it.
 ---@param status? integer (0)
 function Process:exit(status) end
 
----Wait for a child to exit.
+---wait(2): for a child to exit.
 ---@return integer? pid
 ---@return string how "exited", or the message
 ---@return integer status or errno
 function Process:wait() end
 
+---getpid(2).
 ---@return integer
 function Process:getpid() end
 
+---getrlimit(2).
 ---@param resource integer fdemu.RLIMIT_NOFILE
 ---@return integer? soft
 ---@return integer | string hard or message
 ---@return integer? errno
 function Process:getrlimit(resource) end
 
+---setrlimit(2).
 ---@param resource integer fdemu.RLIMIT_NOFILE
 ---@param soft integer
 ---@param hard? integer
@@ -747,6 +781,7 @@ function Process:install(description, min) end
 ---@return string
 function Process:captured(fd) end
 
+---fallocate(2).
 ---@param fd integer
 ---@param mode integer 0, or FALLOC_FL_*
 ---@param offset integer
@@ -754,17 +789,19 @@ function Process:captured(fd) end
 ---@return integer? zero, string? message, integer? errno
 function Process:fallocate(fd, mode, offset, length) end
 
+---ftruncate(2).
 ---@param fd integer
 ---@param length integer
 ---@return integer? zero, string? message, integer? errno
 function Process:ftruncate(fd, length) end
 
+---memfd_create(2).
 ---@param name string
 ---@param flags? integer MFD_*
 ---@return integer? fd, string? message, integer? errno
 function Process:memfd_create(name, flags) end
 
----Checked as on Linux, and without effect.
+---posix_fadvise(2): checked as on Linux, and without effect.
 ---@param fd integer
 ---@param offset integer
 ---@param length integer
@@ -772,82 +809,109 @@ function Process:memfd_create(name, flags) end
 ---@return integer? zero, string? message, integer? errno
 function Process:posix_fadvise(fd, offset, length, advice) end
 
----p:getsockname(fd), p:getpeername(fd) -> { family = AF_UNIX }
+---getpeername(2): ENOTCONN for a socket without a peer.
 ---@param fd integer
----@return {family: integer}?, string?, integer?
+---@return { family: integer }? address, string? message, integer? errno
 function Process:getpeername(fd) end
 
----p:getsockname(fd), p:getpeername(fd) -> { family = AF_UNIX }
+---getsockname(2). Sockets have no names yet, only a family.
 ---@param fd integer
----@return {family: integer}?, string?, integer?
+---@return { family: integer }? address, string? message, integer? errno
 function Process:getsockname(fd) end
 
----p:getsockopt(fd, level, option) -> integer; of SO_PEERCRED pid, uid, gid, of SO_LINGER two, of SO_RCVTIMEO and SO_SNDTIMEO seconds
+---getsockopt(2). SO_PEERCRED gives three values: pid, uid and gid; SO_LINGER two,
+---whether and how many seconds; SO_RCVTIMEO and SO_SNDTIMEO seconds.
 ---@param fd integer
----@param level integer
----@param option integer
----@return number?, integer|string?, integer?
+---@param level integer SOL_SOCKET
+---@param option integer SO_*
+---@return number? value
+---@return integer | string | nil value2 or the message
+---@return integer? value3 or errno
 function Process:getsockopt(fd, level, option) end
 
----p:recv(fd, count [, flags]) -> string; with MSG_TRUNC, the real length
+---recv(2). With MSG_TRUNC in flags, the real length of a datagram is a second result.
 ---@param fd integer
 ---@param count integer
----@param flags integer?
----@return string?, integer|string?, integer?
+---@param flags? integer MSG_*
+---@return string? data "" at the end: the other side has closed, or has shut it down
+---@return integer | string | nil length or the message
+---@return integer? errno
 function Process:recv(fd, count, flags) end
 
----p:recvmsg(fd, count [, flags]) -> { data =, fds =, flags =, creds = }
+---recvmsg(2). Descriptors that came with the data are new ones of this process.
 ---@param fd integer
 ---@param count integer
----@param flags integer?
----@return {data: string, fds: integer[], flags: integer, creds: table?}?, string?, integer?
+---@param flags? integer MSG_*
+---@return fdemu.Message? message, string? message, integer? errno
 function Process:recvmsg(fd, count, flags) end
 
----p:send(fd, data [, flags]) -> count
+---@class fdemu.Message
+---@field data string
+---@field fds integer[] descriptors that came along
+---@field flags integer MSG_TRUNC, MSG_CTRUNC, MSG_EOR, ...
+---@field creds? { pid: integer, uid: integer, gid: integer } of the sender, with SO_PASSCRED
+
+---send(2). If nobody can read it, it fails with EPIPE, and SIGPIPE is recorded
+---(p:signals()) unless flags have MSG_NOSIGNAL.
 ---@param fd integer
 ---@param data string
----@param flags integer?
----@return integer?, string?, integer?
+---@param flags? integer MSG_*
+---@return integer? count, string? message, integer? errno
 function Process:send(fd, data, flags) end
 
----p:sendmsg(fd, { data =, fds = } [, flags]) -> count
+---sendmsg(2), with descriptors to go along (SCM_RIGHTS). They are on their way until
+---somebody receives or drops them, and are open so long.
+---
+---```lua
+---local fdemu = require "fdemu"
+---local p = fdemu.kernel():process()
+---local a, b = p:socketpair()
+---p:sendmsg(a, { data = "here", fds = { 0 } })
+---local message = p:recvmsg(b, 10)
+---print(message.data, #message.fds)
+----->here	1
+---```
 ---@param fd integer
----@param message {data: string?, fds: integer[]?}
----@param flags integer?
----@return integer?, string?, integer?
+---@param message { data: string?, fds: integer[]? }
+---@param flags? integer MSG_*
+---@return integer? count, string? message, integer? errno
 function Process:sendmsg(fd, message, flags) end
 
----p:setsockopt(fd, level, option, value [, value]) -> 0; of SO_RCVTIMEO and SO_SNDTIMEO seconds, of SO_LINGER two integers
+---setsockopt(2). SO_LINGER takes two integers, whether and how many seconds;
+---SO_RCVTIMEO and SO_SNDTIMEO take seconds.
 ---@param fd integer
----@param level integer
----@param option integer
+---@param level integer SOL_SOCKET
+---@param option integer SO_*
 ---@param value number
----@param value2 integer?
----@return integer?, string?, integer?
+---@param value2? integer
+---@return integer? zero, string? message, integer? errno
 function Process:setsockopt(fd, level, option, value, value2) end
 
----p:shutdown(fd, how) -> 0
+---shutdown(2).
 ---@param fd integer
----@param how integer
----@return integer?, string?, integer?
+---@param how integer SHUT_RD, SHUT_WR or SHUT_RDWR
+---@return integer? zero, string? message, integer? errno
 function Process:shutdown(fd, how) end
 
----p:signals() -> { [number] = how often } of those that came since it was asked for the last time
----@return table<integer, integer>
+---What signals have come since this was asked for the last time: SIGPIPE of writes
+---that nobody could read. They have no other effect.
+---@return table<integer, integer> signals how often, by number
 function Process:signals() end
 
----p:socket([family [, type [, protocol]]]) -> fd
----@param family integer?
----@param type integer?
----@param protocol integer?
----@return integer?, string?, integer?
+---socket(2), of AF_UNIX. It cannot be connected yet: p:socketpair() is for that.
+---@param family? integer (fdemu.AF_UNIX)
+---@param type? integer SOCK_*, SOCK_NONBLOCK and SOCK_CLOEXEC (fdemu.SOCK_STREAM)
+---@param protocol? integer (0)
+---@return integer? fd, string? message, integer? errno
 function Process:socket(family, type, protocol) end
 
----p:socketpair([family [, type [, protocol]]]) -> fd, fd
----@param family integer?
----@param type integer?
----@param protocol integer?
----@return integer?, integer|string?, integer?
+---socketpair(2): two sockets that are connected.
+---@param family? integer (fdemu.AF_UNIX)
+---@param type? integer SOCK_*, SOCK_NONBLOCK and SOCK_CLOEXEC (fdemu.SOCK_STREAM)
+---@param protocol? integer (0)
+---@return integer? fd
+---@return integer | string fd or the message
+---@return integer? errno
 function Process:socketpair(family, type, protocol) end
 ---copy_file_range(2). An offset that is nil is the file's position.
 ---@param infd integer
@@ -891,32 +955,37 @@ function Process:splice(infd, inoffset, outfd, outoffset, count, flags) end
 ---@return integer? count, string? message, integer? errno
 function Process:tee(infd, outfd, count, flags) end
 
+---access(2): whether this process may.
 ---@param path string
 ---@param mode? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:access(path, mode) end
 
+---chdir(2).
 ---@param path string
 ---@return integer? zero, string? message, integer? errno
 function Process:chdir(path) end
 
+---chmod(2).
 ---@param path string
 ---@param mode integer
 ---@return integer? zero, string? message, integer? errno
 function Process:chmod(path, mode) end
 
----An id that is nil or -1 stays as it is.
+---chown(2). An id that is nil or -1 stays as it is.
 ---@param path string
 ---@param uid? integer
 ---@param gid? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:chown(path, uid, gid) end
 
+---creat(2): open for writing, made if it is not there, and emptied.
 ---@param path string
 ---@param mode? integer
 ---@return integer? fd, string? message, integer? errno
 function Process:creat(path, mode) end
 
+---faccessat2(2).
 ---@param dirfd integer
 ---@param path string
 ---@param mode? integer
@@ -924,15 +993,18 @@ function Process:creat(path, mode) end
 ---@return integer? zero, string? message, integer? errno
 function Process:faccessat(dirfd, path, mode, flags) end
 
+---fchdir(2).
 ---@param fd integer
 ---@return integer? zero, string? message, integer? errno
 function Process:fchdir(fd) end
 
+---fchmod(2).
 ---@param fd integer
 ---@param mode integer
 ---@return integer? zero, string? message, integer? errno
 function Process:fchmod(fd, mode) end
 
+---fchmodat2(2).
 ---@param dirfd integer
 ---@param path string
 ---@param mode integer
@@ -940,14 +1012,14 @@ function Process:fchmod(fd, mode) end
 ---@return integer? zero, string? message, integer? errno
 function Process:fchmodat(dirfd, path, mode, flags) end
 
----An id that is nil or -1 stays as it is.
+---fchown(2). An id that is nil or -1 stays as it is.
 ---@param fd integer
 ---@param uid? integer
 ---@param gid? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:fchown(fd, uid, gid) end
 
----An id that is nil or -1 stays as it is.
+---fchownat(2). An id that is nil or -1 stays as it is.
 ---@param dirfd integer
 ---@param path string
 ---@param uid? integer
@@ -956,28 +1028,31 @@ function Process:fchown(fd, uid, gid) end
 ---@return integer? zero, string? message, integer? errno
 function Process:fchownat(dirfd, path, uid, gid, flags) end
 
----As Process:fstat().
+---fstatat(2).
 ---@param dirfd integer
 ---@param path string
 ---@param flags? integer
----@return table? st, string? message, integer? errno
+---@return fdemu.Stat? stat, string? message, integer? errno
 function Process:fstatat(dirfd, path, flags) end
 
+---getcwd(2).
 ---@return string? path, string? message, integer? errno
 function Process:getcwd() end
 
----An id that is nil or -1 stays as it is.
+---lchown(2). An id that is nil or -1 stays as it is.
 ---@param path string
 ---@param uid? integer
 ---@param gid? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:lchown(path, uid, gid) end
 
+---link(2): one more name.
 ---@param path string
 ---@param newpath string
 ---@return integer? zero, string? message, integer? errno
 function Process:link(path, newpath) end
 
+---linkat(2).
 ---@param dirfd integer
 ---@param path string
 ---@param newdirfd integer
@@ -986,33 +1061,38 @@ function Process:link(path, newpath) end
 ---@return integer? zero, string? message, integer? errno
 function Process:linkat(dirfd, path, newdirfd, newpath, flags) end
 
----As Process:fstat(), of a symbolic link itself.
+---lstat(2): of a symbolic link itself.
 ---@param path string
----@return table? st, string? message, integer? errno
+---@return fdemu.Stat? stat, string? message, integer? errno
 function Process:lstat(path) end
 
+---mkdir(2).
 ---@param path string
 ---@param mode? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:mkdir(path, mode) end
 
+---mkdirat(2).
 ---@param dirfd integer
 ---@param path string
 ---@param mode? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:mkdirat(dirfd, path, mode) end
 
+---mkfifo(3).
 ---@param path string
 ---@param mode? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:mkfifo(path, mode) end
 
+---mknod(2): a regular file, a FIFO, or a socket.
 ---@param path string
 ---@param mode integer
 ---@param dev? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:mknod(path, mode, dev) end
 
+---mknodat(2).
 ---@param dirfd integer
 ---@param path string
 ---@param mode integer
@@ -1020,6 +1100,7 @@ function Process:mknod(path, mode, dev) end
 ---@return integer? zero, string? message, integer? errno
 function Process:mknodat(dirfd, path, mode, dev) end
 
+---openat(2), from a directory or fdemu.AT_FDCWD on.
 ---@param dirfd integer
 ---@param path string
 ---@param flags? integer | "r" | "w" | "a" | "r+" | "w+" | "a+" (fdemu.O_RDONLY)
@@ -1027,26 +1108,30 @@ function Process:mknodat(dirfd, path, mode, dev) end
 ---@return integer? fd, string? message, integer? errno
 function Process:openat(dirfd, path, flags, mode) end
 
----The names that come next in a directory, as many as fit into 64 KiB, and
----their types (fdemu.DT_*). {} at the end; lseek(fd, 0) begins again.
+---The names that come next in a directory, as many as getdents64(2) gives for 64 KiB,
+---and their types (fdemu.DT_*). {} at the end; lseek(fd, 0) begins again.
 ---@param fd integer
 ---@return string[]? names, integer[]|string types, integer? errno
 function Process:readdir(fd) end
 
+---readlink(2).
 ---@param path string
 ---@return string? target, string? message, integer? errno
 function Process:readlink(path) end
 
+---readlinkat(2).
 ---@param dirfd integer
 ---@param path string
 ---@return string? target, string? message, integer? errno
 function Process:readlinkat(dirfd, path) end
 
+---rename(2).
 ---@param path string
 ---@param newpath string
 ---@return integer? zero, string? message, integer? errno
 function Process:rename(path, newpath) end
 
+---renameat2(2).
 ---@param dirfd integer
 ---@param path string
 ---@param newdirfd integer
@@ -1055,53 +1140,60 @@ function Process:rename(path, newpath) end
 ---@return integer? zero, string? message, integer? errno
 function Process:renameat2(dirfd, path, newdirfd, newpath, flags) end
 
+---rmdir(2).
 ---@param path string
 ---@return integer? zero, string? message, integer? errno
 function Process:rmdir(path) end
 
----As Process:fstat().
+---stat(2): of what a link leads to.
 ---@param path string
----@return table? st, string? message, integer? errno
+---@return fdemu.Stat? stat, string? message, integer? errno
 function Process:stat(path) end
 
+---symlink(2): path becomes a link to target.
 ---@param target string
 ---@param path string
 ---@return integer? zero, string? message, integer? errno
 function Process:symlink(target, path) end
 
+---symlinkat(2).
 ---@param target string
 ---@param dirfd integer
 ---@param path string
 ---@return integer? zero, string? message, integer? errno
 function Process:symlinkat(target, dirfd, path) end
 
+---truncate(2).
 ---@param path string
 ---@param length integer
 ---@return integer? zero, string? message, integer? errno
 function Process:truncate(path, length) end
 
+---umask(2).
 ---@param mode integer
 ---@return integer old
 function Process:umask(mode) end
 
+---unlink(2).
 ---@param path string
 ---@return integer? zero, string? message, integer? errno
 function Process:unlink(path) end
 
+---unlinkat(2).
 ---@param dirfd integer
 ---@param path string
 ---@param flags? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:unlinkat(dirfd, path, flags) end
 
----In seconds; nil is now.
+---The times of a file, in seconds; nil is now. As luaposix has it.
 ---@param path string
 ---@param mtime? number
 ---@param atime? number
 ---@return integer? zero, string? message, integer? errno
 function Process:utime(path, mtime, atime) end
 
----In seconds; nil is now.
+---utimensat(2), in seconds; nil is now.
 ---@param dirfd integer
 ---@param path string
 ---@param atime? number
@@ -1264,11 +1356,13 @@ local Task = {}
 ---@return any ...
 function Task:join() end
 
+---End it where it is. A system call that it waits in is taken back.
 ---@return boolean alive whether there was something to cancel
 function Task:cancel() end
 
----task:interrupt() -> whether it waits in a system call. That ends with EINTR, or with what it has moved, as if a signal had come.
----@return boolean
+---As if a signal came: the system call that the task waits in ends with EINTR, or
+---with what it has moved.
+---@return boolean waited whether it was in a call that waits
 function Task:interrupt() end
 
 ---A rule of k:inject().
