@@ -89,6 +89,20 @@ describe("the documentation", function()
   end)
 end)
 
+describe("the README's program in C #plain", function()
+  it("prints what it says", function()
+    local text = shell.read_file "README.md"
+    local code = text:match("```c\n(.-)```")
+    local folder = shell.folder()
+    finally(function() shell.remove(folder) end)
+    shell.write_file(folder .. "/first.c", code)
+    shell.must(("gcc -Wall -Werror -Isrc %s/first.c %s/libfdemu.a -o %s/first")
+      :format(folder, shell.build, folder))
+    assert.equal(text:match("prints `([^`]*)`%.\n") .. "\n",
+      shell.must(folder .. "/first"))
+  end)
+end)
+
 describe("the README's spec", function()
   it("passes", function()
     local text = shell.read_file "README.md"

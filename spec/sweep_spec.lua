@@ -105,7 +105,7 @@ describe("sweep", function()
     end
     assert.same({ ["spec/sweep_spec.lua:31"] = true }, sites)
     assert.equal(8, #report.failures) -- EINTR and EIO, in 4 reads
-    contains(report, "8 failures\n  spec/sweep_spec.lua:31: read, call 3: EINTR: leak: ")
+    contains(report, "8 failures\n  spec/sweep_spec.lua:31: read, call 3: EINTR, EIO: leak: ")
   end)
 
   it("passes the program that was fixed", function()

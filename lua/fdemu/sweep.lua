@@ -225,12 +225,32 @@ local function first_line(text)
   return text and text:match("^[^\n]*") or ""
 end
 
+-- A row, or several that differ only in their errnos.
+local function row_text(row, errno_names)
+  return ("%s: %s, call %d: %s: %s%s"):format(row.site, row.call, row.n,
+    errno_names, row.verdict,
+    row.detail and ": " .. first_line(row.detail) or "")
+end
+
 local Row = {
-  __tostring = function(row)
-    return ("%s: %s, call %d: %s: %s%s"):format(row.site, row.call, row.n,
-      row.errno, row.verdict, row.detail and ": " .. first_line(row.detail) or "")
-  end,
+  __tostring = function(row) return row_text(row, row.errno) end,
 }
+
+-- Rows in their order, with those together that differ only in their errnos.
+local function row_texts(rows)
+  local texts, previous, names, key = {}, nil, nil, nil
+  for _, row in ipairs(rows) do
+    local new = row_text(row, "")
+    if new == key then
+      names = names .. ", " .. row.errno
+    else
+      previous, names, key = row, row.errno, new
+      texts[#texts + 1] = ""
+    end
+    texts[#texts] = row_text(previous, names)
+  end
+  return texts
+end
 
 local Report = {}
 Report.__index = Report
@@ -240,7 +260,9 @@ function Report:__tostring()
     ("sweep: %d calls, %d runs with a fault, %d failure%s"):format(self.calls,
       #self, #self.failures, #self.failures == 1 and "" or "s"),
   }
-  for _, row in ipairs(self.failures) do lines[#lines + 1] = "  " .. tostring(row) end
+  for _, text in ipairs(row_texts(self.failures)) do
+    lines[#lines + 1] = "  " .. text
+  end
   return table.concat(lines, "\n")
 end
 
