@@ -61,6 +61,23 @@ describe("misuse", function()
     p:close(one)
   end)
 
+  it("is a directory to begin at, and p:description()", function()
+    p:openat(r, "x")
+    p:rename("x", "y") -- which is not
+    p:renameat2(fdemu.AT_FDCWD, "x", r, "y")
+    assert.same({ nil, "Bad file descriptor", 9 }, { p:description(r) })
+    assert.is_nil((p:description(99)))
+    local calls = {}
+    for i, row in ipairs(k:misuse()) do
+      calls[i] = row.call
+      assert.equal(r, row.fd)
+    end
+    assert.same({ "openat", "renameat2", "description" }, calls)
+    local d = p:description(w)
+    p:close(w)
+    contains(failure(p.install, p, d), "description is closed")
+  end)
+
   it("is not a number that was never open, or is again", function()
     p:close(99)
     p:read(-1, 1)
@@ -112,6 +129,12 @@ describe("misuse", function()
         :format(r, r, places()),
       "[pid  1] close(99) = -1 EBADF (Bad file descriptor)",
     }, lines)
+  end)
+
+  it("is raised by p:description() if the kernel is strict", function()
+    start { strict = true }
+    contains(failure(function() p:description(r) end), places())
+    assert.is_truthy(p:description(w))
   end)
 
   it("is raised if the kernel is strict", function()

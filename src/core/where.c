@@ -27,7 +27,7 @@ static bool name_fits(const char *pattern, const struct fde_walk *w)
   if (w->type != FDE_LAST_NAME || w->at.entry == NULL)
     return false;
   n = fde_entry_path(w->at.entry, buf);
-  if (n < 0 || (size_t)n + w->len + 2 > sizeof buf)
+  if (n < 1 || (size_t)n + w->len + 2 > sizeof buf)
     return false;
   if (buf[n - 1] != '/')
     buf[n++] = '/';

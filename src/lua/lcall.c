@@ -282,7 +282,7 @@ void lcall_where(lua_State *L, lua_State *co)
 
 /* A number for the line that calls, from which the text can be had again:
  * both ways in env. */
-static uint32_t origin_of(lua_State *L, struct lkernel *lk)
+uint32_t lcall_origin(lua_State *L, struct lkernel *lk)
 {
   uint32_t id;
 
@@ -310,7 +310,7 @@ static uint32_t origin_of(lua_State *L, struct lkernel *lk)
 /* For descriptors that are made without a call. */
 void lcall_set_origin(lua_State *L, struct lkernel *lk)
 {
-  fdemu_set_origin(lk->k, lk->origins ? origin_of(L, lk) : 0);
+  fdemu_set_origin(lk->k, lk->origins ? lcall_origin(L, lk) : 0);
 }
 
 /* "file:line", or nil: pushed. Allocates nothing. */
@@ -361,7 +361,7 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   c->req.complete = completed;
   c->req.user = c;
   if (lk->origins)
-    c->req.origin = origin_of(L, lk);
+    c->req.origin = lcall_origin(L, lk);
   if (lk->current != NULL)
     c->req.who = lsched_who(lk->current);
   return c;

@@ -259,6 +259,7 @@ void lcall_fail(lua_State *L, struct lkernel *lk, struct fdemu_req *r);
 void lcall_orphan(lua_State *L, struct lkernel *lk);
 void lcall_raise_orphan(lua_State *L, struct lkernel *lk);
 void lcall_free(struct call *c);
+uint32_t lcall_origin(lua_State *L, struct lkernel *lk);
 void lcall_set_origin(lua_State *L, struct lkernel *lk);
 void lcall_where(lua_State *L, lua_State *co);
 void lcall_push_origin(lua_State *L, struct lkernel *lk, uint32_t id);
@@ -417,6 +418,8 @@ int lfault_open(lua_State *L);
 /* lmisuse.c */
 uint32_t lmisuse_closed(const struct fdemu_req *r, int *fd, uint32_t *made);
 void lmisuse_note(lua_State *L, struct call *c);
+void lmisuse_look(lua_State *L, struct lkernel *lk, struct fdemu_proc *p,
+                  int fd, const char *function);
 int lmisuse_raise(lua_State *L, struct lkernel *lk);
 int lmisuse_list(lua_State *L);
 int lmisuse_open(lua_State *L);

@@ -64,6 +64,10 @@ static int culprit(const struct fdemu_req *r)
     return r->fd;
   if (takes(r, "fd2") && is_closed(r, r->arg))
     return (int)r->arg;
+  if (takes(r, "dirfd") && r->path != NULL && is_closed(r, r->fd))
+    return r->fd;
+  if (takes(r, "dirfd2") && is_closed(r, r->arg))
+    return (int)r->arg;
   return -1;
 }
 
@@ -86,40 +90,38 @@ static void set_origin(lua_State *L, struct lkernel *lk, const char *key,
   lua_setfield(L, -2, key);
 }
 
-/* Push a row, with what lmisuse_closed() has found. */
-static void push_row(lua_State *L, const struct call *c, int fd, uint32_t made,
-                     uint32_t closed)
+/* One use of a descriptor that was closed. */
+struct use {
+  struct lkernel *lk;
+  const char *call;
+  int pid, fd;
+  uint32_t where, made, closed;
+};
+
+static void push_row(lua_State *L, const struct use *u)
 {
   lua_createtable(L, 0, 7);
   luaL_setmetatable(L, LFD_MISUSE);
-  set_integer(L, "pid", fdemu_getpid(c->req.proc));
-  set_integer(L, "fd", fd);
+  set_integer(L, "pid", u->pid);
+  set_integer(L, "fd", u->fd);
   set_integer(L, "count", 0);
-  lua_pushstring(L, c->req.call->name);
+  lua_pushstring(L, u->call);
   lua_setfield(L, -2, "call");
-  set_origin(L, c->lk, "where", c->req.origin);
-  set_origin(L, c->lk, "made", made);
-  set_origin(L, c->lk, "closed", closed);
+  set_origin(L, u->lk, "where", u->where);
+  set_origin(L, u->lk, "made", u->made);
+  set_origin(L, u->lk, "closed", u->closed);
 }
 
-/* After a call, while its request is still what it was. A line that does it
- * again and again has one row. */
-void lmisuse_note(lua_State *L, struct call *c)
+/* A line that does it again and again has one row. */
+static void note(lua_State *L, const struct use *u)
 {
-  const struct fdemu_req *r = &c->req;
-  uint32_t made, closed;
-  int fd;
-
-  closed = lmisuse_closed(r, &fd, &made);
-  if (closed == 0)
-    return;
-  lkernel_env(L, c->lk, ENV_MISUSE);
-  lua_pushfstring(L, "%d %d %s %d %d %d", fdemu_getpid(r->proc), fd,
-                  r->call->name, (int)r->origin, (int)closed, (int)made);
+  lkernel_env(L, u->lk, ENV_MISUSE);
+  lua_pushfstring(L, "%d %d %s %d %d %d", u->pid, u->fd, u->call, (int)u->where,
+                  (int)u->closed, (int)u->made);
   lua_pushvalue(L, -1);
   if (lua_rawget(L, -3) == LUA_TNIL) {
     lua_pop(L, 1);
-    push_row(L, c, fd, made, closed);
+    push_row(L, u);
     lua_pushvalue(L, -1);
     lua_rawseti(L, -4, (lua_Integer)lua_rawlen(L, -4) + 1);
     lua_pushvalue(L, -2);
@@ -132,7 +134,39 @@ void lmisuse_note(lua_State *L, struct call *c)
   lua_pop(L, 1);
   lua_setfield(L, -3, "last"); /* the row, for lmisuse_raise() */
   lua_pop(L, 2);
-  c->lk->misused = true;
+  u->lk->misused = true;
+}
+
+/* After a call, while its request is still what it was. */
+void lmisuse_note(lua_State *L, struct call *c)
+{
+  struct use u = { .lk = c->lk,
+                   .call = c->req.call->name,
+                   .where = c->req.origin };
+
+  u.closed = lmisuse_closed(&c->req, &u.fd, &u.made);
+  if (u.closed == 0)
+    return;
+  u.pid = fdemu_getpid(c->req.proc);
+  note(L, &u);
+}
+
+/* A function of the library, which is no call, has found fd closed. */
+void lmisuse_look(lua_State *L, struct lkernel *lk, struct fdemu_proc *p,
+                  int fd, const char *function)
+{
+  struct use u = { .lk = lk, .call = function, .fd = fd };
+
+  if (!lk->origins || fd < 0)
+    return;
+  u.closed = fdemu_closed(p, fd, &u.made);
+  if (u.closed == 0)
+    return;
+  u.pid = fdemu_getpid(p);
+  u.where = lcall_origin(L, lk);
+  note(L, &u);
+  if (lk->strict)
+    lmisuse_raise(L, lk);
 }
 
 /* With strict: raise what was found. */

@@ -216,10 +216,13 @@ static int proc_spawn(lua_State *L)
 static int proc_description(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
-  struct fdemu_file *f = fdemu_file_at(lp->p, lproc_fd(L, 2));
+  int fd = lproc_fd(L, 2);
+  struct fdemu_file *f = fdemu_file_at(lp->p, fd);
 
-  if (f == NULL)
+  if (f == NULL) {
+    lmisuse_look(L, lp->lk, lp->p, fd, "description");
     return lcall_error(L, -EBADF, NULL);
+  }
   ldesc_new(L, lp->lk, f, false);
   return 1;
 }
