@@ -48,8 +48,9 @@ MAKEFLAGS += --no-print-directory
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
-.PHONY: all lib all-tests ctests demo test bench fuzz coverage sanitize lint \
-  format conformance conformance-fixed conformance-seeds package deps clean help
+.PHONY: all lib all-tests ctests demo test bench cbench guard fuzz coverage \
+  sanitize lint format conformance conformance-fixed conformance-seeds \
+  package deps clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/libfdemu.a $(CORE_SO) ; @:
@@ -133,6 +134,19 @@ bench:
 	@$(MAKE) $(JOBS) all $(BUILD)/$(LUA)/hostsys.so
 	@LUA_PATH="?.lua;lua/?.lua;lua/?/init.lua;;" \
 	  LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" $(LUA) bench/run.lua
+
+# The same from C.
+cbench: $(BUILD)/cbench ; @$(BUILD)/cbench "$$ONLY"
+
+$(BUILD)/cbench: bench/cbench.c $(BUILD)/libfdemu.a Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(CFLAGS) -o $@ $< $(BUILD)/libfdemu.a
+
+# Instructions per call must stay below what bench/guard.sh says.
+guard:
+	@tools/need.sh $(NEED_DEMO) valgrind
+	@$(MAKE) $(JOBS) all $(BUILD)/cbench
+	@bench/guard.sh $(BUILD) $(LUA)
 
 $(BUILD)/$(LUA)/hostsys.so: bench/hostsys.c Makefile
 	@mkdir -p $(@D)
@@ -244,6 +258,8 @@ help:
 	@echo "make test      C tests and specs under $(LUAS)"
 	@echo "make sanitize  the same with ASan, UBSan and LeakSanitizer"
 	@echo "make bench     against the real calls, bare Lua, memcpy; JSON=file"
+	@echo "make cbench    the same from C"
+	@echo "make guard     instructions per call, which have limits"
 	@echo "make fuzz      random calls, TIME=60 seconds for each fuzzer"
 	@echo "make conformance  the same calls on Linux and on fdemu; SEEDS= OPS="
 	@echo "                  SEED=first SHARD=i/n"
