@@ -30,6 +30,7 @@ C_FILES = $(wildcard src/*.h src/*/*.h src/*/*.c spec/c/*.h spec/c/*.c) \
 # What each target needs of Debian.
 NEED_DEMO = gcc libc6-dev lua5.4 liblua5.4-dev
 NEED_TEST = $(NEED_DEMO) lua5.3 liblua5.3-dev lua-busted luarocks
+NEED_BENCH_53 = lua5.3 liblua5.3-dev lua-posix
 NEED_FUZZ = $(NEED_DEMO) clang libclang-rt-14-dev
 NEED_DOC = lua5.4 lua-ldoc
 NEED_LINT = $(NEED_TEST) clang-format lua-check cppcheck
@@ -128,9 +129,9 @@ sanitize:
 	  UBSAN_OPTIONS=print_stacktrace=1 BUSTED="--exclude-tags=plain" \
 	  tools/test.sh build/asan $(LUAS)
 
-# fdemu against its peers; ROUNDS=n, ONLY=pattern, JSON=file.
+# fdemu against its peers, with LUA=lua5.3 also luaposix; ROUNDS=n, ONLY=pattern, JSON=file.
 bench:
-	@tools/need.sh $(NEED_DEMO)
+	@tools/need.sh $(NEED_DEMO) $(if $(filter lua5.3,$(LUA)),$(NEED_BENCH_53))
 	@$(MAKE) $(JOBS) all $(BUILD)/$(LUA)/hostsys.so
 	@LUA_PATH="?.lua;lua/?.lua;lua/?/init.lua;;" \
 	  LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" $(LUA) bench/run.lua

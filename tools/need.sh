@@ -36,6 +36,7 @@ has()
   libclang-rt-*-dev)
     [ -e "$(clang -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)" ]
     ;;
+  lua-posix) has_module lua5.3 posix.unistd ;;
   lua-ldoc) command -v ldoc >/dev/null ;;
   lua-check) command -v luacheck >/dev/null ;;
   binutils) command -v nm >/dev/null ;;
