@@ -172,24 +172,15 @@ static int host_pingpong(lua_State *L)
 
 /* ---- measuring -------------------------------------------------------- */
 
-static int push_clock(lua_State *L, clockid_t clock)
+/* What this process has used of the processors: neither what others did in the
+ * meantime nor how long threads waited for each other. */
+static int host_now(lua_State *L)
 {
   struct timespec t;
 
-  clock_gettime(clock, &t);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
   lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
   return 1;
-}
-
-static int host_now(lua_State *L)
-{
-  return push_clock(L, CLOCK_MONOTONIC);
-}
-
-/* What this thread has used: without the time that others had the processor. */
-static int host_cpu(lua_State *L)
-{
-  return push_clock(L, CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* Bytes that malloc() has given out. */
@@ -214,7 +205,6 @@ static const luaL_Reg functions[] = {
   { "memcpy", host_memcpy },
   { "pingpong", host_pingpong },
   { "now", host_now },
-  { "cpu", host_cpu },
   { "memory", host_memory },
   { NULL, NULL },
 };

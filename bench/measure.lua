@@ -17,20 +17,18 @@ function M.median(list)
   return sorted[middle]
 end
 
--- Seconds that f(n) takes of the processor, which may have other things to do;
--- wall: of everybody's time, for what waits or has threads.
-function M.time(f, n, wall)
-  local clock = wall and host.now or host.cpu
-  local start = clock()
+-- Seconds of processor time that f(n) takes.
+function M.time(f, n)
+  local start = host.now()
   f(n)
-  return clock() - start
+  return host.now() - start
 end
 
 -- How many times f has to go to take about 5 ms.
-local function enough(f, wall)
+local function enough(f)
   local n = 1
   while true do
-    local t = M.time(f, n, wall)
+    local t = M.time(f, n)
     if t > 1e-3 then return math.max(1, math.ceil(n * 5e-3 / t)) end
     n = n * 4
   end
@@ -38,17 +36,17 @@ end
 
 -- f and each of peers do something n times. Returns f's nanoseconds for one,
 -- and for each peer its nanoseconds and the ratio peer / f.
-function M.compare(f, peers, wall)
-  local n, counts = enough(f, wall), {}
-  for i, peer in ipairs(peers) do counts[i] = enough(peer, wall) end
+function M.compare(f, peers)
+  local n, counts = enough(f), {}
+  for i, peer in ipairs(peers) do counts[i] = enough(peer) end
   local own, theirs, ratios = {}, {}, {}
   for round = 1, M.rounds do
     collectgarbage()
-    own[round] = M.time(f, n, wall) / n
+    own[round] = M.time(f, n) / n
     for i, peer in ipairs(peers) do
       theirs[i] = theirs[i] or {}
       ratios[i] = ratios[i] or {}
-      theirs[i][round] = M.time(peer, counts[i], wall) / counts[i]
+      theirs[i][round] = M.time(peer, counts[i]) / counts[i]
       ratios[i][round] = theirs[i][round] / own[round]
     end
   end

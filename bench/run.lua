@@ -23,11 +23,11 @@ local function emit(row)
 end
 
 -- f against peers: { name, function, at_least = ratio | at_most = ratio }.
-local function compare(work, f, peers, wall)
+local function compare(work, f, peers)
   if not work:find(only) then return end
   local functions = {}
   for i, peer in ipairs(peers) do functions[i] = peer[2] end
-  local own, theirs = measure.compare(f, functions, wall)
+  local own, theirs = measure.compare(f, functions)
   for i, peer in ipairs(peers) do
     local ratio, target, met = theirs[i].ratio, "-", true
     if peer.at_least then
@@ -186,7 +186,7 @@ compare("two tasks: request + answer", function(n)
   p:close_range(ar, bw)
 end, {
   { "two threads, real pipes", function(n) host.pingpong(n) end, at_least = 8 },
-}, "wall")
+})
 
 -- ---- growth ---------------------------------------------------------------
 
@@ -222,18 +222,18 @@ local function open_close(n)
   local kernel, q = big()
   local rng, fds = 12345, {}
   local before = host.memory()
-  local start = host.cpu()
+  local start = host.now()
   for i = 1, n do fds[i] = q:eventfd(0) end
-  local opened = host.cpu() - start
+  local opened = host.now() - start
   local bytes = (host.memory() - before) / n
   for i = n, 2, -1 do
     rng = (rng * 1103515245 + 12345) % 2147483648
     local j = rng % i + 1
     fds[i], fds[j] = fds[j], fds[i]
   end
-  start = host.cpu()
+  start = host.now()
   for i = 1, n do q:close(fds[i]) end
-  local closed = host.cpu() - start
+  local closed = host.now() - start
   assert(kernel)
   return opened / n * 1e9, closed / n * 1e9, bytes
 end
@@ -263,9 +263,9 @@ if ("fork with 100,000 descriptors"):find(only) then
   local forks, copies = {}, {}
   for i = 1, measure.rounds do
     copies[i] = host.memcpy(n * 8)
-    local start = host.cpu()
+    local start = host.now()
     local child = q:fork()
-    forks[i] = host.cpu() - start
+    forks[i] = host.now() - start
     child:exit(0)
     q:wait()
   end
@@ -284,14 +284,14 @@ local function crowd(n)
   collectgarbage()
   collectgarbage "stop"
   local before = host.memory()
-  local start = host.cpu()
+  local start = host.now()
   for i = 1, n do kernel:spawn(wait, reads[i]) end
   kernel:spawn(function()
     bytes = (host.memory() - before) / n
     for i = 1, n do q:write(writes[i], "x") end
   end)
   kernel:run()
-  local t = host.cpu() - start
+  local t = host.now() - start
   collectgarbage "restart"
   return t / n * 1e9, bytes
 end
