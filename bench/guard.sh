@@ -53,7 +53,7 @@ in_c()
 }
 
 in_lua "Lua: write + read, 1 byte" 2780 pipe
-in_lua "Lua: dup + close" 2070 dup
+in_lua "Lua: dup + close" 2120 dup
 in_lua "Lua: read of a device in Lua" 3530 device
 in_lua "Lua: request + answer of two tasks" 9300 tasks
 in_c "C: write + read, 1 byte" 1260 byte
