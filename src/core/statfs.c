@@ -74,11 +74,11 @@ static int64_t run_fstatfs(struct fdemu_file *f, struct fdemu_req *r)
 }
 
 const struct fdemu_call fdemu_statfs_call = { .name = "statfs",
-                                              .args = "p|bs",
+                                              .args = "path | data size",
                                               .run = run_statfs };
 const struct fdemu_call fdemu_fstatfs_call = {
   .name = "fstatfs",
-  .args = "f|bs",
+  .args = "fd | data size",
   .run = run_fstatfs,
   .flags = FDEMU_CALL_FD | FDEMU_CALL_PATH,
 };
