@@ -402,7 +402,7 @@ static struct flock pick_range(void)
   if (pick(20) == 0)
     fl.l_len = odd_offset();
   if (pick(40) == 0)
-    fl.l_pid = 1234;
+    fl.l_pid = -1234; /* which no process has */
   return fl;
 }
 
