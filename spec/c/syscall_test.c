@@ -258,6 +258,7 @@ static size_t timer_calls(syscall_fn *fn, int64_t log[])
 /* A pair of sockets; fd is one that is no socket. */
 static size_t socket_calls(syscall_fn *fn, int64_t log[])
 {
+  struct timespec wrong = { 0, 1000000000 }, soon = { 0, 0 };
   char buf[16] = "hello", control[24] = "";
   struct iovec v = { buf, 5 };
   struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
@@ -313,6 +314,11 @@ static size_t socket_calls(syscall_fn *fn, int64_t log[])
   DO(recvmmsg, s[1], P(mm), 2, 0, 0);
   log[n++] = mm[0].msg_len;
   DO(recvmmsg, s[1], P(mm), 2, 0, 0);
+  DO(sendmmsg, s[0], P(mm), 2, 0);
+  DO(recvmmsg, 99, P(mm), 2, 0, P(&wrong));
+  DO(recvmmsg, 99, P(mm), 2, 0, bad);
+  DO(recvmmsg, s[1], P(mm), 2, 0, P(&soon)); /* late after the first */
+  DO(recvmmsg, s[1], P(mm), 2, MSG_DONTWAIT, P(&soon));
   DO(setsockopt, s[0], SOL_SOCKET, SO_PASSCRED, P(&value), (uint64_t)-1);
   DO(setsockopt, s[0], SOL_SOCKET, SO_PASSCRED, bad, 4);
   DO(setsockopt, s[0], SOL_SOCKET, SO_PASSCRED, P(&value), 4);

@@ -123,9 +123,10 @@ int64_t fdl_recvmsg(const struct fdl_call *c)
 
 /* ---- sendmmsg, recvmmsg ----------------------------------------------- */
 
-/* One after the other, until one fails; that counts if it is the first. */
+/* One after the other, until one fails, which counts if it is the first, or
+ * until it is late. */
 static int64_t many(const struct fdl_call *c,
-                    int64_t (*one)(const struct fdl_call *c))
+                    int64_t (*one)(const struct fdl_call *c), int64_t end)
 {
   uint64_t arg[4] = { c->arg[0], c->arg[1], 0, c->arg[3] };
   uint64_t count = c->arg[2] < IOV_MAX ? c->arg[2] : IOV_MAX;
@@ -148,20 +149,32 @@ static int64_t many(const struct fdl_call *c,
       done++;
     if (arg[3] & MSG_WAITFORONE)
       arg[3] |= MSG_DONTWAIT;
+    if (fdemu_now(fdemu_kernel_of(c->p)) >= end)
+      break;
   }
   return done > 0 ? done : n;
 }
 
 int64_t fdl_sendmmsg(const struct fdl_call *c)
 {
-  return many(c, fdl_sendmsg);
+  return many(c, fdl_sendmsg, INT64_MAX);
 }
 
-/* Unlike Linux: the timeout, which is looked at only between two messages, is
- * not looked at. */
+/* The timeout is looked at only between two messages. */
 int64_t fdl_recvmmsg(const struct fdl_call *c)
 {
-  return many(c, fdl_recvmsg);
+  int64_t start = fdemu_now(fdemu_kernel_of(c->p)), timeout, n;
+
+  if (c->arg[4] == 0)
+    return many(c, fdl_recvmsg, INT64_MAX);
+  timeout = fdl_load_timespec(c, c->arg[4]);
+  if (timeout < 0)
+    return timeout;
+  n = many(c, fdl_recvmsg,
+           timeout < INT64_MAX - start ? start + timeout : INT64_MAX);
+  if (n > 0)
+    fdl_store_timespec(c, c->arg[4], start, timeout);
+  return n;
 }
 
 /* ---- options and names ------------------------------------------------ */
