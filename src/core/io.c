@@ -137,11 +137,19 @@ int64_t fde_io_begin(struct fdemu_req *r)
 }
 
 /* A write that could not fetch its bytes has begun all the same. */
+/* A file was read, as far as atime knows: by every read(2), even of nothing or
+ * into no memory; by readv(2) if it asked for something. */
+static bool was_read(const struct fdemu_req *r, int64_t n)
+{
+  return n == -EFAULT ||
+         (n >= 0 && (r->asked > 0 || !(r->call->flags & FDEMU_CALL_VEC)));
+}
+
 static void touch(const struct fdemu_req *r, int64_t n)
 {
   if (r->call->flags & FDEMU_CALL_WRITE && (n > 0 || n == -EFAULT))
     fde_wrote(r->proc, r->file->inode);
-  else if (r->call->flags & FDEMU_CALL_READ && n >= 0 && r->asked > 0 &&
+  else if (r->call->flags & FDEMU_CALL_READ && was_read(r, n) &&
            !(r->file->flags & O_NOATIME))
     fde_touch(r->file->inode, FDE_ATIME);
 }

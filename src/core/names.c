@@ -96,14 +96,16 @@ static int64_t name_mkdir(struct fdemu_file *f, struct fdemu_req *r)
   return error;
 }
 
-static int may_mknod(const struct fdemu_proc *p, mode_t *mode)
+/* A character device 0:0, which overlay file systems take for a whiteout, is
+ * everybody's to make. */
+static int may_mknod(const struct fdemu_proc *p, mode_t *mode, dev_t dev)
 {
   switch (*mode & S_IFMT) {
   case 0: *mode |= S_IFREG; return 0;
   case S_IFREG:
   case S_IFIFO:
   case S_IFSOCK: return 0;
-  case S_IFCHR:
+  case S_IFCHR: return fde_uid(p) == 0 || dev == 0 ? 0 : -EPERM;
   case S_IFBLK: return fde_uid(p) == 0 ? 0 : -EPERM;
   case S_IFDIR: return -EPERM;
   default: return -EINVAL;
@@ -115,7 +117,7 @@ static int may_mknod(const struct fdemu_proc *p, mode_t *mode)
 static int64_t name_mknod(struct fdemu_file *f, struct fdemu_req *r)
 {
   mode_t mode = (mode_t)r->arg & (S_IFMT | 07777);
-  int may = may_mknod(r->proc, &mode), error;
+  int may = may_mknod(r->proc, &mode, (dev_t)r->offset), error;
   struct fde_walk w;
 
   (void)f;

@@ -22,12 +22,27 @@ static const struct {
   { "/proc/self/fd/2", "/dev/stderr" },
 };
 
-/* A name for a socket, to which nobody can connect. */
+static int64_t node_open(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  (void)i;
+  (void)r;
+  return -ENXIO;
+}
+
+/* A name that nobody can open: a socket's, or a whiteout. */
 static struct fdemu_inode *node_new(struct fdemu_kernel *k, mode_t mode)
 {
-  static const struct fdemu_ops node_ops = { .name = "socket" };
+  static const struct fdemu_ops sock_ops = { .name = "socket",
+                                             .mode = FDEMU_MODE_DIRECT };
+  static const struct fdemu_ops char_ops = { .name = "whiteout",
+                                             .mode = FDEMU_MODE_DIRECT };
 
-  return fdemu_device_new(k, &node_ops, mode, 0);
+  struct fdemu_inode *i =
+      fdemu_device_new(k, S_ISCHR(mode) ? &char_ops : &sock_ops, mode, 0);
+
+  if (i != NULL)
+    i->open = node_open;
+  return i;
 }
 
 /* 0 if it is there already: a second attempt goes on where the first ended. */
@@ -60,6 +75,7 @@ int fdemu_std_devices(struct fdemu_kernel *k)
   fdemu_maker(k, S_IFREG, fdemu_regular_new);
   fdemu_maker(k, S_IFIFO, fdemu_fifo_new);
   fdemu_maker(k, S_IFSOCK, node_new);
+  fdemu_maker(k, S_IFCHR, node_new);
   for (size_t i = 0; error == 0 && i < sizeof devices / sizeof *devices; i++)
     error = devices[i].add(k, devices[i].path);
   return error == 0 ? add_directories(k) : error;

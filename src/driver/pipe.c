@@ -567,13 +567,15 @@ static bool fifo_met(const struct pipe *p, const struct fdemu_file *f)
 
 /* The description is made at the first attempt, and counts while it waits. One
  * that does not wait to read sees no end of file before there was a writer: its
- * position, which nothing else uses, stays as it is until then. */
+ * position, which nothing else uses, stays as it is until then. Packets come by
+ * F_SETFL, not by O_DIRECT here; that is found out last. */
 static int64_t fifo_open(struct fdemu_inode *i, struct fdemu_req *r)
 {
   struct pipe *p = fdemu_entry(i, struct pipe, inode);
   struct fdemu_file *f = r->out;
   int mode = (int)r->cmd & O_ACCMODE;
   bool nonblock = (r->cmd & O_NONBLOCK) != 0;
+  int opened = r->cmd & O_DIRECT ? -EINVAL : 0;
 
   if (mode == O_ACCMODE)
     return -EINVAL;
@@ -586,11 +588,11 @@ static int64_t fifo_open(struct fdemu_inode *i, struct fdemu_req *r)
     fifo_join(p, f);
   }
   if (p->fifo && nonblock && mode == O_RDONLY && p->writers == 0)
-    return 0;
+    return opened;
   if (p->fifo && !fifo_met(p, f))
     return -EAGAIN;
   f->pos = 0;
-  return 0;
+  return opened;
 }
 
 static struct pipe *pipe_new(struct fdemu_kernel *k)

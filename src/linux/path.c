@@ -305,7 +305,8 @@ int64_t fdl_mknodat(const struct fdl_call *c)
   return mknod_at(c, (int)c->arg[0], c->arg + 1);
 }
 
-/* Without a path the times are the descriptor's. */
+/* Without a path the times are the descriptor's. One that cannot be read is
+ * found out where it is walked: no descriptor, and no path. */
 int64_t fdl_utimensat(const struct fdl_call *c)
 {
   char path[PATH_MAX];
@@ -317,9 +318,11 @@ int64_t fdl_utimensat(const struct fdl_call *c)
     r.buf.iov_len = 0;
   if (c->arg[1] != 0) {
     error = fdl_load_path(c, path, c->arg[1]);
-    if (error < 0)
+    if (error < 0 && error != -EFAULT)
       return error;
-    r.path = path;
+    r.path = error == 0 ? path : NULL;
+    if (error < 0)
+      r.fd = AT_FDCWD;
   }
   return fdemu_call(c->p, &r);
 }
