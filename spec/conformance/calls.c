@@ -15,6 +15,9 @@
 #define TIMES "~timer"
 #define DIRFD "~dir"
 #define PATH  "~path"
+#define IN    "~in"
+#define OUT   "~out"
+#define COUNT "0 1 100 100 5000 5000 65536 70000 -1"
 
 /* clang-format off */
 const struct call calls[] = {
@@ -166,6 +169,13 @@ const struct call calls[] = {
       "O_RDWR|O_TMPFILE O_CREAT|O_DIRECTORY 3 O_RDONLY|O_TRUNC "
       "O_PATH|O_DIRECTORY O_RDWR|O_CREAT|O_CLOEXEC O_RDWR|O_NOATIME",
       "0644 0644 0600 0 0444 0755" } },
+  { "openat", SYS_openat, "fNii", 25, NULL, 'F',
+    { DIRFD, "p p p q d/p",
+      "O_RDWR|O_NONBLOCK O_RDONLY|O_NONBLOCK O_WRONLY|O_NONBLOCK O_RDWR "
+      "O_RDONLY|O_NONBLOCK O_RDONLY O_WRONLY O_WRONLY|O_TRUNC|O_NONBLOCK "
+      "O_PATH "
+      "O_RDWR|O_APPEND|O_DIRECT|O_NONBLOCK 3 O_RDWR|O_DIRECTORY",
+      "0644" } },
   { "openat", SYS_openat, "fNii", 10, NULL, 'd',
     { DIRFD, ". d d . e", "O_RDONLY|O_DIRECTORY O_RDONLY O_PATH", "0" } },
   { "mkdirat", SYS_mkdirat, "fNi", 8, NULL, 0,
@@ -173,6 +183,11 @@ const struct call calls[] = {
   { "mknodat", SYS_mknodat, "fNil", 6, NULL, 0,
     { DIRFD, "a b d/a", "S_IFREG|0600 S_IFREG|0600 S_IFBLK S_IFDIR 0644",
       "0" } },
+  { "mknodat", SYS_mknodat, "fNil", 12, NULL, 0,
+    { DIRFD, "p p q d/p a", "S_IFIFO|0644 S_IFIFO|0600 S_IFIFO", "0" } },
+  { "mknod", SYS_mknod, "Nil", 3, NULL, 0,
+    { "p q a d/q b '' bad", "S_IFIFO|0644 S_IFIFO|0200 S_IFREG|0644 "
+      "S_IFCHR|0644 S_IFSOCK|0644", "0 0 0x103" } },
   { "unlinkat", SYS_unlinkat, "fNi", 12, NULL, 0,
     { DIRFD, PATH, "0 0 0 AT_REMOVEDIR 1" } },
   { "renameat", SYS_renameat, "fNfN", 8, NULL, 0,
@@ -195,10 +210,35 @@ const struct call calls[] = {
     { DIRFD, PATH, "0644 0755 0 0200 04755" } },
   { "fchmod", SYS_fchmod, "fi", 3, NULL, 0, { FD, "0644 0755 0 0400" } },
   { "truncate", SYS_truncate, "Nl", 4, NULL, 0, { PATH, OFF } },
-  { "getdents64", SYS_getdents64, "fD", 0, "d", 0, { FD, "8192 8192 10" } },
+  { "utimensat", SYS_utimensat, "fNui", 5, NULL, 0,
+    { DIRFD, PATH, "1,5/2,6 100,0/100,1 null 3/UTIME_OMIT,UTIME_OMIT "
+      "0,UTIME_OMIT/7 0,UTIME_OMIT/0,UTIME_OMIT 0,1000000000/1 0,-1/0 bad "
+      "0,UTIME_NOW/8", "0 0 AT_SYMLINK_NOFOLLOW 1 AT_EMPTY_PATH" } },
+  { "utimensat", SYS_utimensat, "fNui", 4, NULL, 0,
+    { FD, "null null null ''", "1,5/2,6 0,UTIME_OMIT/7 5/5", "0 0 0 0x100" } },
+  { "chdir", SYS_chdir, "N", 2, NULL, 0,
+    { "d d ~ ~ ~ . a l none '' bad" } },
+  { "fchdir", SYS_fchdir, "f", 1, "d", 0, { FD } },
+  { "getcwd", SYS_getcwd, "C", 5, NULL, 0,
+    { "100 100 1 2 0 100@bad 0@null" } },
+  { "sendfile", SYS_sendfile, "ffol", 25, NULL, 0,
+    { OUT, IN, "null null null 0 5 -1 4096 bad MAX", COUNT } },
+  { "splice", SYS_splice, "fofoli", 40, NULL, 0,
+    { IN, "null null null null 0 5 -1 bad", OUT,
+      "null null null null 0 7 -1 bad", COUNT,
+      "SPLICE_F_NONBLOCK SPLICE_F_NONBLOCK SPLICE_F_NONBLOCK|SPLICE_F_MOVE "
+      "0 0x100" } },
+  { "tee", SYS_tee, "ffli", 15, NULL, 0,
+    { "~pipe", "~pipe", COUNT, "SPLICE_F_NONBLOCK SPLICE_F_NONBLOCK 0 "
+      "0x100" } },
+  { "copy_file_range", SYS_copy_file_range, "fofoli", 15, NULL, 0,
+    { IN, "null null 0 5 -1 4096 bad MAX", OUT, "null null 0 7 -1 4096 bad",
+      COUNT, "0 0 0 1" } },
+  { "getdents64", SYS_getdents64, "fD", 6, "d", 0, { FD, "8192 8192 10 0 8192@bad" } },
   { "umask", SYS_umask, "i", 1, NULL, 0, { "022 0 077 0777 022" } },
   { "fork", DO_FORK, "P", 2, NULL, 0, { "1 2 3" } },
   { "exit", DO_EXIT, "i", 4, NULL, 0, { "0 1 255" } },
+  { "exec", DO_EXEC, "", 2, NULL, 0, { 0 } },
   { "wait", DO_WAIT, "", 2, NULL, 0, { 0 } },
 };
 /* clang-format on */

@@ -34,7 +34,7 @@ enum {
 };
 
 /* Calls that have no number, or none that does the same on both sides. */
-enum { DO_FORK = -100, DO_EXIT, DO_WAIT };
+enum { DO_FORK = -100, DO_EXIT, DO_WAIT, DO_EXEC };
 
 struct call {
   const char *name;
@@ -106,11 +106,13 @@ struct run {
 
 struct side {
   const char *name;
+  const char *directory; /* where scripts begin */
   int64_t (*call)(struct run *r, int proc, long nr, const uint64_t a[6]);
   int64_t (*special)(struct run *r, int proc, const struct op *op);
 };
 
 extern const struct side linux_side, fdemu_side;
+extern char directory[];
 
 /* Memory that both sides use for what calls take and give. What lies behind it
  * is not there. */

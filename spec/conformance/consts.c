@@ -175,6 +175,8 @@ static const struct {
   { "SHUT_RD", (int64_t)SHUT_RD },
   { "SHUT_WR", (int64_t)SHUT_WR },
   { "SHUT_RDWR", (int64_t)SHUT_RDWR },
+  { "UTIME_NOW", (int64_t)UTIME_NOW },
+  { "UTIME_OMIT", (int64_t)UTIME_OMIT },
   { "RLIMIT_NOFILE", (int64_t)RLIMIT_NOFILE },
   { "S_IFIFO", (int64_t)S_IFIFO },
   { "S_IFREG", (int64_t)S_IFREG },

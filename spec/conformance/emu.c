@@ -138,6 +138,7 @@ static int64_t fdemu_special(struct run *r, int proc, const struct op *op)
   switch (op->call->nr) {
   case DO_FORK: return do_fork(r, proc, op);
   case DO_WAIT: return do_wait(r, proc);
+  case DO_EXEC: return fdemu_exec(procs[proc]);
   default:
     r->alive[proc] = false;
     fdemu_exit(procs[proc], (int)number(r, op->arg[0]));
@@ -150,7 +151,8 @@ static int64_t fdemu_special(struct run *r, int proc, const struct op *op)
   }
 }
 
-const struct side fdemu_side = { "fdemu", fdemu_side_call, fdemu_special };
+const struct side fdemu_side = { "fdemu", "/work", fdemu_side_call,
+                                 fdemu_special };
 
 /* ---- tasks ------------------------------------------------------------ */
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "conf.h"
 
@@ -21,7 +22,8 @@ struct gen {
   bool closed[NREGS];
   bool alive[NPROCS];
   int proc, live;
-  bool locks; /* a script of locks */
+  bool locks;   /* a script of locks */
+  bool splices; /* one of sendfile and splice */
 };
 
 static uint64_t next(struct gen *g)
@@ -225,6 +227,12 @@ static void put_special(struct gen *g, const char *choice, const char *kinds)
     put_fd(g, kinds);
   else if (strcmp(choice, "~any") == 0)
     put_fd(g, NULL);
+  else if (strcmp(choice, "~in") == 0)
+    put_fd(g, one_in(g, 3) ? "p" : one_in(g, 2) ? "sFn" : "r");
+  else if (strcmp(choice, "~out") == 0)
+    put_fd(g, one_in(g, 2) ? "p" : "rmsFnde");
+  else if (strcmp(choice, "~pipe") == 0)
+    put_fd(g, "pppF");
   else if (strcmp(choice, "~size") == 0)
     put_size(g);
   else if (strcmp(choice, "~vector") == 0)
@@ -239,8 +247,8 @@ static void put_special(struct gen *g, const char *choice, const char *kinds)
     one_in(g, 6) ? put_fd(g, "d") : put(g, "AT_FDCWD");
   else if (strcmp(choice, "~path") == 0)
     put_word(g, one_in(g, 3) ? "d/a d/b d/l d/e d/f l m d/. a/ d/ . '' bad "
-                               "null none/x a/x e/a l/a d/e/a"
-                             : "a b a b d e f l");
+                               "null none/x a/x e/a l/a d/e/a p q ~/d/a ~/a"
+                             : "a b a b d e f l p");
   else if (strcmp(choice, "~message") == 0)
     put_message(g);
   else if (strcmp(choice, "~lock") == 0)
@@ -311,6 +319,26 @@ static void note(struct gen *g, const struct call *c, size_t first, int source)
   }
 }
 
+/* Files that are written and files that fill pipes do not go together: the
+ * pipes may have the new bytes. A script of the latter has one file, and no sockets:
+ * into how many slots their bytes go depends on where Linux has them. */
+static bool makes_splice_vague(const struct call *c)
+{
+  static const char *const names[] = { "mknod", "renameat", "renameat2",
+                                       "linkat", "symlinkat" };
+
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(c->name, names[i]) == 0)
+      return true;
+  return c->makes == 'r' || c->makes == 'm' || c->makes == 's' ||
+         (c->nr == SYS_mknodat && strncmp(c->choice[2], "S_IFREG", 7) == 0);
+}
+
+static bool splices(const struct call *c)
+{
+  return c->nr == SYS_sendfile || c->nr == SYS_splice;
+}
+
 /* Anonymous inodes and devices are one for the whole machine, and so are their
  * locks: scripts have either. */
 static int weight(const struct gen *g, const struct call *c)
@@ -318,6 +346,8 @@ static int weight(const struct gen *g, const struct call *c)
   bool locks = c->kinds != NULL && c->kinds[0] == '!';
   bool shared = c->makes != 0 && strchr("etEn", c->makes) != NULL;
 
+  if (g->splices ? makes_splice_vague(c) : splices(c))
+    return 0;
   return g->locks ? (shared ? 0 : c->weight) : (locks ? 0 : c->weight);
 }
 
@@ -344,6 +374,22 @@ static void pick_proc(struct gen *g)
     g->proc = g->alive[p] ? p : 0;
 }
 
+/* Where a position in a directory that was read before is is undefined: lists
+ * are read from the beginning. */
+static void list_directory(struct gen *g)
+{
+  size_t n;
+
+  put(g, "%d lseek ", g->proc);
+  n = g->n;
+  put_fd(g, "d");
+  put(g, " 0 SEEK_SET\n");
+  put(g, "%d getdents64 %.*s ", g->proc, (int)strcspn(g->text + n, " "),
+      g->text + n);
+  put_word(g, "8192 8192 8192 10 0 8192@bad");
+  put(g, "\n");
+}
+
 static void line(struct gen *g)
 {
   const struct call *c = pick_call(g);
@@ -351,6 +397,10 @@ static void line(struct gen *g)
   int source;
 
   pick_proc(g);
+  if (c->nr == SYS_getdents64) {
+    list_directory(g);
+    return;
+  }
   if (c->nr == DO_EXIT && g->proc == 0)
     return;
   put(g, "%d %s", g->proc, c->name);
@@ -379,12 +429,18 @@ static void reset(struct gen *g)
 char *generate(uint64_t seed, int nops)
 {
   struct gen g = { .rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1,
-                   .locks = seed % 5 == 4 };
+                   .locks = seed % 5 == 4,
+                   .splices = seed % 5 == 3 };
 
   g.alive[0] = true;
   for (int i = 0; i < 10; i++)
     next(&g);
   put(&g, "%s", "");
+  if (g.splices) {
+    put(&g, "0 openat AT_FDCWD src O_RDWR|O_CREAT 0600 > r0\n0 write r0 20000\n"
+            "0 close r0\n0 openat AT_FDCWD src O_RDONLY 0 > r0\n");
+    set_reg(&g, 0, 'r');
+  }
   for (int i = 0; i < nops; i++) {
     size_t n = g.n;
     while (g.n == n)

@@ -210,7 +210,7 @@ static char *script_text(uint64_t i, char title[80])
   return generate(options.seed + i, options.ops);
 }
 
-static char directory[] = "/dev/shm/fdemu-conformance-XXXXXX";
+char directory[] = "/dev/shm/fdemu-conformance-XXXXXX";
 
 static void leave_directory(void)
 {

@@ -112,6 +112,28 @@ static const struct {
   { "O_PATH of a directory", "openat AT_FDCWD . O_PATH 0 > r0" },
   { "O_PATH of a symbolic link",
     "symlinkat a AT_FDCWD m;openat AT_FDCWD m O_PATH|O_NOFOLLOW 0 > r0" },
+#define FIFO "unlinkat AT_FDCWD p 0;mknodat AT_FDCWD p S_IFIFO|0644 0;"
+  { "FIFO, read end, no writers",
+    FIFO "openat AT_FDCWD p O_RDONLY|O_NONBLOCK 0 > r0" },
+  { "FIFO, read end", FIFO "openat AT_FDCWD p O_RDONLY|O_NONBLOCK 0 > r0;"
+                           "openat AT_FDCWD p O_WRONLY 0 > r1;write r1 100" },
+  { "FIFO, read end, writers gone",
+    FIFO "openat AT_FDCWD p O_RDONLY|O_NONBLOCK 0 > r0;"
+         "openat AT_FDCWD p O_WRONLY 0 > r1;write r1 100;close r1" },
+  { "FIFO, write end", FIFO "openat AT_FDCWD p O_RDONLY|O_NONBLOCK 0 > r1;"
+                            "openat AT_FDCWD p O_WRONLY|O_NONBLOCK 0 > r0" },
+  { "FIFO, write end, full",
+    FIFO "openat AT_FDCWD p O_RDONLY|O_NONBLOCK 0 > r1;"
+         "openat AT_FDCWD p O_WRONLY|O_NONBLOCK 0 > r0;write r0 65536" },
+  { "FIFO, write end, no readers",
+    FIFO "openat AT_FDCWD p O_RDONLY|O_NONBLOCK 0 > r1;"
+         "openat AT_FDCWD p O_WRONLY|O_NONBLOCK 0 > r0;close r1" },
+  { "FIFO, both",
+    FIFO "openat AT_FDCWD p O_RDWR|O_NONBLOCK 0 > r0;write r0 5000" },
+  { "FIFO, both, blocking", FIFO "openat AT_FDCWD p O_RDWR 0 > r0" },
+  { "FIFO, unlinked", FIFO "openat AT_FDCWD p O_RDWR|O_NONBLOCK 0 > r0;"
+                           "unlinkat AT_FDCWD p 0" },
+  { "O_PATH of a FIFO", FIFO "openat AT_FDCWD p O_PATH 0 > r0" },
   { "memfd", "memfd_create name 0 > r0;write r0 5000" },
   { "memfd, sealed", "memfd_create name MFD_ALLOW_SEALING > r0;write r0 5000;"
                      "fcntl r0 F_ADD_SEALS F_SEAL_WRITE|F_SEAL_GROW" },
@@ -121,6 +143,15 @@ static const struct {
 };
 
 enum { NSUBJECTS = sizeof subjects / sizeof *subjects };
+
+/* Between two descriptors: a file and a pipe are there besides the subject. */
+static bool moves(const struct call *c)
+{
+  for (int i = 0; c->args[i] != '\0'; i++)
+    if (strcmp(c->choice[i], "~in") == 0 || strcmp(c->choice[i], "~pipe") == 0)
+      return true;
+  return false;
+}
 
 /* What has a generator's choice has one here, too. */
 static const char *alternatives(const struct call *c, int i)
@@ -135,6 +166,18 @@ static const char *alternatives(const struct call *c, int i)
       return nfds > 1 ? "r0 r20" : "r0";
     return "r0 r1 r21 -1";
   }
+  if (strcmp(s, "~in") == 0)
+    return "r0 r17 r18";
+  if (strcmp(s, "~out") == 0)
+    return "r0 r1 r17 r19";
+  if (strcmp(s, "~pipe") == 0)
+    return i == 0 ? "r0 r18" : "r0 r1 r19";
+  if (moves(c) && c->args[i] == 'o')
+    return "null 5 bad";
+  if (moves(c) && c->args[i] == 'l')
+    return "0 100 70000";
+  if (moves(c) && c->args[i] == 'i')
+    return "0 SPLICE_F_NONBLOCK";
   if (strcmp(s, "~size") == 0)
     return "0 1 8 100 4096 70000 5@bad 0@bad";
   if (strcmp(s, "~vector") == 0)
@@ -209,18 +252,28 @@ static const char probes[] =
     "0 close_range 3 -1 0\n"
     "0 setrlimit RLIMIT_NOFILE 40,40\n";
 
+static const char others[] =
+    "unlinkat AT_FDCWD o 0;openat AT_FDCWD o O_RDWR|O_CREAT 0600 > r17;"
+    "write r17 50;lseek r17 10 SEEK_SET;"
+    "pipe2 out O_NONBLOCK > r18 r19;write r19 60";
+
 static void put_cell(struct text *t, size_t subject, const struct call *c,
                      char word[][64])
 {
+  if (moves(c) && strcmp(word[0], "r0") != 0 &&
+      strcmp(word[c->args[1] == 'o' ? 2 : 1], "r0") != 0)
+    return; /* the subject is not meant */
   t->cells++;
   put(t, "0 epoll_create1 0 > r20\n0 eventfd2 1 0 > r21\n");
+  if (moves(c))
+    put_setup(t, others);
   put_setup(t, subjects[subject].setup);
   put(t, "0 %s", c->name);
   for (int i = 0; c->args[i] != '\0'; i++)
     put(t, " %s", word[i]);
   if (c->makes != 0)
     put(t, strchr(c->args, '2') != NULL ? " > r5 r6" : " > r5");
-  put(t, "\n%s", probes);
+  put(t, moves(c) ? "\n0 read r17 100\n0 read r18 1000\n%s" : "\n%s", probes);
 }
 
 static bool seen_before(const char *all, const char *s, size_t n)
