@@ -204,7 +204,7 @@ static void put_lock(struct gen *g)
     return;
   }
   put_word(g, "RDLCK WRLCK WRLCK UNLCK");
-  put_word(g, ":SET :SET :SET :SET :CUR");
+  put_word(g, ":SET");
   put(g, ":%d:%d", pick(g, 20), pick(g, 12) - 2);
 }
 

@@ -33,8 +33,9 @@ local function number(token)
   local value = 0
   for word in token:gmatch("[^|]+") do
     local r = word:match("^r(%d+)$")
-    value = value | (r and reg[tonumber(r) % 24] or math.tointeger(tonumber(word))
-      or constant(word))
+    value = value | (r and reg[tonumber(r) % 24]
+      or word:match("^0[0-7]+$") and tonumber(word, 8)
+      or math.tointeger(tonumber(word)) or constant(word))
   end
   return value
 end
@@ -212,17 +213,92 @@ function calls.close_range(p, first, last, flags)
 end
 
 function calls.ioctl(p, fd, request, arg)
-  local buffer = fdemu.buffer(("<i4"):pack(number(arg)))
+  local format = request == "FIOQSIZE" and "<i8" or "<i4"
+  local buffer = fdemu.buffer(format:pack(number(arg)))
   return answer(function(n)
-    return ("%d (%d)"):format(n, (("<i4"):unpack(buffer:get())))
+    return ("%d (%d)"):format(n, (format:unpack(buffer:get())))
   end, p:ioctl(number(fd), number(request), buffer))
 end
 
 function calls.fstat(p, fd) return answer(stat, p:fstat(number(fd))) end
 
+local BASE = "/work"
+
+local function name(token)
+  if token == "''" then return "" end
+  return (token:gsub("^~", BASE))
+end
+
 function calls.open(p, path, flags, mode)
-  return answer(made, p:open(path == "''" and "" or path, number(flags),
-    number(mode)))
+  return answer(made, p:open(name(path), number(flags), number(mode)))
+end
+
+-- Calls with paths: N; everything else is a number.
+for call, letters in pairs {
+  openat = "fNii", mkdirat = "fNi", mknodat = "fNii", unlinkat = "fNi",
+  renameat2 = "fNfNi", linkat = "fNfNi", symlinkat = "NfN", faccessat = "fNi",
+  fchmodat = "fNi", fchmod = "fi", truncate = "Ni", ftruncate = "fi",
+  fallocate = "fiii", memfd_create = "Ni", umask = "i", chdir = "N",
+  fchdir = "f", shutdown = "fi", exec = "",
+} do
+  calls[call] = function(p, ...)
+    local arg = { ... }
+    for i, word in ipairs(arg) do
+      arg[i] = letters:sub(i, i) == "N" and name(word) or number(word)
+    end
+    return answer(made, p[call](p, table.unpack(arg)))
+  end
+end
+
+function calls.readlinkat(p, dir, path)
+  return answer(function(s)
+    return ("%d -> %s"):format(#s, s)
+  end, p:readlinkat(number(dir), name(path)))
+end
+
+function calls.getcwd(p)
+  return answer(function(s)
+    return ("%d .%s"):format(#s + 1 - #BASE, s:sub(#BASE + 1))
+  end, p:getcwd())
+end
+
+function calls.newfstatat(p, dir, path, _, flags)
+  return answer(stat, p:fstatat(number(dir), name(path), number(flags)))
+end
+
+function calls.sendto(p, fd, n, flags)
+  return answer(plain, p:send(number(fd), bytes(n), number(flags)))
+end
+
+function calls.recvfrom(p, fd, n, flags)
+  return answer(function(s, len)
+    return (len or #s) .. (#s > 0 and show(s) or "")
+  end, p:recv(number(fd), number(n), number(flags)))
+end
+
+local function offset(token) return token ~= "null" and number(token) or nil end
+
+-- Offsets come back in the order in which they were given.
+local function moved(n, ...)
+  local t = { tostring(n) }
+  for _, at in ipairs { ... } do t[#t + 1] = (" (%d)"):format(at) end
+  return table.concat(t)
+end
+
+function calls.sendfile(p, out, from, at, n)
+  return answer(moved,
+    p:sendfile(number(out), number(from), offset(at), number(n)))
+end
+
+function calls.tee(p, from, to, n, flags)
+  return answer(plain, p:tee(number(from), number(to), number(n), number(flags)))
+end
+
+for _, call in ipairs { "splice", "copy_file_range" } do
+  calls[call] = function(p, from, inat, to, outat, n, flags)
+    return answer(moved, p[call](p, number(from), offset(inat), number(to),
+      offset(outat), number(n), number(flags)))
+  end
 end
 
 function calls.pipe(p) return answer(two, p:pipe()) end
@@ -248,6 +324,28 @@ function calls.poll(p, list, timeout)
     for i, e in ipairs(fds) do t[i] = ("%x"):format(e.revents) end
     return n .. " [" .. table.concat(t, ",") .. "]"
   end, p:poll(fds, number(timeout)))
+end
+
+local function slot_of(pid)
+  for i = 0, 3 do
+    if pid > 0 and procs[i] and procs[i].pid == pid then return i end
+  end
+  return pid > 0 and 99 or pid
+end
+
+local fcntl = calls.fcntl
+
+function calls.fcntl(p, fd, command, arg)
+  if not arg:find(":") then return fcntl(p, fd, command, arg) end
+  local v = {}
+  for word in arg:gmatch("[^:]+") do v[#v + 1] = number(word) end
+  local lock = { l_type = v[1], l_whence = v[2], l_start = v[3], l_len = v[4],
+    l_pid = v[5] }
+  return answer(function(t)
+    if type(t) ~= "table" then t = lock end
+    return ("0 type %d whence %d %d+%d owner %d"):format(t.l_type, t.l_whence,
+      t.l_start, t.l_len, slot_of(t.l_pid or 0))
+  end, p:fcntl(number(fd), number(command), lock))
 end
 
 local function set(token)
@@ -333,6 +431,9 @@ local function begin()
     p:close(fd)
     assert(p:open("/dev/null", fdemu.O_RDWR) == fd)
   end
+  p:umask(18)
+  assert(p:mkdir(BASE, 493))
+  assert(p:chdir(BASE))
   procs = { [0] = { p = p, pid = p:getpid(), alive = true } }
   reg = {}
   for i = 0, 23 do reg[i] = -1 end

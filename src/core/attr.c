@@ -36,10 +36,9 @@ void fde_touch(struct fdemu_inode *i, int which)
     i->ctime = now;
 }
 
-/* Its contents have changed: whoever it ran as, it does so no more. */
-void fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i)
+/* Whoever it ran as, it does so no more. */
+static void drop_ids(const struct fdemu_proc *p, struct fdemu_inode *i)
 {
-  fde_touch(i, FDE_MTIME | FDE_CTIME);
   if (!S_ISREG(i->mode) || fde_uid(p) == 0)
     return;
   i->mode &= ~(mode_t)S_ISUID;
@@ -47,10 +46,20 @@ void fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i)
     i->mode &= ~(mode_t)S_ISGID;
 }
 
+/* Its contents have changed. */
+void fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i)
+{
+  fde_touch(i, FDE_MTIME | FDE_CTIME);
+  drop_ids(p, i);
+}
+
+/* To truncate(2), a size that stays is no change. */
 int64_t fde_truncate_end(struct fdemu_req *r, int64_t result)
 {
+  bool same = r->call == &fdemu_truncate_call && r->arg == r->offset;
+
   if (result == 0 && r->file != NULL)
-    fde_wrote(r->proc, r->file->inode);
+    (same ? drop_ids : fde_wrote)(r->proc, r->file->inode);
   r->ops = r->call == &fdemu_truncate_call ? NULL : r->ops;
   return result;
 }
@@ -375,6 +384,7 @@ static int64_t truncate_inode(struct fdemu_inode *i, struct fdemu_req *r)
     return -EISDIR;
   if (!S_ISREG(i->mode))
     return -EINVAL;
+  r->arg = i->size;
   error = fde_may(r->proc, i, FDE_WRITE);
   return error < 0 ? error : borrow_file(r, i, O_WRONLY);
 }

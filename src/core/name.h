@@ -100,7 +100,7 @@ int fde_walk(struct fde_walk *w, const struct fdemu_req *r, unsigned how);
 int fde_walk_to(struct fde_walk *w, struct fdemu_proc *p, int dirfd,
                 const char *path, unsigned how);
 int fde_check_path(const char *path, unsigned how);
-int fde_walk_link(struct fde_walk *w, const struct fdemu_inode *i);
+int fde_walk_link(struct fde_walk *w, struct fdemu_inode *i);
 int fde_walk_lookup(struct fde_walk *w, struct fde_place *child);
 int fde_walk_enter(struct fde_walk *w, bool follow);
 void fde_walk_end(struct fde_walk *w);

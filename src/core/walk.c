@@ -116,12 +116,13 @@ static int to_last(struct fde_walk *w, const char *path)
 }
 
 /* Go on with what a symbolic link in at says, up to its last name. */
-int fde_walk_link(struct fde_walk *w, const struct fdemu_inode *i)
+int fde_walk_link(struct fde_walk *w, struct fdemu_inode *i)
 {
   const struct fde_link *l = fdemu_entry(i, const struct fde_link, inode);
 
   if (w->links++ >= MAX_LINKS)
     return -ELOOP;
+  fde_touch(i, FDE_ATIME);
   if (l->file == NULL)
     return to_last(w, l->target);
   w->at = (struct fde_place){ l->file->entry, l->file->inode };
@@ -130,7 +131,7 @@ int fde_walk_link(struct fde_walk *w, const struct fdemu_inode *i)
   return 0;
 }
 
-static int enter_link(struct fde_walk *w, const struct fdemu_inode *i)
+static int enter_link(struct fde_walk *w, struct fdemu_inode *i)
 {
   int error = fde_walk_link(w, i);
   bool slash = w->slash;

@@ -542,17 +542,21 @@ static const struct fdemu_ops pipe_ops = {
 /* ---- open(2); fifo(7) ------------------------------------------------- */
 
 /* Count f among those that have its end open. It knows how often the other end
- * had been opened by then. */
+ * had been opened by then. The first of an end wakes who waits to read, too, in
+ * an epoll instance for instance: that decides who is reported first. */
 static void fifo_join(struct pipe *p, struct fdemu_file *f)
 {
   int mode = f->flags & O_ACCMODE;
+  bool first;
 
   f->pos = mode == O_RDONLY ? p->nwrites : p->nreads;
   p->readers += mode != O_WRONLY;
   p->nreads += mode != O_WRONLY;
   p->writers += mode != O_RDONLY;
   p->nwrites += mode != O_RDONLY;
-  fdemu_wake(&p->inode.wq, POLLPRI);
+  first = (mode != O_WRONLY && p->readers == 1) ||
+          (mode != O_RDONLY && p->writers == 1);
+  fdemu_wake(&p->inode.wq, first ? POLLPRI | POLLIN | POLLRDNORM : POLLPRI);
 }
 
 /* The other end is there, or was while this one waited. */
