@@ -152,7 +152,6 @@ void exceptions_load(const char *path);
 bool differs(const struct script *s, size_t *at);
 extern struct run *native, *emulated;
 extern size_t excused_total;
-extern int check_every; /* calls, by fdemu_check(); 0: never */
 
 /* gen.c, matrix.c: text from malloc */
 char *generate(uint64_t seed, int nops);

@@ -230,15 +230,6 @@ static void end_tasks(struct run *r)
 
 /* ---- runs ------------------------------------------------------------- */
 
-/* What is wrong is part of the answer, and so a difference. */
-static void check_kernel(struct run *r)
-{
-  const char *wrong = fdemu_check(kernel);
-
-  if (wrong != NULL)
-    say(r, " fdemu_check: %s", wrong);
-}
-
 /* An empty directory of the processes' user. */
 static void begin_directory(void)
 {
@@ -301,8 +292,6 @@ void fdemu_run_script(struct run *r, const struct script *s)
       start_task(r, op);
     else
       run_op(r, op->proc, op);
-    if (check_every > 0 && r->line % (size_t)check_every == 0)
-      check_kernel(r);
     if (s->tasks) {
       settle_tasks(r);
       tasks_done(r);

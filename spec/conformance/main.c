@@ -24,7 +24,6 @@
 
 struct run *native, *emulated;
 size_t excused_total;
-int check_every;
 
 static struct {
   bool matrix, print, sections, dump, quick;
@@ -324,11 +323,7 @@ static void parse_options(int argc, char **argv)
       options.file = optarg;
       options.sections = true;
       break;
-<<<<<<< HEAD
     case 'c': fdemu_check_every = (unsigned)atoi(optarg); break;
-=======
-    case 'c': check_every = atoi(optarg); break;
->>>>>>> 84aba7a (core, pipe: times of links and truncate, wake-ups by who opens a FIFO)
     case 'M': options.matrix = true; break;
     case 'q': options.quick = true; break;
     case 'D': options.dump = true; break;
