@@ -189,13 +189,13 @@ $(CONF)-ready: ; @tools/need.sh $(NEED_DEMO) && $(MAKE) $(JOBS) $(CONF) all
 
 # What was found once, what waits, and every call on every kind of file.
 conformance-fixed: $(CONF)-ready
-	@$(CONFORM) -c 1 -F spec/conformance/found.txt
-	@$(CONFORM) -c 1 -F spec/conformance/scenarios.txt
+	@$(CONFORM) -F spec/conformance/found.txt
+	@$(CONFORM) -F spec/conformance/scenarios.txt
 	@$(CONFORM) -M
 
 # Random scripts, and some of them through the Lua binding.
 conformance-seeds: $(CONF)-ready
-	@$(CONFORM) -c 16 -s "$$SEED" -n $(SEEDS) -o $(OPS) -k $(SHARD)
+	@$(CONFORM) -s "$$SEED" -n $(SEEDS) -o $(OPS) -k $(SHARD)
 	@$(CONF) -D -s "$$SEED" -n 100 -o $(OPS) | \
 	  LUA_PATH="lua/?.lua;lua/?/init.lua;;" \
 	  LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" $(LUA) spec/conformance/run.lua
