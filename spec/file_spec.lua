@@ -192,6 +192,22 @@ describe("a file in memory", function()
 
     before_each(function() p:write(fd, ("x"):rep(100)) end)
 
+    it("keeps who may execute it, if that is sealed", function()
+      assert.equal(0, p:fchmod(fd, 448))
+      assert.equal(0, seal(0x20)) -- F_SEAL_EXEC
+      fails("EPERM", p:fchmod(fd, 384))
+      fails("EPERM", p:fchmod(fd, 493))
+      assert.equal(0, p:fchmod(fd, 320))
+    end)
+
+    it("has been written when a write fails", function()
+      assert.equal(0, seal(fdemu.F_SEAL_GROW))
+      k:sleep(5)
+      local before = p:fstat(fd).st_mtime
+      fails("EPERM", p:write(fd, "x"))
+      assert.equal(before + 5, p:fstat(fd).st_mtime)
+    end)
+
     it("does not shrink", function()
       assert.equal(0, seal(fdemu.F_SEAL_SHRINK))
       assert.equal(fdemu.F_SEAL_SHRINK, p:fcntl(fd, fdemu.F_GET_SEALS))

@@ -76,6 +76,7 @@ struct fdemu_queue {
 /* A slot that is NULL has the default given beside it. */
 struct fdemu_ops {
   const char *name;       /* of the kind, for traces and messages */
+  const char *label;      /* in /proc/self/fd; the name */
   unsigned mode;          /* FDEMU_MODE_SEEK, ... */
   fdemu_method *read;     /* -EINVAL */
   fdemu_method *write;    /* -EINVAL */
@@ -200,9 +201,11 @@ struct fdemu_inode {
   /* private */
   int refs;
   int nlink;
-  bool named;   /* is, or was, in a directory */
-  bool apart;   /* not in the file system that has the names: st_dev */
-  uint8_t hint; /* F_SET_RW_HINT */
+  bool named;     /* is, or was, in a directory */
+  bool apart;     /* not in the file system that has the names: st_dev */
+  uint8_t hint;   /* F_SET_RW_HINT */
+  bool nameless;  /* of O_TMPFILE: in a file system, though it has no name */
+  bool same_exec; /* who may execute it is not to be changed: -EPERM */
   uint64_t ino;
   struct fdemu_locks *locks; /* allocated by the first */
 };

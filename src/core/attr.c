@@ -231,6 +231,8 @@ static int64_t change_mode(struct fdemu_inode *i, struct fdemu_req *r)
     return -EOPNOTSUPP;
   if (!fde_owns(r->proc, i))
     return -EPERM;
+  if (fde_is_view(i) || (i->same_exec && (i->mode ^ mode) & 0111))
+    return -EPERM;
   if (fde_uid(r->proc) != 0 && i->gid != FDE_GID)
     mode &= ~(mode_t)S_ISGID;
   i->mode = (i->mode & S_IFMT) | mode;

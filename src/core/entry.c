@@ -260,7 +260,7 @@ int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
   }
   if (fde_is_dir(i))
     fde_dir_of(i)->entry = e;
-  else if (i->named)
+  else if (i->named || i->nameless) /* others are made with a link */
     i->nlink++;
   i->named = true;
   fde_touch(i, FDE_CTIME);

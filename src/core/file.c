@@ -25,6 +25,7 @@ void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
   i->named = false;
   i->apart = false;
   i->hint = 0;
+  i->nameless = i->same_exec = false;
   i->locks = NULL;
   i->ino = ++k->last_ino;
   fdemu_waitq_init(&i->wq);

@@ -136,21 +136,29 @@ int64_t fde_io_begin(struct fdemu_req *r)
   return error;
 }
 
-/* A write that could not fetch its bytes has begun all the same. */
-/* A file was read, as far as atime knows: by every read(2), even of nothing or
- * into no memory; by readv(2) if it asked for something. */
-static bool was_read(const struct fdemu_req *r, int64_t n)
+/* A write that could not fetch or keep its bytes has begun all the same. */
+static bool has_written(const struct fdemu_req *r, int64_t n)
 {
+  return n > 0 || n == -EFAULT ||
+         (!r->injected && (n == -ENOSPC || n == -EPERM));
+}
+
+/* Even a read of nothing is one of a file, unless it is nothing in pieces; and
+ * one into no memory. */
+static bool has_read(const struct fdemu_req *r, int64_t n)
+{
+  if (r->file->flags & O_NOATIME)
+    return false;
   return n == -EFAULT ||
-         (n >= 0 && (r->asked > 0 || !(r->call->flags & FDEMU_CALL_VEC)));
+         (n >= 0 && (r->asked > 0 || (S_ISREG(r->file->inode->mode) &&
+                                      !(r->call->flags & FDEMU_CALL_VEC))));
 }
 
 static void touch(const struct fdemu_req *r, int64_t n)
 {
-  if (r->call->flags & FDEMU_CALL_WRITE && (n > 0 || n == -EFAULT))
+  if (r->call->flags & FDEMU_CALL_WRITE && has_written(r, n))
     fde_wrote(r->proc, r->file->inode);
-  else if (r->call->flags & FDEMU_CALL_READ && was_read(r, n) &&
-           !(r->file->flags & O_NOATIME))
+  else if (r->call->flags & FDEMU_CALL_READ && has_read(r, n))
     fde_touch(r->file->inode, FDE_ATIME);
 }
 

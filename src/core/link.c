@@ -35,14 +35,13 @@ struct fdemu_inode *fde_link_new(struct fdemu_kernel *k, const char *target)
 static int describe(const struct fdemu_file *f, char *buf, size_t n)
 {
   const struct fdemu_inode *i = f->inode;
-  bool deleted = i->nlink == 0;
+  const char *name = i->ops->label != NULL ? i->ops->label : i->ops->name;
 
   if (f->path != NULL)
-    return snprintf(buf, n, "%s%s", f->path, deleted ? " (deleted)" : "");
+    return snprintf(buf, n, "%s", f->path);
   if ((i->mode & S_IFMT) == 0)
-    return snprintf(buf, n, "anon_inode:[%s]", i->ops->name);
-  return snprintf(buf, n, "%s:[%llu]", i->ops->name,
-                  (unsigned long long)i->ino);
+    return snprintf(buf, n, "anon_inode:[%s]", name);
+  return snprintf(buf, n, "%s:[%llu]", name, (unsigned long long)i->ino);
 }
 
 /* The text in buf, without a zero at its end; its length. */

@@ -127,6 +127,13 @@ static inline bool fde_is_dir(const struct fdemu_inode *i)
   return i->ops == &fde_dir_ops;
 }
 
+/* A directory that nobody changes: what is in it depends on who looks, and he
+ * may. */
+static inline bool fde_is_view(const struct fdemu_inode *i)
+{
+  return fde_is_dir(i) && fde_dir_of(i)->lookup != NULL;
+}
+
 static inline bool fde_is_link(const struct fdemu_inode *i)
 {
   return i->ops == &fde_link_ops;

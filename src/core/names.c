@@ -25,7 +25,7 @@ void fde_adopt(const struct fde_walk *w, struct fdemu_inode *i)
 
 static int may_create(const struct fde_walk *w)
 {
-  if (fde_dir_dead(w->at.inode))
+  if (fde_dir_dead(w->at.inode) || fde_is_view(w->at.inode))
     return -ENOENT;
   return fde_may(w->proc, w->at.inode, FDE_WRITE | FDE_EXEC);
 }
@@ -164,9 +164,13 @@ static int may_link_source(const struct fdemu_proc *p,
   return 0;
 }
 
-static int link_to(struct fde_walk *w, struct fdemu_inode *i)
+/* What has no name is in no file system, or in one of its kind's own; but for
+ * what O_TMPFILE made. */
+static int link_to(struct fde_walk *w, const struct fde_place *from)
 {
-  int error = may_link_source(w->proc, i);
+  struct fdemu_inode *i = from->inode;
+  int error = from->entry == NULL && !i->nameless ? -EXDEV
+                                                  : may_link_source(w->proc, i);
 
   if (error == 0)
     error = may_create(w);
@@ -193,7 +197,7 @@ static int64_t name_link(struct fdemu_file *f, struct fdemu_req *r)
   if (error == 0)
     error = walk_new(&to, r->proc, (int)r->arg, r->path2, false);
   if (error == 0)
-    error = link_to(&to, from.at.inode);
+    error = link_to(&to, &from.at);
   fde_walk_end(&to);
   fde_walk_end(&from);
   return error;

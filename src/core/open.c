@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/name.h"
@@ -47,19 +48,24 @@ static int wanted(unsigned long flags)
 
 /* ---- the inode -------------------------------------------------------- */
 
-static int make_unnamed(struct fde_walk *w, const struct fdemu_req *r)
+static int make_unnamed(struct fde_walk *w, struct fdemu_req *r)
 {
   int mode = S_IFREG | ((int)r->arg & 07777 & ~r->proc->umask), error;
   struct fdemu_inode *i;
 
   error = fde_may(w->proc, w->at.inode, FDE_WRITE | FDE_EXEC);
+  if (error == 0 && fde_is_view(w->at.inode))
+    error = -EOPNOTSUPP;
   if (error == 0)
     error = fdemu_make(w->proc->kernel, (mode_t)mode, &i);
   if (error < 0)
     return error;
   fde_adopt(w, i);
   i->nlink = 0;
+  i->nameless = true;
   i->named = (r->cmd & O_EXCL) != 0; /* and may not be named any more */
+  r->entry = w->at.entry;            /* the directory, to say where it is */
+  fde_entry_get(r->entry);
   fde_walk_end(w);
   w->made = i;
   w->at = (struct fde_place){ NULL, i };
@@ -133,7 +139,8 @@ static int may_open(const struct fde_walk *w, unsigned long flags, bool made)
     return -EPERM;
   if (i->open == NULL && ((i->mode & S_IFMT) == 0 || S_ISSOCK(i->mode)))
     return -ENXIO; /* there is no second description of it */
-  if (flags & O_DIRECT && !(i->ops->mode & FDEMU_MODE_DIRECT))
+  if (flags & O_DIRECT &&
+      (S_ISFIFO(i->mode) || !(i->ops->mode & FDEMU_MODE_DIRECT)))
     return -EINVAL;
   return 0;
 }
@@ -170,9 +177,10 @@ static int64_t open_path(struct fdemu_req *r)
   if (error == 0) {
     r->inode = w.at.inode;
     fdemu_inode_get(r->inode);
-    r->entry = w.at.entry;
-    if (r->entry != NULL)
+    if (w.at.entry != NULL) {
+      r->entry = w.at.entry;
       fde_entry_get(r->entry);
+    }
   }
   fde_walk_end(&w);
   return error;
@@ -221,9 +229,25 @@ static void set_path(struct fdemu_file *f, const char *path)
     memcpy(f->path, path, size);
 }
 
+/* What Linux calls a file without a name, in the directory where it was made. */
+static void set_nameless(struct fdemu_file *f, const struct fdemu_req *r)
+{
+  char dir[FDE_PATH_MAX], path[FDE_PATH_MAX + 40];
+
+  if (fde_entry_path(r->entry, dir) < 0)
+    return;
+  snprintf(path, sizeof path, "%s/#%llu (deleted)",
+           strcmp(dir, "/") == 0 ? "" : dir, (unsigned long long)f->inode->ino);
+  set_path(f, path);
+}
+
 /* Where f is, unless open() gave a description that is somewhere else. */
 static void set_place(struct fdemu_file *f, struct fdemu_req *r)
 {
+  if (r->made && r->cmd & TMPFILE) {
+    set_nameless(f, r);
+    return;
+  }
   set_path(f, r->path);
   if (f->entry == NULL && f->inode == r->inode) {
     f->entry = r->entry;

@@ -16,11 +16,6 @@
 #define VALID    0x0020 /* f_flags */
 #define RELATIME 0x1000
 
-static bool by_asker(const struct fdemu_inode *i)
-{
-  return fde_is_dir(i) && fde_dir_of(i)->lookup != NULL;
-}
-
 /* What has a name is in one file system, and what has none has its own. */
 static unsigned type_of(const struct fdemu_inode *i, bool named)
 {
@@ -30,7 +25,7 @@ static unsigned type_of(const struct fdemu_inode *i, bool named)
     return PIPEFS;
   if (!named && S_ISSOCK(i->mode))
     return SOCKFS;
-  return by_asker(i) ? PROC : TMPFS;
+  return fde_is_view(i) ? PROC : TMPFS;
 }
 
 /* Without a limit a tmpfs says that it has no blocks. */

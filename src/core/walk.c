@@ -31,7 +31,7 @@ int fde_may(const struct fdemu_proc *p, const struct fdemu_inode *i, int mask)
     mode >>= 6;
   else if (i->gid == FDE_GID)
     mode >>= 3;
-  return (unsigned)mask & ~mode ? -EACCES : 0;
+  return (unsigned)mask & ~mode && !fde_is_view(i) ? -EACCES : 0;
 }
 
 /* ---- steps ------------------------------------------------------------ */

@@ -701,6 +701,7 @@ static const char *epoll_check(const struct fdemu_file *f)
 
 static const struct fdemu_ops epoll_ops = {
   .name = "epoll",
+  .label = "eventpoll",
   .mode = FDEMU_MODE_EPOLL,
   .lseek = fdemu_lseek_0,
   .ioctl = epoll_ioctl,

@@ -223,6 +223,7 @@ static int64_t add_seals(struct regular *g, int64_t seals)
   if (seals & SEAL_EXEC && g->inode.mode & 0111)
     seals |= F_SEAL_SHRINK | F_SEAL_GROW | NO_WRITE;
   g->seals |= (int)seals;
+  g->inode.same_exec = (g->seals & SEAL_EXEC) != 0;
   return 0;
 }
 
@@ -295,6 +296,7 @@ static struct regular *regular_new(struct fdemu_kernel *k,
   g->inode.room = 0;
   fdemu_pages_init(&g->pages, k);
   g->seals = seals;
+  g->inode.same_exec = (seals & SEAL_EXEC) != 0;
   return g;
 }
 
