@@ -144,6 +144,7 @@ build = {
       defines = { "_GNU_SOURCE" },
     },
   },
+  copy_directories = { "library" }, -- for language servers (LuaLS)
 }
 
 -- Builds with make, then runs busted in the Lua that luarocks uses.

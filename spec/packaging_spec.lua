@@ -50,7 +50,7 @@ describe("rockspec #plain", function()
     local folder = shell.folder()
     finally(function() shell.remove(folder) end)
     shell.must("mkdir -p " .. folder .. "/clone " .. folder .. "/elsewhere")
-    shell.must("cp -r src lua rockspec README.md LICENSE " .. folder .. "/clone")
+    shell.must("cp -r src lua library rockspec README.md LICENSE " .. folder .. "/clone")
     shell.must("find " .. folder .. "/clone -name '*.o' -delete")
 
     local luarocks = "luarocks --lua-version " .. shell.version
@@ -71,5 +71,7 @@ describe("rockspec #plain", function()
       .. "LUA_CPATH='" .. lib .. "/?.so' "
       .. shell.lua .. " -e " .. shell.quote(script))
     assert.equal("it works\t" .. lib .. "/fdemu/core.so\n", output)
+    shell.must(("test -e %s/tree/lib/luarocks/rocks-%s/fdemu/scm-1/library/fdemu.lua")
+      :format(folder, shell.version)) -- for language servers
   end)
 end)
