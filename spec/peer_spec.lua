@@ -303,6 +303,11 @@ describe("peer", function()
       refused(function(dev) dev:sleep(-1) end,
         "bad argument #1 to 'sleep' (seconds must be")
       refused(function(dev) dev:sleep() end, "bad argument #1 to 'sleep'")
+      for _, name in ipairs { "read", "readline", "expect", "write", "sleep" } do
+        refused(function(dev) dev[name]("1") end,
+          ("calling '%s' on a bad self (fdemu.Dev expected, got string)")
+            :format(name))
+      end
     end)
 
     it("of fdemu.peer is named", function()

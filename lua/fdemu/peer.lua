@@ -73,6 +73,14 @@ local function bad_argument(n, name, message, ...)
     3)
 end
 
+-- dev.read(n) instead of dev:read(n)
+local function check_self(dev, name)
+  if getmetatable(dev) ~= dev_meta then
+    error(("calling '%s' on a bad self (fdemu.Dev expected, got %s)")
+      :format(name, type(dev)), 3)
+  end
+end
+
 local function is_time(seconds)
   return type(seconds) == "number" and seconds >= 0
 end
@@ -114,6 +122,7 @@ end
 --- Exactly n bytes, or, if the program closes before, fewer; without n: what
 -- there is, but at least one. Nil at the end.
 function Dev:read(n)
+  check_self(self, "read")
   if n ~= nil and (math.type(n) ~= "integer" or n < 0) then
     bad_argument(1, "read", "count must be an integer >= 0")
   end
@@ -128,6 +137,7 @@ end
 --- What comes before sep, by default a newline, which is taken and left out. At
 -- the end the rest, and then nil.
 function Dev:readline(sep)
+  check_self(self, "readline")
   sep = sep == nil and "\n" or sep
   if type(sep) ~= "string" or sep == "" then
     bad_argument(1, "readline", "separator must be a string that is not empty")
@@ -159,6 +169,7 @@ end
 -- to the end of the match. Gives the captures, or the match. Raises when it
 -- takes longer than that many seconds, or the program closes.
 function Dev:expect(pattern, seconds)
+  check_self(self, "expect")
   if type(pattern) ~= "string" then
     bad_argument(1, "expect", "string expected, got %s", type(pattern))
   end
@@ -191,6 +202,7 @@ end
 --- Let the program read s. Waits while the buffer is full. Nil, message and
 -- EPIPE when the program has closed it.
 function Dev:write(s)
+  check_self(self, "write")
   if type(s) ~= "string" and type(s) ~= "number" then
     bad_argument(1, "write", "string expected, got %s", type(s))
   end
@@ -213,6 +225,7 @@ end
 
 --- Let time pass.
 function Dev:sleep(seconds)
+  check_self(self, "sleep")
   if not is_time(seconds) then
     bad_argument(1, "sleep", "seconds must be a number >= 0")
   end
