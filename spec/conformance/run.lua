@@ -444,10 +444,10 @@ end
 local function make(text)
   local words = {}
   for word in text:gmatch("%S+") do words[#words + 1] = word end
-  local slot, name = tonumber(words[1]), words[2]
+  local slot, call = tonumber(words[1]), words[2]
   local proc = procs[slot]
   if not proc or not proc.alive then return "" end
-  if name == "exit" then
+  if call == "exit" then
     proc.alive = false
     proc.p:exit(number(words[3]))
     return "0"
@@ -460,7 +460,7 @@ local function make(text)
     end
     args[#args + 1] = words[i]
   end
-  local said, a, b = calls[name](proc.p, table.unpack(args))
+  local said, a, b = calls[call](proc.p, table.unpack(args))
   for i, value in pairs { a, b } do
     local out = outs[i]
     if out then reg[tonumber(out:sub(2)) % 24] = value end
