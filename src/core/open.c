@@ -139,8 +139,7 @@ static int may_open(const struct fde_walk *w, unsigned long flags, bool made)
     return -EPERM;
   if (i->open == NULL && ((i->mode & S_IFMT) == 0 || S_ISSOCK(i->mode)))
     return -ENXIO; /* there is no second description of it */
-  if (flags & O_DIRECT &&
-      (S_ISFIFO(i->mode) || !(i->ops->mode & FDEMU_MODE_DIRECT)))
+  if (flags & O_DIRECT && !(i->ops->mode & FDEMU_MODE_DIRECT))
     return -EINVAL;
   return 0;
 }
