@@ -155,6 +155,9 @@ FDEMU_API void fdemu_wake(struct fdemu_waitq *wq, int events);
  * whatever they look for. A wake of Linux's without a key. */
 #define FDEMU_WAKE_WRITERS 0x10000
 
+/* Those who wait in open(2) for something to change, and nobody else. */
+#define FDEMU_WAKE_OPEN 0x20000
+
 /*
  * The same, but of the requests that wait to read (POLLIN) or to write
  * (POLLOUT) only the first; the next follows when that one is done and the

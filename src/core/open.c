@@ -212,7 +212,7 @@ int fde_open_park(struct fdemu_req *r)
 {
   if (r->cmd & O_NONBLOCK)
     return -EAGAIN;
-  fdemu_park(r, &r->inode->wq, POLLPRI, false);
+  fdemu_park(r, &r->inode->wq, FDEMU_WAKE_OPEN, false);
   return 0;
 }
 

@@ -556,7 +556,7 @@ static void fifo_join(struct pipe *p, struct fdemu_file *f)
   p->nwrites += mode != O_RDONLY;
   first = (mode != O_WRONLY && p->readers == 1) ||
           (mode != O_RDONLY && p->writers == 1);
-  fdemu_wake(&p->inode.wq, first ? POLLPRI | POLLIN | POLLRDNORM : POLLPRI);
+  fdemu_wake(&p->inode.wq, FDEMU_WAKE_OPEN | (first ? POLLIN | POLLRDNORM : 0));
 }
 
 /* The other end is there, or was while this one waited. */
