@@ -17,7 +17,10 @@ for name; do
   mkdir -p "$folder/$name.corpus" "spec/fuzz/$name.corpus"
   log=$folder/$name.log
   printf '%-12s %s s ... ' "$name" "$seconds"
-  if "$folder/$name" -max_total_time="$seconds" -max_len=1601 -len_control=0 \
+  # No seconds: what is in the corpora, and nothing new.
+  only=
+  [ "$seconds" != 0 ] || only=-runs=0
+  if "$folder/$name" $only -max_total_time="$seconds" -max_len=1601 -len_control=0 \
     -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
     -artifact_prefix="$folder/$name-" \
     "$folder/$name.corpus" "spec/fuzz/$name.corpus" >"$log" 2>&1

@@ -29,12 +29,13 @@ int64_t fdl_load_timeval(const struct fdl_call *c, uint64_t addr)
 {
   struct timeval t;
   int error = fdl_load(c, &t, addr, sizeof t);
+  int64_t seconds;
 
   if (error < 0)
     return error;
-  if (t.tv_sec > INT64_MAX - t.tv_usec / MICRO && t.tv_usec > 0)
-    return INT64_MAX;
-  return to_ns(t.tv_sec + t.tv_usec / MICRO, t.tv_usec % MICRO * 1000);
+  if (__builtin_add_overflow(t.tv_sec, t.tv_usec / MICRO, &seconds))
+    return t.tv_sec > 0 ? INT64_MAX : -EINVAL;
+  return to_ns(seconds, t.tv_usec % MICRO * 1000);
 }
 
 /* What is left of a timeout that began at start. */
