@@ -3,38 +3,30 @@
 #
 # usage: tools/test.sh BUILD LUA...
 #
+# As many run at once as there are processors (JOBS=1: one after the other).
 # BUSTED has further arguments for busted, PRELOAD a library that the Lua
 # interpreter has to load first. What passes takes one line; of what fails,
 # the output is shown. The last line is "N passed, N failed".
 set -u
-export BUILD="$1"
-shift
 
-passed=0
-failed=0
-log=$(mktemp) || exit 1
-trap 'rm -f "$log"' EXIT
-
-# Runs a command under a name; its output goes to the log.
+# Runs a command; its output goes to the log.
 run()
 {
-  printf '%-28s ' "$1"
-  shift
   timeout -k 10 "$@" >"$log" 2>&1
   status=$?
 }
 
-# Adds up the run that has ended: record PASSED FAILED SKIPPED. One that fails
-# without counting a failure (a crash, a leak) is one failure more.
+# Prints the row of the run that has ended, and keeps its counts: record NAME
+# PASSED FAILED SKIPPED. One that fails without counting a failure (a crash, a
+# leak) is one failure more.
 record()
 {
-  if [ "$2" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$1" -eq 0 ]; }; then
-    set -- "$1" 1 "$3"
+  if [ "$3" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$2" -eq 0 ]; }; then
+    set -- "$1" "$2" 1 "$4"
   fi
-  passed=$((passed + $1))
-  failed=$((failed + $2))
-  printf '%s passed, %s failed' "$1" "$2"
-  [ "$3" -eq 0 ] || printf ', %s skipped' "$3"
+  echo "$2 $3" >"$work/$item.counts"
+  printf '%-28s %s passed, %s failed' "$1" "$2" "$3"
+  [ "$4" -eq 0 ] || printf ', %s skipped' "$4"
   [ "$status" -lt 124 ] || printf ' (ended with status %s)' "$status"
   echo
 }
@@ -64,21 +56,48 @@ spec_failures()
     END { printf "%s", block }' "$log"
 }
 
-for source in spec/c/*.c; do
-  [ -e "$source" ] || continue
-  run "$source" 120 "$BUILD/spec/$(basename "$source" .c)"
-  counts=$(c_counts)
-  record ${counts:-0 1 0}
-  [ "$status" -eq 0 ] && [ -n "$counts" ] || tail -n 100 "$log"
-done
+# The work of one of those that run at once: a C test or a Lua.
+one()
+{
+  case $item in
+  lua*)
+    run 600 env ${PRELOAD:+LD_PRELOAD="$PRELOAD"} \
+      "$item" tools/busted.lua --output=TAP ${BUSTED:-}
+    record "specs under $item" $(spec_counts)
+    spec_failures
+    ;;
+  *)
+    run 120 "$BUILD/spec/$item"
+    counts=$(c_counts)
+    record "spec/c/$item.c" ${counts:-0 1 0}
+    [ "$status" -eq 0 ] && [ -n "$counts" ] || tail -n 100 "$log"
+    ;;
+  esac
+}
 
-for lua; do
-  run "specs under $lua" 600 env ${PRELOAD:+LD_PRELOAD="$PRELOAD"} \
-    "$lua" tools/busted.lua --output=TAP ${BUSTED:-}
-  record $(spec_counts)
-  spec_failures
-done
+if [ "$1" = --one ]; then
+  item=$2
+  log=$work/$item.log
+  one >"$work/$item.report"
+  exec flock "$work" cat "$work/$item.report"
+fi
 
-echo
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+export work BUILD="$1"
+shift
+
+{
+  printf '%s\n' "$@" # the longest first
+  for source in spec/c/*.c; do
+    basename "$source" .c
+  done
+} >"$work/items"
+xargs -P "${JOBS:-$(nproc)}" -n 1 "$0" --one <"$work/items"
+
+while read -r item; do
+  [ -s "$work/$item.counts" ] || echo "0 1" >"$work/$item.counts"
+  cat "$work/$item.counts"
+done <"$work/items" | awk '{ passed += $1; failed += $2 }
+  END { printf "\n%d passed, %d failed\n", passed, failed
+    exit failed > 0 || passed == 0 }'
