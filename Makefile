@@ -32,7 +32,8 @@ NEED_DEMO = gcc libc6-dev lua5.4 liblua5.4-dev
 NEED_TEST = $(NEED_DEMO) lua5.3 liblua5.3-dev lua-busted luarocks
 NEED_BENCH_53 = lua5.3 liblua5.3-dev lua-posix
 NEED_FUZZ = $(NEED_DEMO) clang libclang-rt-14-dev
-NEED_DOC = lua5.4 lua-ldoc
+# (Debian starts LDoc with Lua 5.1.)
+NEED_DOC = lua5.4 lua5.1 lua-ldoc
 NEED_LINT = $(NEED_TEST) clang-format lua-check cppcheck
 
 # cppcheck takes a pointer to a function type for an integer.
@@ -46,7 +47,7 @@ override SEED := $(value SEED)
 export FILE SEED TRACE
 
 MAKEFLAGS += --no-print-directory
-JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
 .PHONY: all lib all-tests ctests demo test bench cbench guard fuzz coverage \
@@ -100,14 +101,14 @@ $(CONF): $(CONF_O) $(BUILD)/libfdemu.a
 
 # Everything that the tests run, for every Lua.
 all-tests:
-	@$(MAKE) $(JOBS) ctests
-	@$(foreach lua,$(LUAS),$(MAKE) $(JOBS) LUA=$(lua) all &&) :
+	@$(MAKE) $(PARALLEL) ctests
+	@$(foreach lua,$(LUAS),$(MAKE) $(PARALLEL) LUA=$(lua) all &&) :
 
 ctests: $(CTEST_BIN) ; @:
 
 demo:
 	@tools/need.sh $(NEED_DEMO)
-	@$(MAKE) $(JOBS) all
+	@$(MAKE) $(PARALLEL) all
 	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" \
 	  $(LUA) examples/digest.lua "$$FILE" "$$SEED"
 
@@ -132,7 +133,7 @@ sanitize:
 # fdemu against its peers, with LUA=lua5.3 also luaposix; ROUNDS=n, ONLY=pattern, JSON=file.
 bench:
 	@tools/need.sh $(NEED_DEMO) $(if $(filter lua5.3,$(LUA)),$(NEED_BENCH_53))
-	@$(MAKE) $(JOBS) all $(BUILD)/$(LUA)/hostsys.so
+	@$(MAKE) $(PARALLEL) all $(BUILD)/$(LUA)/hostsys.so
 	@LUA_PATH="?.lua;lua/?.lua;lua/?/init.lua;;" \
 	  LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" $(LUA) bench/run.lua
 
@@ -146,7 +147,7 @@ $(BUILD)/cbench: bench/cbench.c $(BUILD)/libfdemu.a Makefile
 # Instructions per call must stay below what bench/guard.sh says.
 guard:
 	@tools/need.sh $(NEED_DEMO) valgrind
-	@$(MAKE) $(JOBS) all $(BUILD)/cbench
+	@$(MAKE) $(PARALLEL) all $(BUILD)/cbench
 	@bench/guard.sh $(BUILD) $(LUA)
 
 $(BUILD)/$(LUA)/hostsys.so: bench/hostsys.c Makefile
@@ -161,7 +162,7 @@ TIME = 60
 
 fuzz:
 	@tools/need.sh $(NEED_FUZZ)
-	@$(MAKE) $(JOBS) $(FUZZ:spec/fuzz/%.c=$(BUILD)/fuzz/%)
+	@$(MAKE) $(PARALLEL) $(FUZZ:spec/fuzz/%.c=$(BUILD)/fuzz/%)
 	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" \
 	  tools/fuzz.sh $(BUILD)/fuzz $(TIME) $(FUZZ:spec/fuzz/%.c=%)
 
@@ -185,7 +186,7 @@ CONFORM = $(CONF) -c $(CHECK) -e spec/conformance/exceptions.txt
 
 conformance: conformance-fixed conformance-seeds
 
-$(CONF)-ready: ; @tools/need.sh $(NEED_DEMO) && $(MAKE) $(JOBS) $(CONF) all
+$(CONF)-ready: ; @tools/need.sh $(NEED_DEMO) && $(MAKE) $(PARALLEL) $(CONF) all
 
 # What was found once, what waits, and every call on every kind of file.
 conformance-fixed: $(CONF)-ready
@@ -220,7 +221,7 @@ lint:
 	cppcheck -q --std=c11 --enable=warning,performance,portability \
 	  --library=lua,posix,gnu $(CPPCHECK_SUPPRESS) --inline-suppr \
 	  --error-exitcode=1 -Isrc -D_GNU_SOURCE src
-	@$(MAKE) $(JOBS) all
+	@$(MAKE) $(PARALLEL) all
 	lua5.4 tools/busted.lua spec/layers_spec.lua
 
 .PHONY: meta doc
