@@ -38,6 +38,7 @@ build = {
       sources = {
         "src/core/attr.c",
         "src/core/calls.c",
+        "src/core/calltable.c",
         "src/core/check.c",
         "src/core/choice.c",
         "src/core/device.c",

@@ -321,7 +321,7 @@ enum fdemu_callno {
 /* What a file does when asked; fdemu_driver.h has the contract. */
 typedef int64_t fdemu_method(struct fdemu_file *f, struct fdemu_req *r);
 
-/* Describes a call; core's are in req.c, a driver may have its own. */
+/* Describes a call; core's are in calltable.c, a driver may have its own. */
 struct fdemu_call {
   const char *name;
   const char *args; /* its arguments in words, for traces; see trace.c */
