@@ -1,4 +1,4 @@
-/* io.c - bytes: moving them, counting them, and where the next ones go */
+/* io.c - bytes: moving them to and from a caller's memory, and positions */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -7,176 +7,6 @@
 #include <unistd.h>
 
 #include "core/kernel.h"
-
-/* uapi/linux/fs.h; not every libc has all of them. */
-#define RWF_HI      0x01
-#define RWF_NO_WAIT 0x08
-#define RWF_END     0x10 /* RWF_APPEND */
-#define RWF_NO_END  0x20 /* RWF_NOAPPEND */
-/* And RWF_DSYNC, RWF_SYNC, RWF_NOSIGNAL. Nothing here is written atomically
- * (0x40), or goes through a cache (0x80). */
-#define RWF_KNOWN \
-  (RWF_HI | 0x02 | 0x04 | RWF_NO_WAIT | RWF_END | RWF_NO_END | 0x100)
-
-/* ---- before and after ------------------------------------------------- */
-
-/* Sets r->len as import_iovec() of Linux does: -EINVAL, and a cut at the most
- * that one call moves. */
-static int64_t total_length(struct fdemu_req *r)
-{
-  uint64_t total = r->buf.iov_len;
-
-  if (r->call->flags & FDEMU_CALL_VEC) {
-    if (r->iovcnt < 0 || r->iovcnt > FDE_IOV_MAX)
-      return -EINVAL;
-    total = 0;
-    for (int i = 0; i < r->iovcnt; i++) {
-      if (r->iov[i].iov_len > SSIZE_MAX - total)
-        return -EINVAL;
-      total += r->iov[i].iov_len;
-    }
-  }
-  r->len = total < FDE_MAX_RW ? (size_t)total : FDE_MAX_RW;
-  r->asked = r->len;
-  return 0;
-}
-
-/* Short counts: a property of the kind, drawn here and nowhere else. */
-void fde_draw_length(struct fdemu_req *r)
-{
-  uint64_t n;
-
-  if (r->proc->kernel->below[FDEMU_CHOICE_SHORT] == 0 || r->len < 2 ||
-      r->quiet || !(r->file->mode & FDEMU_MODE_SHORT))
-    return;
-  n = fde_choose(r, FDEMU_CHOICE_SHORT, r->len - 1);
-  if (n > 0)
-    r->len = (size_t)n;
-}
-
-/* What Linux says to flags of preadv2() and pwritev2(), if there is anything to
- * be moved. */
-static int64_t check_rwf(const struct fdemu_req *r)
-{
-  const bool write = (r->call->flags & FDEMU_CALL_WRITE) != 0;
-  const struct fdemu_ops *ops = r->file->ops;
-  const unsigned mode = r->file->mode;
-
-  if ((write ? ops->write : ops->read) == NULL)
-    return 0; /* there is something else to be said */
-  if (r->rwf & ~RWF_KNOWN)
-    return -EOPNOTSUPP;
-  if (write && mode & FDEMU_MODE_NO_RWF_WRITE && r->rwf & ~RWF_HI)
-    return -EOPNOTSUPP;
-  if (r->rwf & RWF_END && r->rwf & RWF_NO_END)
-    return -EINVAL;
-  return r->rwf & RWF_NO_WAIT && mode & FDEMU_MODE_NO_NOWAIT ? -EOPNOTSUPP : 0;
-}
-
-static bool appends(const struct fdemu_req *r)
-{
-  return r->call->flags & FDEMU_CALL_WRITE && S_ISREG(r->file->inode->mode) &&
-         (r->rwf & RWF_END ||
-          (r->file->flags & O_APPEND && !(r->rwf & RWF_NO_END)));
-}
-
-/* O_APPEND: at the end, up to the largest size that there is. */
-static int64_t append(struct fdemu_req *r)
-{
-  int64_t size = r->file->inode->size, room = INT64_MAX - size;
-
-  r->offset = size;
-  if (room == 0 && r->len > 0)
-    return -EFBIG;
-  if ((int64_t)r->len > room)
-    r->len = r->asked = (size_t)room;
-  return 0;
-}
-
-/* Where the bytes go, as things are when the call is really made. */
-int64_t fde_io_place(struct fdemu_req *r)
-{
-  const struct fdemu_file *f = r->file;
-
-  if (!(r->call->flags & FDEMU_CALL_AT))
-    r->offset = f->mode & FDEMU_MODE_SEEK ? f->pos : 0;
-  if (r->offset > INT64_MAX - (int64_t)r->len)
-    return -EINVAL;
-  if (r->rwf != 0 && r->len > 0) {
-    int64_t error = check_rwf(r);
-    if (error < 0)
-      return error;
-  }
-  return appends(r) ? append(r) : 0;
-}
-
-/* What Linux checks before it asks the file, in its order. */
-int64_t fde_io_begin(struct fdemu_req *r)
-{
-  struct fdemu_file *f = r->file;
-  unsigned flags = r->call->flags;
-  int unwanted = flags & FDEMU_CALL_READ ? O_WRONLY : O_RDONLY;
-  int mode = f->flags & O_ACCMODE;
-  int64_t error = FDEMU_NEXT;
-
-  if (flags & FDEMU_CALL_AT &&
-      !(f->mode & (FDEMU_MODE_SEEK | FDEMU_MODE_PREAD)))
-    return -ESPIPE;
-  if (r->call->begin != NULL)
-    error = r->call->begin(f, r);
-  else if (mode == unwanted || mode == O_ACCMODE)
-    error = -EBADF;
-  if (error != FDEMU_NEXT)
-    return error;
-  error = total_length(r);
-  if (error == 0)
-    error = fde_io_place(r);
-  if (error == 0)
-    fde_draw_length(r);
-  return error;
-}
-
-/* A write that could not fetch or keep its bytes has begun all the same. */
-static bool has_written(const struct fdemu_req *r, int64_t n)
-{
-  return n > 0 || n == -EFAULT ||
-         (!r->injected && (n == -ENOSPC || n == -EPERM));
-}
-
-/* Even a read of nothing is one of a file, unless it is nothing in pieces; and
- * one into no memory. */
-static bool has_read(const struct fdemu_req *r, int64_t n)
-{
-  if (r->file->flags & O_NOATIME)
-    return false;
-  return n == -EFAULT ||
-         (n >= 0 && (r->asked > 0 || (S_ISREG(r->file->inode->mode) &&
-                                      !(r->call->flags & FDEMU_CALL_VEC))));
-}
-
-static void touch(const struct fdemu_req *r, int64_t n)
-{
-  if (r->call->flags & FDEMU_CALL_WRITE && has_written(r, n))
-    fde_wrote(r->proc, r->file->inode);
-  else if (r->call->flags & FDEMU_CALL_READ && has_read(r, n))
-    fde_touch(r->file->inode, FDE_ATIME);
-}
-
-/* What was moved is the result, even if the rest of the call failed. */
-int64_t fde_io_end(struct fdemu_req *r, int64_t result)
-{
-  struct fdemu_file *f = r->file;
-
-  if (result < 0 && r->done > 0)
-    result = (int64_t)r->done;
-  if (result > 0 && f->mode & FDEMU_MODE_SEEK &&
-      !(r->call->flags & FDEMU_CALL_AT))
-    f->pos = r->offset + result;
-  if (f != NULL &&
-      (S_ISREG(f->inode->mode) || (result >= 0 && S_ISFIFO(f->inode->mode))))
-    touch(r, result);
-  return result;
-}
 
 /* ---- the caller's memory ---------------------------------------------- */
 
@@ -245,27 +75,22 @@ size_t fdemu_piece(const struct fdemu_req *r)
 /* The C library copies 4 KiB and more with rep movsb, which AMD's Zen 3 and 4 do
  * twenty times slower than otherwise if dst is a few bytes behind src in their
  * pages. So less than that at once; by memmove(), of which gcc makes none. */
-static inline void move_bytes(char *dst, const char *src, size_t n)
+#define CHUNK 2048
+
+__attribute__((noinline)) static void move_chunks(char *dst, const char *src,
+                                                  size_t n)
 {
-  for (; n > 2048; n -= 2048, dst += 2048, src += 2048)
-    memmove(dst, src, 2048);
+  for (; n > CHUNK; n -= CHUNK, dst += CHUNK, src += CHUNK)
+    memmove(dst, src, CHUNK);
   memmove(dst, src, n);
 }
 
-/* One piece of this process's own memory: what nearly every call has. */
-static inline void copy_plain(struct fdemu_req *r, void *dst, const void *src,
-                              size_t n)
+static inline void move_bytes(char *dst, const char *src, size_t n)
 {
-  char *addr = (char *)r->buf.iov_base + r->iovoff;
-
-  if (dst != NULL)
-    move_bytes(dst, addr, n);
-  else if (src != NULL)
-    move_bytes(addr, src, n);
+  if (n > CHUNK)
+    move_chunks(dst, src, n);
   else
-    memset(addr, 0, n);
-  r->iovoff += n;
-  r->done += n;
+    memmove(dst, src, n);
 }
 
 static int copy_pieces(struct fdemu_req *r, void *dst, const void *src,
@@ -292,23 +117,46 @@ static int copy_pieces(struct fdemu_req *r, void *dst, const void *src,
   return 0;
 }
 
-static inline int copy(struct fdemu_req *r, void *dst, const void *src,
-                       size_t n)
+/* One piece of this process's own memory: what nearly every call has. */
+static inline bool is_plain(const struct fdemu_req *r)
 {
-  if (r->mem != NULL || r->call->flags & FDEMU_CALL_VEC)
-    return copy_pieces(r, dst, src, n);
-  copy_plain(r, dst, src, n);
+  return r->mem == NULL && !(r->call->flags & FDEMU_CALL_VEC);
+}
+
+static inline char *plain_bytes(const struct fdemu_req *r)
+{
+  return (char *)r->buf.iov_base + r->iovoff;
+}
+
+static inline int plain_moved(struct fdemu_req *r, size_t n)
+{
+  r->iovoff += n;
+  r->done += n;
   return 0;
 }
 
 int fdemu_copy_out(struct fdemu_req *r, const void *src, size_t n)
 {
-  return copy(r, NULL, src, n);
+  if (!is_plain(r))
+    return copy_pieces(r, NULL, src, n);
+  move_bytes(plain_bytes(r), src, n);
+  return plain_moved(r, n);
 }
 
 int fdemu_copy_in(struct fdemu_req *r, void *dst, size_t n)
 {
-  return copy(r, dst, NULL, n);
+  if (!is_plain(r))
+    return copy_pieces(r, dst, NULL, n);
+  move_bytes(dst, plain_bytes(r), n);
+  return plain_moved(r, n);
+}
+
+static int copy_zeros(struct fdemu_req *r, const void *zeros, size_t n)
+{
+  if (!is_plain(r))
+    return copy_pieces(r, NULL, zeros, n);
+  memset(plain_bytes(r), 0, n);
+  return plain_moved(r, n);
 }
 
 /* As far as the caller's memory is good: what is lost was nothing. */
@@ -322,7 +170,7 @@ int fdemu_copy_zeros(struct fdemu_req *r, size_t n)
     size_t off = r->iovoff;
     int pos = r->iovpos;
     piece(r, &pos, &off, &m);
-    error = copy(r, NULL, r->mem != NULL ? zeros : NULL, m);
+    error = copy_zeros(r, r->mem != NULL ? zeros : NULL, m);
     n -= m;
   }
   return error;

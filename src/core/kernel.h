@@ -122,6 +122,7 @@ void fde_attempt(struct fdemu_req *r);
 void fde_finish_later(struct fdemu_req *r, int64_t result);
 void fde_requeue(struct fdemu_req *r);
 void fde_unpark(struct fdemu_req *r);
+void fde_draw_length(struct fdemu_req *r);
 void fde_trace_flush(struct fdemu_kernel *k);
 void fde_trace(struct fdemu_req *r, enum fdemu_phase phase);
 
@@ -137,13 +138,9 @@ int64_t fde_inject(struct fdemu_req *r);
 bool fde_path_fits(const char *pattern, const struct fdemu_req *r);
 
 /* io.c */
-int64_t fde_io_begin(struct fdemu_req *r);
-int64_t fde_io_place(struct fdemu_req *r);
-int64_t fde_io_end(struct fdemu_req *r, int64_t result);
 fdemu_method fde_lseek_check, fde_stat, fde_truncate_mode;
 fdemu_method fde_fallocate_check, fde_fadvise, fde_readahead, fde_sync_range;
 fdemu_method fde_syncfs;
-void fde_draw_length(struct fdemu_req *r);
 int64_t fde_truncate_check(struct fdemu_req *r);
 
 /* fd.c, table.c */

@@ -10,10 +10,21 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 
 #include "core/kernel.h"
+
+/* uapi/linux/fs.h; not every libc has all of them. */
+#define RWF_HI      0x01
+#define RWF_NO_WAIT 0x08
+#define RWF_END     0x10 /* RWF_APPEND */
+#define RWF_NO_END  0x20 /* RWF_NOAPPEND */
+/* And RWF_DSYNC, RWF_SYNC, RWF_NOSIGNAL. Nothing here is written atomically
+ * (0x40), or goes through a cache (0x80). */
+#define RWF_KNOWN \
+  (RWF_HI | 0x02 | 0x04 | RWF_NO_WAIT | RWF_END | RWF_NO_END | 0x100)
 
 /* ---- waiting ---------------------------------------------------------- */
 
@@ -161,38 +172,215 @@ void fde_unpark(struct fdemu_req *r)
     r->call->unpark(r);
 }
 
+/* ---- bytes: before and after ------------------------------------------ */
+
+/* As import_iovec() of Linux. */
+static int64_t vector_length(const struct fdemu_req *r, uint64_t *total)
+{
+  if (r->iovcnt < 0 || r->iovcnt > FDE_IOV_MAX)
+    return -EINVAL;
+  *total = 0;
+  for (int i = 0; i < r->iovcnt; i++) {
+    if (r->iov[i].iov_len > SSIZE_MAX - *total)
+      return -EINVAL;
+    *total += r->iov[i].iov_len;
+  }
+  return 0;
+}
+
+/* Short counts: a property of the kind, drawn here and nowhere else. */
+void fde_draw_length(struct fdemu_req *r)
+{
+  uint64_t n;
+
+  if (r->proc->kernel->below[FDEMU_CHOICE_SHORT] == 0 || r->len < 2 ||
+      r->quiet || !(r->file->mode & FDEMU_MODE_SHORT))
+    return;
+  n = fde_choose(r, FDEMU_CHOICE_SHORT, r->len - 1);
+  if (n > 0)
+    r->len = (size_t)n;
+}
+
+/* What Linux says to flags of preadv2() and pwritev2(), if there is anything to
+ * be moved. */
+static int64_t check_rwf(const struct fdemu_req *r)
+{
+  const bool write = (r->call->flags & FDEMU_CALL_WRITE) != 0;
+  const struct fdemu_ops *ops = r->file->ops;
+  const unsigned mode = r->file->mode;
+
+  if ((write ? ops->write : ops->read) == NULL)
+    return 0; /* there is something else to be said */
+  if (r->rwf & ~RWF_KNOWN)
+    return -EOPNOTSUPP;
+  if (write && mode & FDEMU_MODE_NO_RWF_WRITE && r->rwf & ~RWF_HI)
+    return -EOPNOTSUPP;
+  if (r->rwf & RWF_END && r->rwf & RWF_NO_END)
+    return -EINVAL;
+  return r->rwf & RWF_NO_WAIT && mode & FDEMU_MODE_NO_NOWAIT ? -EOPNOTSUPP : 0;
+}
+
+static bool appends(const struct fdemu_req *r)
+{
+  return r->call->flags & FDEMU_CALL_WRITE && S_ISREG(r->file->inode->mode) &&
+         (r->rwf & RWF_END ||
+          (r->file->flags & O_APPEND && !(r->rwf & RWF_NO_END)));
+}
+
+/* O_APPEND: at the end, up to the largest size that there is. */
+static int64_t append(struct fdemu_req *r)
+{
+  int64_t size = r->file->inode->size, room = INT64_MAX - size;
+
+  r->offset = size;
+  if (room == 0 && r->len > 0)
+    return -EFBIG;
+  if ((int64_t)r->len > room)
+    r->len = r->asked = (size_t)room;
+  return 0;
+}
+
+/* The flags of the call, and of the file, that say how or where. */
+static int64_t place_by_flags(struct fdemu_req *r)
+{
+  int64_t error = r->rwf != 0 && r->len > 0 ? check_rwf(r) : 0;
+
+  return error == 0 && appends(r) ? append(r) : error;
+}
+
+/* Where the bytes go, as things are when the call is really made. */
+static inline int64_t io_place(struct fdemu_req *r, const struct fdemu_file *f)
+{
+  int64_t offset = r->offset;
+
+  if (!(r->call->flags & FDEMU_CALL_AT))
+    r->offset = offset = f->mode & FDEMU_MODE_SEEK ? f->pos : 0;
+  if (offset > INT64_MAX - (int64_t)r->len)
+    return -EINVAL;
+  return r->rwf != 0 || f->flags & O_APPEND ? place_by_flags(r) : 0;
+}
+
+/* Whether f was opened for what r does. */
+static bool has_access(const struct fdemu_file *f, unsigned flags)
+{
+  const int wanted = flags & FDEMU_CALL_READ ? 1 << O_RDONLY | 1 << O_RDWR
+                                             : 1 << O_WRONLY | 1 << O_RDWR;
+
+  return wanted >> (f->flags & O_ACCMODE) & 1;
+}
+
+/* What Linux checks before it asks the file, in its order. */
+static int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f)
+{
+  const struct fdemu_call *c = r->call;
+  uint64_t total = r->buf.iov_len;
+  int64_t error = 0;
+
+  if (c->flags & FDEMU_CALL_AT &&
+      !(f->mode & (FDEMU_MODE_SEEK | FDEMU_MODE_PREAD)))
+    return -ESPIPE;
+  if (c->begin != NULL) {
+    error = c->begin(f, r);
+    if (error != FDEMU_NEXT)
+      return error;
+  } else if (!has_access(f, c->flags))
+    return -EBADF;
+  error = c->flags & FDEMU_CALL_VEC ? vector_length(r, &total) : 0;
+  r->len = r->asked = total < FDE_MAX_RW ? (size_t)total : FDE_MAX_RW;
+  if (error == 0)
+    error = io_place(r, f);
+  if (error == 0 && r->proc->kernel->below[FDEMU_CHOICE_SHORT] > 0)
+    fde_draw_length(r);
+  return error;
+}
+
+/* A write that could not fetch or keep its bytes has begun all the same. */
+static bool has_written(const struct fdemu_req *r, int64_t n)
+{
+  return n > 0 || n == -EFAULT ||
+         (!r->injected && (n == -ENOSPC || n == -EPERM));
+}
+
+/* Even a read of nothing is one of a file, unless it is nothing in pieces; and
+ * one into no memory. */
+static bool has_read(const struct fdemu_req *r, int64_t n)
+{
+  if (r->file->flags & O_NOATIME)
+    return false;
+  return n == -EFAULT ||
+         (n >= 0 && (r->asked > 0 || (S_ISREG(r->file->inode->mode) &&
+                                      !(r->call->flags & FDEMU_CALL_VEC))));
+}
+
+/* Regular files and pipes have times of use. */
+static void touch(const struct fdemu_req *r, struct fdemu_inode *i, int64_t n)
+{
+  const mode_t type = i->mode & S_IFMT;
+
+  if (type != S_IFREG && (type != S_IFIFO || n < 0))
+    return;
+  if (r->call->flags & FDEMU_CALL_WRITE && has_written(r, n))
+    fde_wrote(r->proc, i);
+  else if (r->call->flags & FDEMU_CALL_READ && has_read(r, n))
+    fde_touch(i, FDE_ATIME);
+}
+
+/* What was moved is the result, even if the rest of the call failed. */
+static int64_t io_end(struct fdemu_req *r, struct fdemu_file *f, int64_t result)
+{
+  if (result < 0 && r->done > 0)
+    result = (int64_t)r->done;
+  if (result > 0 && f->mode & FDEMU_MODE_SEEK &&
+      !(r->call->flags & FDEMU_CALL_AT))
+    f->pos = r->offset + result;
+  touch(r, f->inode, result);
+  return result;
+}
+
 /* ---- answers ---------------------------------------------------------- */
+
+/* r, which had to wait, waits no more. */
+static void stop_waiting(struct fdemu_req *r)
+{
+  fdemu_timer_stop(r->proc->kernel, &r->timer);
+  fdemu_list_remove(&r->mine);
+}
+
+/* Its description has no more to do with r. */
+static void let_go(struct fdemu_req *r, struct fdemu_file *f)
+{
+  if (r->ended != NULL)
+    r->ended(f, r);
+  if (r->chained)
+    fde_chain(r, f->inode);
+  r->file = NULL;
+  fde_put(f);
+}
 
 /* The one exit of every call. */
 static int64_t finish(struct fdemu_req *r, int64_t result)
 {
-  bool pending = r->result == FDEMU_PENDING;
+  const struct fdemu_call *c = r->call;
+  struct fdemu_kernel *k = r->proc->kernel;
   struct fdemu_file *f = r->file;
+  bool pending = r->result == FDEMU_PENDING;
 
-  r->proc->kernel->origin = r->origin;
-  if (r->call->finish != NULL)
-    result = r->call->finish(r, result);
-  if (r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
-    result = fde_io_end(r, result);
+  k->origin = r->origin;
+  if (c->finish != NULL)
+    result = c->finish(r, result);
+  if (f != NULL && c->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
+    result = io_end(r, f, result);
   if (r->fault != 0 && result >= 0)
     result = -r->fault;
   r->result = result;
   r->state = FDE_IDLE;
-  if (pending) {
-    fdemu_timer_stop(r->proc->kernel, &r->timer);
-    fdemu_list_remove(&r->mine);
-  }
-  if (r->proc->kernel->trace != NULL)
+  if (pending)
+    stop_waiting(r);
+  if (k->trace != NULL)
     fde_trace(r, pending ? FDEMU_PHASE_RESUMED : FDEMU_PHASE_CALL);
-  if (f != NULL) {
-    if (r->ended != NULL)
-      r->ended(f, r);
-    if (r->chained)
-      fde_chain(r, f->inode);
-    r->file = NULL;
-    fde_put(f);
-  }
-  return r->result;
+  if (f != NULL)
+    let_go(r, f);
+  return result;
 }
 
 /* Answer a pending request; its owner hears of it from fdemu_run(). */
@@ -263,21 +451,23 @@ static fdemu_method *method_of(const struct fdemu_req *r)
   return *(fdemu_method *const *)(const void *)slot;
 }
 
-static int64_t attempt(struct fdemu_req *r)
+/* What the method says, before anybody has thought about it. */
+static inline int64_t attempt(struct fdemu_req *r)
 {
   const struct fdemu_call *c = r->call;
-  int64_t n = FDEMU_NEXT;
+  fdemu_method *m = NULL;
 
   r->proc->kernel->origin = r->origin;
-  if (c->run != NULL)
-    n = c->run(r->file, r);
-  if (n == FDEMU_NEXT) {
-    fdemu_method *m = c->slot != 0 ? method_of(r) : NULL;
-    if (m == NULL)
-      m = c->other;
-    n = m != NULL ? m(r->file, r) : c->missing;
+  if (c->run != NULL) { /* it may find the description, too */
+    int64_t n = c->run(r->file, r);
+    if (n != FDEMU_NEXT)
+      return n;
   }
-  return settle(r, n);
+  if (c->slot != 0)
+    m = method_of(r);
+  if (m == NULL)
+    m = c->other;
+  return m != NULL ? m(r->file, r) : c->missing;
 }
 
 /* A queued request's turn has come. */
@@ -293,11 +483,8 @@ void fde_attempt(struct fdemu_req *r)
   r->retry = !r->delayed;
   r->delayed = false;
   if (!r->retry && r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
-    n = fde_io_place(r);
-  if (n < 0)
-    settle(r, n);
-  else
-    attempt(r);
+    n = io_place(r, r->file);
+  settle(r, n < 0 ? n : attempt(r));
 }
 
 /* ---- the public side -------------------------------------------------- */
@@ -319,21 +506,18 @@ static inline void req_init(struct fdemu_req *r, struct fdemu_proc *p)
   fdemu_list_init(&r->link);
 }
 
-/* Find the description and hold it. */
-static int64_t req_file(struct fdemu_req *r)
+/* The description that r is about. NULL for a call that takes a descriptor: it
+ * has none that will do. */
+static inline struct fdemu_file *target(const struct fdemu_req *r)
 {
+  const unsigned flags = r->call->flags;
   struct fdemu_file *f = r->on;
 
-  if (f == NULL && r->call->flags & FDEMU_CALL_FD) {
-    f = fde_file_at(r->proc, r->fd);
-    if (f == NULL || (f->flags & O_PATH && !(r->call->flags & FDEMU_CALL_PATH)))
-      return -EBADF;
-  }
-  if (f != NULL) {
-    r->file = f;
-    f->refs++;
-  }
-  return 0;
+  if (f != NULL || !(flags & FDEMU_CALL_FD))
+    return f;
+  f = fde_file_at(r->proc, r->fd);
+  return f != NULL && f->flags & O_PATH && !(flags & FDEMU_CALL_PATH) ? NULL
+                                                                      : f;
 }
 
 static void notify_delay(struct fdemu_timer *t)
@@ -352,32 +536,61 @@ static int64_t hold_back(struct fdemu_req *r)
   return FDEMU_PENDING;
 }
 
+/* A fault that is injected, or delays the call. FDEMU_NEXT: neither. */
+static int64_t inject(struct fdemu_req *r)
+{
+  int64_t n = fde_inject(r);
+
+  if (n < 0)
+    return n;
+  return r->delay > 0 ? hold_back(r) : FDEMU_NEXT;
+}
+
+/* What comes before the first attempt. FDEMU_NEXT: go on. */
+static inline int64_t admit(struct fdemu_req *r)
+{
+  const struct fdemu_call *c = r->call;
+  const struct fdemu_kernel *k = r->proc->kernel;
+  struct fdemu_file *f;
+  int64_t n = FDEMU_NEXT;
+
+  if (!r->proc->alive)
+    return -ESRCH;
+  if (c->flags & FDEMU_CALL_AT && r->offset < 0)
+    return -EINVAL; /* even before the descriptor is looked at */
+  if (c->check != NULL && (n = c->check(r)) != FDEMU_NEXT)
+    return n;
+  f = target(r);
+  if (f == NULL && c->flags & FDEMU_CALL_FD)
+    return -EBADF;
+  if (f != NULL) {
+    r->file = f;
+    f->refs++;
+    if (c->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE) &&
+        (n = io_begin(r, f)) < 0)
+      return n;
+  }
+  if (!fdemu_list_empty(&k->rules) && (n = inject(r)) != FDEMU_NEXT)
+    return n;
+  if (c->flags & FDEMU_CALL_VEC && c->slot != 0 && r->len == 0)
+    return method_of(r) != NULL ? 0 : c->missing;
+  return FDEMU_NEXT;
+}
+
 int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
 {
   int64_t n;
 
   req_init(r, p);
-  if (!p->alive)
-    return finish(r, -ESRCH);
-  if (r->call->flags & FDEMU_CALL_AT && r->offset < 0)
-    return finish(r, -EINVAL); /* even before the descriptor is looked at */
-  n = r->call->check != NULL ? r->call->check(r) : FDEMU_NEXT;
-  if (n != FDEMU_NEXT)
-    return finish(r, n);
-  n = req_file(r);
-  if (n == 0 && r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
-    n = fde_io_begin(r);
-  if (n < 0)
-    return finish(r, n);
-  if (!fdemu_list_empty(&p->kernel->rules))
-    n = fde_inject(r);
-  if (n < 0)
-    return finish(r, n);
-  if (r->delay > 0)
-    return hold_back(r);
-  if (r->call->flags & FDEMU_CALL_VEC && r->call->slot != 0 && r->len == 0)
-    return finish(r, method_of(r) != NULL ? 0 : r->call->missing);
-  return attempt(r);
+  n = admit(r);
+  if (n == FDEMU_PENDING)
+    return n;
+  if (n == FDEMU_NEXT) {
+    n = attempt(r);
+    if (n < 0)
+      return settle(r, n);
+  }
+  return finish(r, n);
 }
 
 void fdemu_complete(struct fdemu_req *r, int64_t result)
