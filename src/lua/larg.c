@@ -90,13 +90,11 @@ lua_Number larg_number(lua_State *L, int index)
   return n;
 }
 
-const char *larg_string(lua_State *L, int index, size_t *n)
+/* Raises: argument index is not a string. */
+const char *larg_no_string(lua_State *L, int index)
 {
-  const char *s = lua_tolstring(L, index, n);
-
-  if (s == NULL)
-    type_error(L, index, "string");
-  return s;
+  type_error(L, index, "string");
+  return NULL;
 }
 
 /* Set functions in the table on top of the stack; meta: the metatable of their

@@ -88,7 +88,7 @@ void lcall_orphan(lua_State *L, struct lkernel *lk)
     lua_pop(L, 1);
     return;
   }
-  lk->orphan = true;
+  lk->orphan = lk->attention = true;
   lkernel_env(L, lk, 0);
   lua_insert(L, -2);
   lua_rawseti(L, -2, ENV_ORPHAN);
@@ -331,22 +331,57 @@ static inline void call_clear(struct fdemu_req *r)
   memset((char *)r + half, 0, size - half);
 }
 
+/*
+ * Most calls are over when the core has answered. What makes more of one than
+ * that (limits, origins; methods of drivers, events and errors that have come
+ * up in it) sets lk->attention, so that others need not look for it.
+ */
+bool lcall_wants_attention(const struct lkernel *lk)
+{
+  return lk->limits.asked || lk->origins || lk->orphan ||
+         !fdemu_list_empty(&lk->dying) || !fdemu_list_empty(&lk->events);
+}
+
+RARE static void attend(lua_State *L, struct lkernel *lk, struct call *c)
+{
+  if (!fdemu_list_empty(&lk->dying))
+    ldriver_drain(L, lk);
+  if (!fdemu_list_empty(&lk->events))
+    ltrace_deliver(L, lk);
+  if (c->failed)
+    raise(L, c);
+  lcall_raise_orphan(L, lk);
+  if (lk->limits.asked)
+    llimit_check(L, lk);
+  if (lk->misused && lk->strict)
+    lmisuse_raise(L, lk);
+  lk->attention = lcall_wants_attention(lk);
+}
+
+/* The task whose call this is, and which may wait in its own coroutine. */
+static struct task *waiting_task(lua_State *L, const struct lkernel *lk)
+{
+  struct task *t = lk->current;
+
+  if (t == NULL || t->co != L || !lua_isyieldable(L))
+    return NULL;
+  if (t->call.req.result == FDEMU_PENDING)
+    fdemu_abandon(&t->call.req); /* an error kept it from being waited for */
+  return t;
+}
+
 /* A call to fill in: its task's, or local, which is the caller's C frame. */
 struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
                          const struct fdemu_call *what)
 {
-  struct task *t = lk->current;
-  struct call *c = local;
+  struct task *t;
+  struct call *c;
 
   lk->L = L;
   if (lk->limits.asked)
     llimit_step(L, lk);
-  if (t != NULL && t->co == L && lua_isyieldable(L)) {
-    c = &t->call;
-    if (c->req.result == FDEMU_PENDING)
-      fdemu_abandon(&c->req); /* an error kept it from being waited for */
-  } else
-    t = NULL;
+  t = waiting_task(L, lk);
+  c = t != NULL ? &t->call : local;
   call_clear(&c->req);
   c->lk = lk;
   c->task = t;
@@ -378,17 +413,8 @@ static int finish(lua_State *L, struct call *c)
   n = c->failed ? 0 : c->result(L, c);
   if (c->store != NULL)
     lcall_free(c);
-  if (!fdemu_list_empty(&lk->dying))
-    ldriver_drain(L, lk);
-  if (!fdemu_list_empty(&lk->events))
-    ltrace_deliver(L, lk);
-  if (c->failed)
-    return raise(L, c);
-  lcall_raise_orphan(L, lk);
-  if (lk->limits.asked)
-    llimit_check(L, lk);
-  if (lk->misused && lk->strict)
-    lmisuse_raise(L, lk);
+  if (lk->attention || c->failed)
+    attend(L, lk, c);
   return n;
 }
 
@@ -490,12 +516,11 @@ static int wait(lua_State *L, struct call *c)
   return c->task != NULL ? wait_task(L, c) : wait_nested(L, c);
 }
 
-static int submit(lua_State *L, struct fdemu_proc *p, struct call *c)
+/* The answer is not there yet. */
+RARE static int submitted(lua_State *L, struct call *c)
 {
   struct lkernel *lk = c->lk;
 
-  if (fdemu_submit(p, &c->req) != FDEMU_PENDING)
-    return finish(L, c);
   if (!fdemu_list_empty(&lk->jobs) && lk->jobs.prev == &c->req.link &&
       lk->polling == 0)
     ldriver_job(L, &c->req); /* a method written in Lua: run it now */
@@ -504,14 +529,20 @@ static int submit(lua_State *L, struct fdemu_proc *p, struct call *c)
   return finish_wait(L, c);
 }
 
+static int submit(lua_State *L, struct fdemu_proc *p, struct call *c)
+{
+  return fdemu_submit(p, &c->req) != FDEMU_PENDING ? finish(L, c)
+                                                   : submitted(L, c);
+}
+
 /* In random order a task may be stopped wherever it makes a call. Calls that a
  * description makes itself are its driver's. */
 static bool may_stop(const struct call *c)
 {
   const struct lkernel *lk = c->lk;
 
-  return lk->random_order && c->task != NULL && !c->task->worker &&
-         c->req.on == NULL && !(c->req.call->flags & FDEMU_CALL_QUIET) &&
+  return c->task != NULL && !c->task->worker && c->req.on == NULL &&
+         !(c->req.call->flags & FDEMU_CALL_QUIET) &&
          (!fdemu_list_empty(&lk->ready) || fdemu_runnable(lk->k));
 }
 
@@ -543,13 +574,12 @@ static int go_on(lua_State *L, int status, lua_KContext ctx)
   return submit(L, c->proc, c);
 }
 
-/* Make the call that was filled in; returns what the C function should. */
-int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
+/* Others may go first, as chance will have it. */
+RARE static int submit_in_order(lua_State *L, struct fdemu_proc *p,
+                                struct call *c)
 {
-  if (!may_stop(c))
-    return submit(L, p, c);
   c->proc = p;
-  if (!choose_stop(c))
+  if (!may_stop(c) || !choose_stop(c))
     return submit(L, p, c);
   c->req.done = 0;
   if (c->keep != NULL && c->keep(c) < 0)
@@ -557,6 +587,12 @@ int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
   c->keep = NULL;
   c->top = lua_gettop(L);
   return lua_yieldk(L, 0, (lua_KContext)c, go_on); /* ready, behind others */
+}
+
+/* Make the call that was filled in; returns what the C function should. */
+int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
+{
+  return c->lk->random_order ? submit_in_order(L, p, c) : submit(L, p, c);
 }
 
 /* ---- ioctl ------------------------------------------------------------ */

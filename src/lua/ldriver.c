@@ -88,6 +88,7 @@ static void die_later(struct ldesc *d)
 {
   fdemu_list_remove(&d->link);
   fdemu_list_append(&d->lk->dying, &d->link);
+  d->lk->attention = true;
 }
 
 static int64_t flush(struct fdemu_file *f, struct fdemu_req *r)

@@ -34,7 +34,11 @@
 #define LFD_EXPLAIN     "fdemu.explain"
 
 #define SCRATCH_SIZE 65536
-#define CALL_FEW     8 /* elements of a vector that need no memory */
+
+/* A function that few calls need: kept out of the way of the others. */
+#define RARE __attribute__((cold, noinline))
+
+#define CALL_FEW 8 /* elements of a vector that need no memory */
 
 /* Tables in env. */
 enum {
@@ -90,7 +94,8 @@ struct lkernel {
   unsigned completed; /* counts answers */
   bool names;         /* of tasks are in ENV_NAMES */
   bool closing, random_order, strict, honest, host, origins, orphan;
-  bool misused; /* strict: the last row of ENV_MISUSE is to be raised */
+  bool attention; /* there is more to a call than the call; see lcall.c */
+  bool misused;   /* strict: the last row of ENV_MISUSE is to be raised */
   lua_Integer seed, last_task;
   luaL_Stream *tracefile; /* anchored in env */
   char *scratch;          /* SCRATCH_SIZE; where reads that need not wait go */
@@ -98,7 +103,7 @@ struct lkernel {
 };
 
 struct lprocess {
-  const char *tag;        /* of this kind of userdata; see lproc_check() */
+  const char *tag;        /* lproc_tag; NULL: the process was let go */
   struct fdemu_list link; /* in lk->processes */
   struct fdemu_proc *p;   /* a reference */
   struct lkernel *lk;
@@ -223,7 +228,7 @@ void *larg_udata(lua_State *L, int index, const char *name);
 lua_Integer larg_no_integer(lua_State *L, int index);
 lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def);
 lua_Number larg_number(lua_State *L, int index);
-const char *larg_string(lua_State *L, int index, size_t *n);
+const char *larg_no_string(lua_State *L, int index);
 void larg_register(lua_State *L, const luaL_Reg *l, int meta);
 
 static inline void larg_check(lua_State *L, bool ok, int index, const char *msg)
@@ -240,6 +245,13 @@ static inline lua_Integer larg_integer(lua_State *L, int index)
   return ok ? n : larg_no_integer(L, index);
 }
 
+static inline const char *larg_string(lua_State *L, int index, size_t *n)
+{
+  const char *s = lua_tolstring(L, index, n);
+
+  return s != NULL ? s : larg_no_string(L, index);
+}
+
 /* lkernel.c */
 struct lkernel *lkernel_check(lua_State *L, int index);
 void lkernel_env(lua_State *L, struct lkernel *lk, int table);
@@ -250,6 +262,7 @@ int lkernel_open(lua_State *L);
 struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
                          const struct fdemu_call *what);
 int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c);
+bool lcall_wants_attention(const struct lkernel *lk);
 int lcall_integer(lua_State *L, struct call *c);
 int lcall_string(lua_State *L, struct call *c);
 const char *lcall_data(const struct call *c);
@@ -342,10 +355,25 @@ int ldesc_open(lua_State *L);
 /* lproc.c */
 int lproc_new(lua_State *L);
 void lproc_forget(struct lprocess *lp);
-struct lprocess *lproc_check(lua_State *L);
+struct lprocess *lproc_check_living(lua_State *L);
 int lproc_int(lua_State *L, int index);
 int lproc_optint(lua_State *L, int index);
 int lproc_open(lua_State *L);
+
+extern const char lproc_tag[];
+
+/* The living process that a method is called on. Every call begins here, so one
+ * that is as it should be is known by its tag, which takes fewer calls of Lua's
+ * than comparing metatables. */
+static inline struct lprocess *lproc_check(lua_State *L)
+{
+  struct lprocess *lp = lua_touserdata(L, 1);
+
+  if (lp == NULL || lua_rawlen(L, 1) != sizeof *lp || lp->tag != lproc_tag ||
+      !fdemu_alive(lp->p))
+    lp = lproc_check_living(L);
+  return lp;
+}
 
 /* A descriptor. Integers that are no int are no descriptor either. */
 static inline int lproc_fd(lua_State *L, int index)

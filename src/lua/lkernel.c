@@ -186,6 +186,7 @@ static int kernel_new(lua_State *L)
   lk->host = option_boolean(L, "host", false);
   config.origins = lk->origins = option_boolean(L, "origins", false);
   llimit_options(L, &lk->limits, &config);
+  lk->attention = lcall_wants_attention(lk);
   new_env(L, 2);
   register_env(L, lk, 2);
   lk->L = L;

@@ -23,7 +23,8 @@ static struct lprocess *check_any(lua_State *L)
   return lp;
 }
 
-static struct lprocess *check_living(lua_State *L)
+/* The same after a closer look; raises, and says why, if it is none. */
+struct lprocess *lproc_check_living(lua_State *L)
 {
   struct lprocess *lp = check_any(L);
 
@@ -34,20 +35,7 @@ static struct lprocess *check_living(lua_State *L)
   return lp;
 }
 
-static const char tag[] = LFD_PROCESS;
-
-/* The living process that a method is called on. Every call begins here, so
- * one that is as it should be is known by its tag, which takes fewer calls of
- * Lua's than comparing metatables. */
-struct lprocess *lproc_check(lua_State *L)
-{
-  struct lprocess *lp = lua_touserdata(L, 1);
-
-  if (lp == NULL || lua_rawlen(L, 1) != sizeof *lp || lp->tag != tag ||
-      lp->p == NULL || !fdemu_alive(lp->p))
-    lp = check_living(L);
-  return lp;
-}
+const char lproc_tag[] = LFD_PROCESS;
 
 int lproc_int(lua_State *L, int index)
 {
@@ -71,7 +59,6 @@ static struct lprocess *push_process(lua_State *L, struct lkernel *lk)
   struct lprocess *lp = lcompat_newuserdata(L, sizeof *lp);
 
   memset(lp, 0, sizeof *lp);
-  lp->tag = tag;
   lp->lk = lk;
   fdemu_list_append(&lk->processes, &lp->link);
   luaL_setmetatable(L, LFD_PROCESS);
@@ -84,6 +71,7 @@ static void set_process(struct lprocess *lp, struct fdemu_proc *p)
 {
   lp->p = p;
   lp->pid = fdemu_getpid(p);
+  lp->tag = lproc_tag;
 }
 
 static int fork_result(lua_State *L, struct call *c)
@@ -449,6 +437,7 @@ void lproc_forget(struct lprocess *lp)
   if (lp->p != NULL)
     fdemu_proc_put(lp->p);
   lp->p = NULL;
+  lp->tag = NULL;
 }
 
 static int proc_gc(lua_State *L)

@@ -76,6 +76,7 @@ static void queue(struct lkernel *lk, const struct fdemu_event *e,
                        .path = npath };
   append(append(append(v->text, line, n), kind, nkind), path, npath);
   fdemu_list_append(&lk->events, &v->link);
+  lk->attention = true;
 }
 
 /* The text of an origin; it lives as long as the kernel. */
