@@ -266,9 +266,27 @@ static void worker_put(lua_State *L, struct task *t)
   fdemu_list_prepend(&lk->idle, &t->link);
 }
 
+#define BELOW 3 /* values that push_method() leaves below the function */
+
+/* Push the function in a slot, and self. False, and nothing: there is none. */
+static bool push_method(lua_State *L, struct ldesc *d, const char *slot)
+{
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lkernel_env(L, d->lk, ENV_DESCS);
+  lua_rawgetp(L, -1, d);
+  lua_getiuservalue(L, -1, 1);
+  if (lua_getfield(L, -1, slot) != LUA_TFUNCTION) {
+    lua_pop(L, BELOW + 1);
+    return false;
+  }
+  lua_pushvalue(L, -BELOW);
+  return true;
+}
+
 /*
- * Run the function and nargs arguments on top of the stack (self is the first)
- * in a worker, for r, or for nobody.
+ * Run what push_method() has pushed, with nargs arguments (self is the first),
+ * in a worker, for r, or for nobody. No method has more than a coroutine that
+ * is not running has room for: LUA_MINSTACK.
  */
 static void start(lua_State *L, struct ldesc *d, const struct lslot *slot,
                   enum ljob job, struct fdemu_req *r, int nargs)
@@ -287,29 +305,13 @@ static void start(lua_State *L, struct ldesc *d, const struct lslot *slot,
     r->driver = t;
     r->cancel = cancel;
   }
-  lua_checkstack(t->co, nargs + LUA_MINSTACK);
   lua_xmove(L, t->co, nargs + 1);
+  lua_pop(L, BELOW);
   t->nargs = nargs;
   lsched_resume(L, t);
 }
 
 /* ---- answers ---------------------------------------------------------- */
-
-/* Push the function in a slot, and self. False, and nothing: there is none. */
-static bool push_method(lua_State *L, struct ldesc *d, const char *slot)
-{
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_pushnil(L); /* the function's place */
-  ldesc_push(L, d);
-  lua_getiuservalue(L, -1, 1);
-  if (lua_getfield(L, -1, slot) != LUA_TFUNCTION) {
-    lua_pop(L, 4);
-    return false;
-  }
-  lua_copy(L, -1, -4);
-  lua_pop(L, 2);
-  return true;
-}
 
 /* Push " (read at file:line)", to be put behind a message. */
 const char *ldriver_place(lua_State *L, struct ldesc *d, const char *slot)

@@ -97,6 +97,8 @@ struct lkernel {
   bool attention; /* there is more to a call than the call; see lcall.c */
   bool misused;   /* strict: the last row of ENV_MISUSE is to be raised */
   lua_Integer seed, last_task;
+  lua_Integer place; /* of env in the list that is at envs in the registry */
+  int envs;
   luaL_Stream *tracefile; /* anchored in env */
   char *scratch;          /* SCRATCH_SIZE; where reads that need not wait go */
   char *spare;            /* another, or NULL: see lcall_interrupt() */
@@ -174,7 +176,8 @@ struct task {
   int nargs, nres;
   enum task_status status;
   bool running, over; /* on the C stack; not to be anchored any more */
-  bool daemon, worker, guarded;
+  bool daemon, worker;
+  int guard; /* in the registry, or LUA_NOREF; see lsched_guard() */
   struct ldesc
       *bound; /* see lsched_bind(); its userdata is in the user value */
 
@@ -315,6 +318,13 @@ int lsched_open(lua_State *L);
 /* ldriver.c */
 void ldriver_job(lua_State *L, struct fdemu_req *r);
 bool ldriver_drain(lua_State *L, struct lkernel *lk);
+
+/* Whether methods written in Lua wait to be run, by ldriver_drain(). */
+static inline bool ldriver_waits(const struct lkernel *lk)
+{
+  return !fdemu_list_empty(&lk->jobs) || !fdemu_list_empty(&lk->dying);
+}
+
 void ldriver_closed(lua_State *L, struct task *t);
 void ldriver_ended(lua_State *L, struct task *t, int status);
 int ldriver_device(lua_State *L);

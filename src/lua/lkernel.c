@@ -5,9 +5,13 @@
 
 #include "lua/lfdemu.h"
 
-/* registry[&kernels]: lkernel -> env, with weak values. A kernel's user value
- * holds its env strongly. */
-static const char kernels;
+/*
+ * registry[&envs] is where in the registry the list of all kernels' envs is (by
+ * number they are found faster than by address). Its values are weak: what
+ * holds an env is its kernel's user value. [0] is the last place that was
+ * taken; none is taken twice.
+ */
+static const char envs;
 
 struct lkernel *lkernel_check(lua_State *L, int index)
 {
@@ -20,8 +24,8 @@ struct lkernel *lkernel_check(lua_State *L, int index)
 /* Push a table of env; 0: env itself. */
 void lkernel_env(lua_State *L, struct lkernel *lk, int table)
 {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kernels);
-  lua_rawgetp(L, -1, lk);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, lk->envs);
+  lua_rawgeti(L, -1, lk->place);
   if (table != 0) {
     lua_rawgeti(L, -1, table);
     lua_replace(L, -3);
@@ -38,12 +42,25 @@ void lkernel_push(lua_State *L, struct lkernel *lk)
   lua_remove(L, -2);
 }
 
-/* Make env findable under lk. */
+/* Give lk a place in the list. */
+static void take_place(lua_State *L, struct lkernel *lk)
+{
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &envs);
+  lk->envs = (int)lua_tointeger(L, -1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, lk->envs);
+  lua_rawgeti(L, -1, 0);
+  lk->place = lua_tointeger(L, -1) + 1;
+  lua_pushinteger(L, lk->place);
+  lua_rawseti(L, -3, 0);
+  lua_pop(L, 3);
+}
+
+/* Make env findable from lk. */
 static void register_env(lua_State *L, struct lkernel *lk, int kernel)
 {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kernels);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, lk->envs);
   lua_getiuservalue(L, kernel, 1);
-  lua_rawsetp(L, -2, lk);
+  lua_rawseti(L, -2, lk->place);
   lua_pop(L, 1);
 }
 
@@ -187,6 +204,7 @@ static int kernel_new(lua_State *L)
   config.origins = lk->origins = option_boolean(L, "origins", false);
   llimit_options(L, &lk->limits, &config);
   lk->attention = lcall_wants_attention(lk);
+  take_place(L, lk);
   new_env(L, 2);
   register_env(L, lk, 2);
   lk->L = L;
@@ -423,7 +441,10 @@ int lkernel_open(lua_State *L)
   lua_pushliteral(L, "v");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kernels);
+  lua_pushinteger(L, 0);
+  lua_rawseti(L, -2, 0);
+  lua_pushinteger(L, luaL_ref(L, LUA_REGISTRYINDEX));
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &envs);
   luaL_newmetatable(L, LFD_KERNEL);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);

@@ -32,7 +32,7 @@ struct task *lsched_new(lua_State *L, struct lkernel *lk)
 {
   struct task *t = lcompat_newuserdata(L, sizeof *t);
 
-  *t = (struct task){ .lk = NULL, .status = TASK_READY };
+  *t = (struct task){ .lk = NULL, .status = TASK_READY, .guard = LUA_NOREF };
   fdemu_list_init(&t->link);
   fdemu_list_init(&t->all);
   fdemu_list_init(&t->joiners);
@@ -76,11 +76,8 @@ static void unanchor(lua_State *L, struct task *t)
   lua_pushnil(L);
   lua_rawsetp(L, -2, t);
   lua_pop(L, 1);
-  if (t->guarded) {
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, t);
-    t->guarded = false;
-  }
+  luaL_unref(L, LUA_REGISTRYINDEX, t->guard);
+  t->guard = LUA_NOREF;
 }
 
 static void abandon(struct task *t)
@@ -133,14 +130,13 @@ static int guard_close(lua_State *L)
 void lsched_guard(lua_State *L, struct task *t)
 {
 #if LUA_VERSION_NUM >= 504
-  if (!t->guarded) {
+  if (t->guard == LUA_NOREF) {
     struct task **guard = lcompat_newuserdata(L, sizeof(struct task *));
     *guard = t;
     luaL_setmetatable(L, LFD_GUARD);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, t);
-    t->guarded = true;
+    t->guard = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  lua_rawgetp(L, LUA_REGISTRYINDEX, t);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->guard);
   lua_toclose(L, -1);
 #else
   (void)L;
@@ -177,14 +173,13 @@ static void end_yielded(lua_State *L, struct task *t)
   lsched_end(L, t, TASK_ERROR);
 }
 
-/* Let t go on until it waits or ends. */
+/* Let t go on until it waits or ends. The caller has checked the stack. */
 void lsched_resume(lua_State *L, struct task *t)
 {
   struct lkernel *lk = t->lk;
   struct task *current = lk->current;
   int nargs = t->nargs, nres = 0, status;
 
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
   lk->current = t;
   t->status = TASK_RUNNING;
   t->running = true; /* and so it is not collected */
@@ -265,15 +260,16 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
   unsigned completed = lk->completed;
 
   lk->L = L;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (lk->limits.asked)
     llimit_check(L, lk);
   if (!fdemu_list_empty(&lk->events))
     ltrace_deliver(L, lk);
-  if (ldriver_drain(L, lk))
+  if (ldriver_waits(lk) && ldriver_drain(L, lk))
     return true;
   if (lk->random_order && fdemu_runnable(lk->k)) {
     fdemu_run(lk->k); /* who was woken may be the next, too */
-    if (!fdemu_list_empty(&lk->jobs) || !fdemu_list_empty(&lk->dying))
+    if (ldriver_waits(lk))
       return true;
   }
   if (!fdemu_list_empty(&lk->ready)) {
@@ -285,8 +281,7 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
     return true;
   }
   fdemu_run(lk->k);
-  if (completed != lk->completed || !fdemu_list_empty(&lk->jobs) ||
-      !fdemu_list_empty(&lk->dying))
+  if (completed != lk->completed || ldriver_waits(lk))
     return true;
   if (!fdemu_list_empty(&lk->polled)) { /* before the time moves on */
     int64_t now = fdemu_now(lk->k);
