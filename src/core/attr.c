@@ -36,6 +36,13 @@ void fde_touch(struct fdemu_inode *i, int which)
     i->ctime = now;
 }
 
+/* By way of f its contents were looked at. */
+void fde_accessed(const struct fdemu_file *f)
+{
+  if (!(f->flags & O_NOATIME))
+    fde_touch(f->inode, FDE_ATIME);
+}
+
 /* Whoever it ran as, it does so no more. */
 static void drop_ids(const struct fdemu_proc *p, struct fdemu_inode *i)
 {

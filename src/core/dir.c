@@ -158,7 +158,7 @@ static int64_t dir_getdents(struct fdemu_file *f, struct fdemu_req *r)
     it.pos = it.next;
     n = 0;
   }
-  fde_touch(f->inode, FDE_ATIME);
+  fde_accessed(f);
   f->pos = (int64_t)it.pos;
   if (offset > 0)
     return (int64_t)offset;

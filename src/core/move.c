@@ -581,6 +581,7 @@ static int64_t sendfile_run(struct fdemu_file *in, struct fdemu_req *r)
   if (!has_pages(out)) {
     if (!good_range(pos[1], len) || out->flags & O_APPEND || !seekable(in))
       return -EINVAL;
+    fde_accessed(in); /* whatever comes of it */
     if (len == 0)
       return 0;
   }

@@ -305,8 +305,6 @@ static bool has_written(const struct fdemu_req *r, int64_t n)
  * one into no memory. */
 static bool has_read(const struct fdemu_req *r, int64_t n)
 {
-  if (r->file->flags & O_NOATIME)
-    return false;
   return n == -EFAULT ||
          (n >= 0 && (r->asked > 0 || (S_ISREG(r->file->inode->mode) &&
                                       !(r->call->flags & FDEMU_CALL_VEC))));
@@ -322,7 +320,7 @@ static void touch(const struct fdemu_req *r, struct fdemu_inode *i, int64_t n)
   if (r->call->flags & FDEMU_CALL_WRITE && has_written(r, n))
     fde_wrote(r->proc, i);
   else if (r->call->flags & FDEMU_CALL_READ && has_read(r, n))
-    fde_touch(i, FDE_ATIME);
+    fde_accessed(r->file);
 }
 
 /* What was moved is the result, even if the rest of the call failed. */
