@@ -25,6 +25,7 @@
  * that are not there.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -384,6 +385,47 @@ static struct timespec spec(const struct run *r, const char *s, size_t n)
   return t;
 }
 
+/* A time that is worth waiting for, in ns; 0: none, or a longer one. */
+static int64_t short_time(int64_t s, int64_t ns)
+{
+  return s == 0 && ns > 0 && ns <= SHORT_NS ? ns : 0;
+}
+
+static int64_t short_time_at(uint64_t a, int unit)
+{
+  const struct timespec *t = at(a);
+
+  return in_arena(a) ? short_time(t->tv_sec, t->tv_nsec * unit) : 0;
+}
+
+/* Whether a call ends by itself, after a short time. */
+bool is_short(long nr, const uint64_t *a)
+{
+  switch (nr) {
+  case SYS_poll: return short_time(0, (int)a[2] * INT64_C(1000000)) > 0;
+  case SYS_epoll_wait:
+  case SYS_epoll_pwait: return short_time(0, (int)a[3] * INT64_C(1000000)) > 0;
+  case SYS_ppoll: return short_time_at(a[2], 1) > 0;
+  case SYS_select: return short_time_at(a[4], 1000) > 0;
+  case SYS_pselect6: return short_time_at(a[4], 1) > 0;
+  case SYS_epoll_pwait2: return short_time_at(a[3], 1) > 0;
+  default: return false;
+  }
+}
+
+/* When the timer that a call has set goes off, although it may not have told
+ * what it was before (EFAULT): in so many ns, or 0 if that is far away. Both
+ * sides wait for it. */
+int64_t expiry(long nr, const uint64_t *a, int64_t result)
+{
+  const struct itimerspec *it = at(a[2]);
+
+  return nr == SYS_timerfd_settime && in_arena(a[2]) &&
+                 (result == 0 || result == -EFAULT)
+             ? short_time(it->it_value.tv_sec, it->it_value.tv_nsec)
+             : 0;
+}
+
 /* Both have two 64-bit fields. */
 static uint64_t encode_time(struct run *r, const char *token)
 {
@@ -395,6 +437,15 @@ static uint64_t encode_time(struct run *r, const char *token)
   t = room(sizeof *t);
   *t = spec(r, token, strlen(token));
   return address(t);
+}
+
+/* What is left of a time that ran out. */
+static void decode_time(struct run *r, uint64_t a, int64_t n)
+{
+  const struct timespec *t = at(a);
+
+  if (in_arena(a) && n == 0)
+    say(r, " left %lld,%ld", (long long)t->tv_sec, t->tv_nsec);
 }
 
 static uint64_t encode_timer(struct run *r, const char *token)
@@ -779,6 +830,8 @@ void decode(struct run *r, char letter, const uint64_t *a, int64_t n)
   case 'V': decode_vector(r, a, n); break;
   case 'p': decode_poll(r, a); break;
   case 's': decode_set(r, a[0]); break;
+  case 't':
+  case 'v': decode_time(r, a[0], n); break;
   case 'L': decode_events(r, a[0], n); break;
   case '2':
     if (in_arena(a[0]))

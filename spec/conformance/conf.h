@@ -137,7 +137,13 @@ void linux_run(struct run *r, const struct script *s);
 void fdemu_run_script(struct run *r, const struct script *s);
 extern unsigned fdemu_check_every; /* so many lines; 0: not at all */
 
+/* In run.in_call: a call that would sleep for ever is interrupted. */
+enum { IN_CALL = 1, IN_SHORT_CALL };
+
 /* args.c */
+enum { SHORT_NS = 2000000 }; /* times up to this one are waited for */
+bool is_short(long nr, const uint64_t *a);
+int64_t expiry(long nr, const uint64_t *a, int64_t result);
 int64_t constant(const char *s, size_t n);
 int64_t number(const struct run *r, const char *token);
 int encode(struct run *r, char letter, const char *token, uint64_t *a);

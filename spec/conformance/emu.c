@@ -76,6 +76,8 @@ static struct fdemu_req *find_interruptible(void)
   return NULL;
 }
 
+enum { ALARM_NS = 2 * SHORT_NS };
+
 /* What waits is interrupted, as by Linux's alarm. */
 static void interrupt(struct fdemu_timer *t)
 {
@@ -86,19 +88,40 @@ static void interrupt(struct fdemu_timer *t)
     fdemu_cancel(r, EINTR);
 }
 
+static const struct fdemu_mem mem = { load, store };
+
+static int64_t call_with_alarm(struct fdemu_proc *p, long nr, const uint64_t *a)
+{
+  int64_t n;
+
+  alarm_timer.fire = interrupt;
+  fdemu_timer_set(kernel, &alarm_timer, fdemu_now(kernel) + ALARM_NS);
+  n = fdemu_syscall(p, &mem, nr, a);
+  fdemu_timer_stop(kernel, &alarm_timer);
+  return n;
+}
+
+static void pass_time(int64_t ns)
+{
+  int64_t end = fdemu_now(kernel) + ns;
+
+  while (fdemu_tick(kernel, end))
+    fdemu_run(kernel);
+  fdemu_set_now(kernel, end);
+}
+
 static int64_t fdemu_side_call(struct run *r, int proc, long nr,
                                const uint64_t a[6])
 {
-  static const struct fdemu_mem mem = { load, store };
   int64_t n;
 
   (void)r;
   if (current != NULL)
-    return fdemu_syscall(procs[proc], &mem, nr, a);
-  alarm_timer.fire = interrupt;
-  fdemu_timer_set(kernel, &alarm_timer, fdemu_now(kernel) + 1000000);
-  n = fdemu_syscall(procs[proc], &mem, nr, a);
-  fdemu_timer_stop(kernel, &alarm_timer);
+    n = fdemu_syscall(procs[proc], &mem, nr, a);
+  else
+    n = call_with_alarm(procs[proc], nr, a);
+  if (expiry(nr, a, n) > 0)
+    pass_time(expiry(nr, a, n));
   return n;
 }
 
@@ -124,7 +147,7 @@ static int64_t do_wait(struct run *r, int proc)
   int status = 0, pid;
 
   alarm_timer.fire = interrupt;
-  fdemu_timer_set(kernel, &alarm_timer, fdemu_now(kernel) + 1000000);
+  fdemu_timer_set(kernel, &alarm_timer, fdemu_now(kernel) + ALARM_NS);
   pid = fdemu_wait(procs[proc], &status);
   fdemu_timer_stop(kernel, &alarm_timer);
   if (pid < 0)

@@ -259,7 +259,7 @@ static void put_special(struct gen *g, const char *choice, const char *kinds)
     one_in(g, 4) ? put_fd(g, NULL) : put(g, "%d", 3 + pick(g, LIMIT));
   else if (strcmp(choice, "~timer") == 0)
     put_word(g, "0,0/0 1000000/0 1000000/5,7 2000000/1000 -1/0 0,1000000000/0 "
-                "5000000/0,-1 0,0/3");
+                "5000000/0,-1 0,0/3 0,1/0 0,1000/0 0,1000000/1000000");
   else
     abort();
 }

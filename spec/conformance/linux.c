@@ -57,13 +57,23 @@ static bool is_asleep(int pid, int tid)
   return s != NULL && s[2] == 'S';
 }
 
-/* A call that sleeps would do so for ever: interrupt it. */
+/* Whether the one who has the turn is in a call that may sleep for ever; the
+ * line is which call. */
+static bool in_long_call(const struct run *r, size_t *line)
+{
+  *line = __atomic_load_n(&r->line, __ATOMIC_ACQUIRE);
+  return __atomic_load_n(&r->in_call, __ATOMIC_ACQUIRE) == IN_CALL;
+}
+
+/* A call that sleeps would do so for ever: interrupt it. While /proc was read
+ * another may have begun. */
 static void nudge(const struct run *r)
 {
   uint32_t t = turn_of(r);
+  size_t line, later;
 
-  if (t < NPROCS && __atomic_load_n(&r->in_call, __ATOMIC_ACQUIRE) &&
-      is_asleep(r->pid[t], r->pid[t]))
+  if (t < NPROCS && in_long_call(r, &line) && is_asleep(r->pid[t], r->pid[t]) &&
+      in_long_call(r, &later) && line == later)
     syscall(SYS_tgkill, r->pid[t], r->pid[t], SIGALRM);
 }
 
@@ -125,15 +135,12 @@ static void become_process(void)
 
 /* ---- calls ------------------------------------------------------------ */
 
-/* A timer that has expired already is on its way. */
-static void await_timer(const uint64_t a[6])
+/* A timer that has expired already, or will soon, is on its way. */
+static void await_timer(int fd)
 {
-  const struct itimerspec *it = (const void *)(uintptr_t)a[2];
-  struct pollfd p = { (int)a[0], POLLIN, 0 };
+  struct pollfd p = { fd, POLLIN, 0 };
 
-  if (a[1] & TFD_TIMER_ABSTIME && it->it_value.tv_sec == 0 &&
-      it->it_value.tv_nsec > 0)
-    poll(&p, 1, 100);
+  poll(&p, 1, 1000);
 }
 
 static int64_t linux_call(struct run *r, int proc, long nr, const uint64_t a[6])
@@ -141,12 +148,15 @@ static int64_t linux_call(struct run *r, int proc, long nr, const uint64_t a[6])
   long n;
 
   (void)proc;
-  __atomic_store_n(&r->in_call, 1, __ATOMIC_RELEASE);
+  __atomic_store_n(&r->in_call, is_short(nr, a) ? IN_SHORT_CALL : IN_CALL,
+                   __ATOMIC_RELEASE);
   n = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
   __atomic_store_n(&r->in_call, 0, __ATOMIC_RELEASE);
-  if (n >= 0 && nr == SYS_timerfd_settime)
-    await_timer(a);
-  return n < 0 ? -errno : n;
+  if (n < 0)
+    n = -errno;
+  if (expiry(nr, a, n) > 0)
+    await_timer((int)a[0]);
+  return n;
 }
 
 /* ---- tasks ------------------------------------------------------------ */
@@ -185,7 +195,8 @@ static bool is_quiet(const struct run *r)
     const struct task *t = &r->task[i];
     int tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
     if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == TASK_RUNS &&
-        (tid == 0 || !__atomic_load_n(&t->run->in_call, __ATOMIC_ACQUIRE) ||
+        (tid == 0 ||
+         __atomic_load_n(&t->run->in_call, __ATOMIC_ACQUIRE) != IN_CALL ||
          !is_asleep(t->pid, tid)))
       return false;
   }

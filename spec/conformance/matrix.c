@@ -204,7 +204,7 @@ static const char *alternatives(const struct call *c, int i)
   if (strcmp(s, "~set") == 0)
     return "{r0} null";
   if (strcmp(s, "~timer") == 0)
-    return "0,0/0 1000000/0 1000000/5,7 -1/0 0,1000000000/0";
+    return "0,0/0 1000000/0 1000000/5,7 -1/0 0,1000000000/0 0,1000/0";
   return s;
 }
 
