@@ -197,6 +197,23 @@ describe("names", function()
       local fd = p:open("a", fdemu.O_PATH | fdemu.O_NOFOLLOW)
       assert.equal("x", p:readlinkat(fd, ""))
     end)
+
+    it("leave the file as it is, whatever other flags say", function()
+      assert(p:close(assert(p:open("a", "w", tonumber("6755", 8)))))
+      local before = p:stat("a")
+      k:sleep(10)
+      local flags = fdemu.O_PATH | fdemu.O_RDWR | fdemu.O_TRUNC
+      local fd = assert(p:open("a", flags | fdemu.O_CREAT))
+      assert.same(before, p:stat("a"))
+      assert.equal(fdemu.O_PATH, p:fcntl(fd, fdemu.F_GETFL))
+    end)
+  end)
+
+  it("are opened without flags that Linux does not know", function()
+    local fd = assert(p:open("/dev/null", fdemu.O_RDWR | 0x3c | 0x80000000))
+    assert.equal(fdemu.O_RDWR | fdemu.O_LARGEFILE, p:fcntl(fd, fdemu.F_GETFL))
+    fd = assert(p:open("/dev/null", fdemu.O_SYNC & ~fdemu.O_DSYNC))
+    assert.equal(fdemu.O_SYNC | fdemu.O_LARGEFILE, p:fcntl(fd, fdemu.F_GETFL))
   end)
 
   it("have the times of the virtual clock", function()

@@ -68,6 +68,19 @@ int fdemu_make(struct fdemu_kernel *k, mode_t mode, struct fdemu_inode **i)
 
 /* ---- descriptions ----------------------------------------------------- */
 
+/* What stays of the flags of open(2): those that F_GETFL shows. Others, the
+ * unknown too, have no effect; O_SYNC's own bit means all of it. */
+static int kept_flags(int flags)
+{
+  enum { LARGEFILE = 0100000 };
+
+  if (flags & (O_SYNC & ~O_DSYNC))
+    flags |= O_DSYNC;
+  return flags & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC |
+                  O_DIRECT | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_PATH |
+                  O_TMPFILE | LARGEFILE);
+}
+
 struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
                                   const struct fdemu_ops *ops, int flags,
                                   void *data)
@@ -80,7 +93,7 @@ struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
     .ops = ops,
     .inode = i,
     .id = ++i->kernel->last_file,
-    .flags = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC),
+    .flags = kept_flags(flags),
     .mode = ops->mode,
     .data = data,
     .refs = 1,

@@ -266,6 +266,7 @@ static void forget_place(struct fdemu_req *r)
 /* Fill or give back the descriptor. */
 int64_t fde_open_end(struct fdemu_req *r, int64_t result)
 {
+  unsigned long flags = flags_of(r);
   struct fdemu_file *f = r->out;
 
   r->out = NULL;
@@ -273,11 +274,11 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
     result = -EINTR; /* whatever opened it has ended the process */
   if (result >= 0 && f != NULL) {
     set_place(f, r);
-    f->created = r->made && r->cmd & O_CREAT && f->inode == r->inode;
-    if (r->cmd & O_TRUNC && !r->made && f->inode == r->inode &&
+    f->created = r->made && flags & O_CREAT && f->inode == r->inode;
+    if (flags & O_TRUNC && !r->made && f->inode == r->inode &&
         S_ISREG(f->inode->mode))
       fde_wrote(r->proc, f->inode);
-    fdemu_fill(r->proc, r->newfd, f, (r->cmd & O_CLOEXEC) != 0);
+    fdemu_fill(r->proc, r->newfd, f, (flags & O_CLOEXEC) != 0);
     result = r->newfd;
     f = NULL;
   } else if (r->newfd >= 0)
