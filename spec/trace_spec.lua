@@ -64,6 +64,67 @@ describe("trace", function()
       end))
     end)
 
+    it("shows permissions as octal numbers", function()
+      assert.same({
+        '[pid  1] openat(AT_FDCWD, "/f", O_WRONLY|O_CREAT, 07777) = 5',
+        '[pid  1] mkdirat(AT_FDCWD, "/d", 02755) = 0',
+        '[pid  1] fchmodat2(AT_FDCWD, "/f", 000, 0) = 0',
+        '[pid  1] mknodat(AT_FDCWD, "/p", S_IFIFO|S_ISUID|0600) = 0',
+        '[pid  1] mknodat(AT_FDCWD, "/x", 0170600) = '
+          .. "-1 EINVAL (Invalid argument)",
+      }, lines(function()
+        p:open("/f", fdemu.O_WRONLY | fdemu.O_CREAT, tonumber("7777", 8))
+        p:mkdir("/d", tonumber("2755", 8))
+        p:chmod("/f", 0)
+        p:mknod("/p", fdemu.S_IFIFO | tonumber("4600", 8))
+        p:mknod("/x", tonumber("170600", 8))
+      end))
+    end)
+
+    it("shows no permissions of a directory that is opened", function()
+      assert.same({
+        '[pid  1] openat(AT_FDCWD, "/", O_RDONLY|O_DIRECTORY) = 5',
+        '[pid  1] openat(AT_FDCWD, "/", O_RDWR|O_TMPFILE, 0600) = 6',
+      }, lines(function()
+        p:open("/", fdemu.O_DIRECTORY)
+        p:open("/", fdemu.O_TMPFILE | fdemu.O_RDWR, tonumber("600", 8))
+      end))
+    end)
+
+    it("shows the values of socket options by their types", function()
+      local a = p:socketpair()
+      local sol = fdemu.SOL_SOCKET
+      assert.same({
+        "[pid  1] setsockopt(5, SOL_SOCKET, SO_RCVTIMEO, "
+          .. "{tv_sec=1, tv_usec=500000}, 16) = 0",
+        "[pid  1] getsockopt(5, SOL_SOCKET, SO_RCVTIMEO, "
+          .. "{tv_sec=1, tv_usec=500000}, [16]) = 0",
+        "[pid  1] setsockopt(5, SOL_SOCKET, SO_LINGER, "
+          .. "{l_onoff=1, l_linger=7}, 8) = 0",
+        "[pid  1] getsockopt(5, SOL_SOCKET, SO_PEERCRED, "
+          .. "{pid=1, uid=1000, gid=1000}, [12]) = 0",
+        "[pid  1] getsockopt(5, SOL_SOCKET, SO_TYPE, [1], [4]) = 0",
+      }, lines(function()
+        p:setsockopt(a, sol, fdemu.SO_RCVTIMEO, 1.5)
+        p:getsockopt(a, sol, fdemu.SO_RCVTIMEO)
+        p:setsockopt(a, sol, fdemu.SO_LINGER, 1, 7)
+        p:getsockopt(a, sol, fdemu.SO_PEERCRED)
+        p:getsockopt(a, sol, fdemu.SO_TYPE)
+      end))
+    end)
+
+    it("shows the int that a request yields", function()
+      local a, b = p:socketpair()
+      p:write(a, "abc")
+      assert.same({
+        "[pid  1] ioctl(6, FIONREAD, [3]) = 0",
+        "[pid  1] ioctl(5, TIOCOUTQ, [768]) = 0",
+      }, lines(function()
+        p:ioctl(b, fdemu.FIONREAD)
+        p:ioctl(a, fdemu.TIOCOUTQ)
+      end))
+    end)
+
     it("shows flock's operation", function()
       assert.same({ "[pid  1] flock(3, LOCK_SH|LOCK_NB) = 0" },
         lines(function() p:flock(r, fdemu.LOCK_SH | fdemu.LOCK_NB) end))

@@ -92,7 +92,8 @@ static size_t next_word(const char **s)
 /* open(2) has a mode only if it may make the file. */
 static bool omitted(const struct fdemu_req *r, const char *s, size_t n)
 {
-  return strncmp(s, "open_mode", n) == 0 && !(r->cmd & (O_CREAT | O_TMPFILE));
+  return strncmp(s, "open_mode", n) == 0 &&
+         !(r->cmd & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)));
 }
 
 /* ---- lines ------------------------------------------------------------ */

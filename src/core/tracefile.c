@@ -137,6 +137,14 @@ static void put_request(struct fde_out *o, const struct fdemu_req *r)
   fde_print(o, ")");
 }
 
+/* Requests whose argument is the address of an int. */
+static bool takes_int(const struct fdemu_req *r)
+{
+  if (r->cmd == FIONREAD || r->cmd == TIOCOUTQ)
+    return r->result >= 0;
+  return r->cmd == FIONBIO || r->cmd == FIOASYNC;
+}
+
 /* An int that was asked for is shown as strace does, an address never. */
 static void put_ioctl(struct fde_out *o, const struct fdemu_req *r)
 {
@@ -145,7 +153,7 @@ static void put_ioctl(struct fde_out *o, const struct fdemu_req *r)
   put_request(o, r);
   if (r->buf.iov_base == NULL)
     return;
-  if ((r->cmd == FIONREAD && r->result >= 0) || r->cmd == FIONBIO) {
+  if (takes_int(r)) {
     if (fde_trace_load(r, &n, r->buf.iov_base, sizeof n) == 0) {
       fde_print(o, ", [");
       fde_print_int(o, n);
@@ -168,6 +176,13 @@ static void put_ioctl(struct fde_out *o, const struct fdemu_req *r)
   }
 }
 
+/* 0644, or 000 */
+static void put_octal(struct fde_out *o, mode_t mode)
+{
+  fde_print(o, mode < 010 ? "00" : "0");
+  fde_print_uint(o, mode, 8);
+}
+
 /* S_ISUID|0755 */
 static void put_mode(struct fde_out *o, mode_t mode)
 {
@@ -179,9 +194,7 @@ static void put_mode(struct fde_out *o, mode_t mode)
     fde_print_flags(o, bits, mode & 07000, "");
     fde_print(o, "|");
   }
-  mode &= 0777;
-  fde_print(o, mode < 010 ? "00" : "0");
-  fde_print_uint(o, mode, 8);
+  put_octal(o, mode & 0777);
 }
 
 static const struct fde_name file_types[] = {
@@ -193,12 +206,13 @@ static void put_typed_mode(struct fde_out *o, mode_t mode)
 {
   const char *type = fde_lookup(file_types, mode & S_IFMT);
 
-  if (type != NULL) {
-    fde_print(o, type);
-    fde_print(o, "|");
-    mode &= ~(mode_t)S_IFMT;
+  if (type == NULL) {
+    put_octal(o, mode);
+    return;
   }
-  put_mode(o, mode);
+  fde_print(o, type);
+  fde_print(o, "|");
+  put_mode(o, mode & ~(mode_t)S_IFMT);
 }
 
 static void put_mknod(struct fde_out *o, const struct fdemu_req *r)
@@ -318,7 +332,7 @@ static void put_dirfd2(struct fde_out *o, const struct fdemu_req *r)
 
 static void put_arg_mode(struct fde_out *o, const struct fdemu_req *r)
 {
-  put_mode(o, (mode_t)r->arg);
+  put_octal(o, (mode_t)r->arg & 0xffff); /* a umode_t */
 }
 
 /* ---- words ------------------------------------------------------------ */

@@ -64,6 +64,17 @@ static void put_socket(struct fde_out *o, const struct fdemu_req *r)
 
 /* ---- sockets ---------------------------------------------------------- */
 
+static void put_ucred(struct fde_out *o, const struct ucred *u)
+{
+  fde_print(o, "{pid=");
+  fde_print_int(o, u->pid);
+  fde_print(o, ", uid=");
+  fde_print_int(o, u->uid);
+  fde_print(o, ", gid=");
+  fde_print_int(o, u->gid);
+  fde_print(o, "}");
+}
+
 /* The descriptors, or who it is, in a control message of n bytes. */
 static void put_control_data(struct fde_out *o, const struct fdemu_req *r,
                              int type, const char *addr, size_t n)
@@ -73,13 +84,7 @@ static void put_control_data(struct fde_out *o, const struct fdemu_req *r,
 
   if (type == SCM_CREDENTIALS && n == sizeof u &&
       fde_trace_load(r, &u, addr, n) == 0) {
-    fde_print(o, "{pid=");
-    fde_print_int(o, u.pid);
-    fde_print(o, ", uid=");
-    fde_print_int(o, u.uid);
-    fde_print(o, ", gid=");
-    fde_print_int(o, u.gid);
-    fde_print(o, "}");
+    put_ucred(o, &u);
     return;
   }
   fde_print(o, "[");
@@ -156,25 +161,55 @@ static void put_option(struct fde_out *o, const struct fdemu_req *r)
   fde_print_uint(o, r->cmd, 10);
 }
 
-/* As an int, whatever it is; of getsockopt(2) when it is known. */
+/* n bytes of an option: as an int unless it is known to be a struct. */
+static void put_option_bytes(struct fde_out *o, const struct fdemu_req *r,
+                             size_t n)
+{
+  union {
+    int i;
+    struct linger linger;
+    struct ucred cred;
+    struct timeval time;
+  } u;
+
+  if (n < sizeof u.i || n > sizeof u ||
+      fde_trace_load(r, &u, r->buf.iov_base, n) < 0)
+    fde_print(o, "?");
+  else if (r->cmd == SO_PEERCRED && n == sizeof u.cred)
+    put_ucred(o, &u.cred);
+  else if (r->cmd == SO_LINGER && n == sizeof u.linger) {
+    fde_print(o, "{l_onoff=");
+    fde_print_int(o, u.linger.l_onoff);
+    fde_print(o, ", l_linger=");
+    fde_print_int(o, u.linger.l_linger);
+    fde_print(o, "}");
+  } else if (n == sizeof u.time) {
+    fde_print(o, "{tv_sec=");
+    fde_print_int(o, u.time.tv_sec);
+    fde_print(o, ", tv_usec=");
+    fde_print_int(o, u.time.tv_usec);
+    fde_print(o, "}");
+  } else {
+    fde_print(o, "[");
+    fde_print_int(o, u.i);
+    fde_print(o, "]");
+  }
+}
+
+/* That of getsockopt(2) when it is known. */
 static void put_option_value(struct fde_out *o, const struct fdemu_req *r)
 {
   bool getting = strchr(r->call->args, '|') != NULL;
-  size_t n = getting ? r->done : r->buf.iov_len;
-  int value;
+  bool known = r->buf.iov_base != NULL && (!getting || r->result >= 0);
+  size_t n = getting && known ? r->done : r->buf.iov_len;
 
-  if (n >= sizeof value && r->buf.iov_base != NULL &&
-      (!getting || r->result >= 0) &&
-      fde_trace_load(r, &value, r->buf.iov_base, sizeof value) == 0) {
-    fde_print(o, "[");
-    fde_print_int(o, value);
-    fde_print(o, getting ? "], [" : "], ");
-    fde_print_uint(o, n, 10);
-    fde_print(o, getting ? "]" : "");
-  } else {
-    fde_print(o, "?, ");
-    fde_print_uint(o, r->buf.iov_len, 10);
-  }
+  if (known)
+    put_option_bytes(o, r, n);
+  else
+    fde_print(o, "?");
+  fde_print(o, getting && known ? ", [" : ", ");
+  fde_print_uint(o, n, 10);
+  fde_print(o, getting && known ? "]" : "");
 }
 
 static void put_sockname(struct fde_out *o, const struct fdemu_req *r)
@@ -185,8 +220,10 @@ static void put_sockname(struct fde_out *o, const struct fdemu_req *r)
   }
   fde_print(o, "{sa_family=AF_UNIX}, [");
   fde_print_uint(o, r->buf.iov_len, 10);
-  fde_print(o, " => ");
-  fde_print_int(o, r->offset);
+  if (r->offset != (int64_t)r->buf.iov_len) {
+    fde_print(o, " => ");
+    fde_print_int(o, r->offset);
+  }
   fde_print(o, "]");
 }
 
