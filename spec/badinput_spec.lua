@@ -231,6 +231,9 @@ describe("bad input:", function()
       contains(refused(p, "install"), "bad argument #1")
       contains(refused(p, "install", {}), "bad argument #1")
       contains(refused(p, "poll"), "bad argument #1")
+      local timer = p:timerfd_create()
+      contains(refused(p, "timerfd_settime", timer, 0), "bad argument #3")
+      contains(refused(p, "timerfd_settime", timer, 0, 1, {}), "#4")
       contains(refused(p, "host"), "bad argument #1")
       contains(refused(p, "captured"), "bad argument #1")
     end)
@@ -565,7 +568,12 @@ describe("bad input:", function()
         "unknown option 'bogus'")
       failure(fdemu.kernel, { [1] = true })
       failure(fdemu.kernel, { [{}] = true })
-      refused(k, "process", { "null" })
+      contains(refused(k, "process", { "null" }), "named, not numbered")
+    end)
+
+    it("of a task are a name and whether it is a daemon", function()
+      contains(refused(k, "spawn", { print, name = 5 }), "name")
+      contains(refused(k, "spawn", { print, daemon = 1 }), "daemon")
     end)
 
     it("of a wrong type or value raise, naming them", function()
@@ -851,6 +859,8 @@ describe("bad input:", function()
       for _, arg in ipairs { {}, print, true, k, p, 1.5, NAN } do
         contains(refused(p, "ioctl", r, fdemu.FIONREAD, arg), "#3")
       end
+      contains(refused(p, "ioctl", r, fdemu.FIONREAD, true),
+        "integer, string or fdemu.Buffer expected, got boolean")
     end)
 
     it("takes a request that is an integer", function()

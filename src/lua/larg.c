@@ -32,7 +32,7 @@ static const char *type_name(lua_State *L, int index)
   return luaL_typename(L, index);
 }
 
-static int type_error(lua_State *L, int index, const char *expected)
+int larg_wrong(lua_State *L, int index, const char *expected)
 {
   return larg_error(
       L, index,
@@ -42,7 +42,7 @@ static int type_error(lua_State *L, int index, const char *expected)
 void larg_type(lua_State *L, int index, int type)
 {
   if (lua_type(L, index) != type)
-    type_error(L, index, lua_typename(L, type));
+    larg_wrong(L, index, lua_typename(L, type));
 }
 
 /* self of a method is found by comparing metatables, without their names. */
@@ -63,7 +63,7 @@ void *larg_udata(lua_State *L, int index, const char *name)
                               : luaL_testudata(L, index, name);
 
   if (u == NULL)
-    type_error(L, index, name);
+    larg_wrong(L, index, name);
   return u;
 }
 
@@ -72,7 +72,7 @@ lua_Integer larg_no_integer(lua_State *L, int index)
 {
   if (lua_isnumber(L, index))
     return larg_error(L, index, "number has no integer representation");
-  return type_error(L, index, "number");
+  return larg_wrong(L, index, "number");
 }
 
 lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def)
@@ -86,14 +86,14 @@ lua_Number larg_number(lua_State *L, int index)
   lua_Number n = lua_tonumberx(L, index, &ok);
 
   if (!ok)
-    type_error(L, index, "number");
+    larg_wrong(L, index, "number");
   return n;
 }
 
 /* Raises: argument index is not a string. */
 const char *larg_no_string(lua_State *L, int index)
 {
-  type_error(L, index, "string");
+  larg_wrong(L, index, "string");
   return NULL;
 }
 

@@ -628,7 +628,11 @@ void lcall_set_ioctl(lua_State *L, struct call *c, int index)
     lua_replace(L, index);
     break;
   }
-  default: c->ioarg = IOARG_BUFFER; b = larg_udata(L, index, LFD_BUFFER);
+  default:
+    c->ioarg = IOARG_BUFFER;
+    b = lbuffer_test(L, index);
+    if (b == NULL)
+      larg_wrong(L, index, "integer, string or " LFD_BUFFER);
   }
   c->req.buf.iov_base = b != NULL ? b->data : (char *)&c->word;
   c->req.buf.iov_len = b != NULL ? b->size : sizeof c->word;

@@ -100,9 +100,9 @@ static int proc_timerfd_create(lua_State *L)
 
 /* Seconds to the nearest nanosecond, but not to 0 unless they are 0. What is
  * negative stays so. */
-static struct timespec opt_seconds(lua_State *L, int index)
+static struct timespec seconds(lua_State *L, int index)
 {
-  lua_Number s = lua_isnoneornil(L, index) ? 0 : larg_number(L, index);
+  lua_Number s = larg_number(L, index);
   struct timespec ts = { 0, 0 };
 
   larg_check(L, s == s, index, "number of seconds is not a number");
@@ -144,12 +144,13 @@ static int proc_timerfd_settime(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
   int fd = lproc_fd(L, 2), flags = lproc_optint(L, 3);
-  struct itimerspec new = { .it_value = opt_seconds(L, 4),
-                            .it_interval = opt_seconds(L, 5) };
+  struct itimerspec new = { .it_value = seconds(L, 4) };
   struct itimerspec *block = (struct itimerspec *)(void *)lp->lk->scratch;
   struct call local,
       *c = lcall_begin(L, lp->lk, &local, &fdemu_timerfd_settime_call);
 
+  if (!lua_isnoneornil(L, 5))
+    new.it_interval = seconds(L, 5);
   block[0] = new;
   c->req.fd = fd;
   c->req.cmd = (unsigned)flags;
@@ -272,7 +273,7 @@ static int64_t opt_timeout(lua_State *L, int index)
 
   if (lua_isnoneornil(L, index))
     return -1;
-  ts = opt_seconds(L, index);
+  ts = seconds(L, index);
   return ts.tv_sec < INT64_MAX / SECOND ? ts.tv_sec * SECOND + ts.tv_nsec
                                         : INT64_MAX;
 }

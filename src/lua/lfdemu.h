@@ -226,6 +226,7 @@ struct lbuffer {
 
 /* larg.c */
 int larg_error(lua_State *L, int index, const char *msg);
+int larg_wrong(lua_State *L, int index, const char *expected);
 void larg_type(lua_State *L, int index, int type);
 void *larg_udata(lua_State *L, int index, const char *name);
 lua_Integer larg_no_integer(lua_State *L, int index);

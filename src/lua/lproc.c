@@ -347,9 +347,11 @@ static void check_options(lua_State *L)
 {
   lua_pushnil(L);
   while (lua_next(L, 2)) {
-    const char *key =
-        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    const char *key;
     int i = 0;
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "options are named, not numbered");
+    key = lua_tostring(L, -2);
     while (i < 3 && strcmp(key, std_names[i]) != 0)
       i++;
     if (i == 3)

@@ -560,7 +560,12 @@ static void check_options(lua_State *L, int index)
   while (lua_next(L, index)) {
     if (lua_type(L, -2) == LUA_TSTRING) {
       const char *key = lua_tostring(L, -2);
-      if (strcmp(key, "name") != 0 && strcmp(key, "daemon") != 0)
+      if (strcmp(key, "name") == 0)
+        larg_check(L, lua_type(L, -1) == LUA_TSTRING, index,
+                   "name must be a string");
+      else if (strcmp(key, "daemon") == 0)
+        larg_check(L, lua_isboolean(L, -1), index, "daemon must be a boolean");
+      else
         luaL_error(L, "unknown option '%s'", key);
     }
     lua_pop(L, 1);
@@ -577,10 +582,6 @@ int lsched_spawn(lua_State *L, struct lkernel *lk)
   if (lua_type(L, 2) == LUA_TTABLE) {
     options = 2;
     check_options(L, 2);
-    lua_getfield(L, 2, "name");
-    larg_check(L, lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING, 2,
-               "name must be a string");
-    lua_pop(L, 1);
     n = (int)lua_rawlen(L, 2);
     luaL_checkstack(L, n + LUA_MINSTACK, NULL);
     for (int i = 1; i <= n; i++)

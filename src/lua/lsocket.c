@@ -157,6 +157,24 @@ static void set_block(struct call *c, struct block *b)
   c->req.msg = &b->m;
 }
 
+/* What recvmsg() gives may be sent on; another field is a mistake. */
+static void check_fields(lua_State *L)
+{
+  static const char *const known[] = { "data", "fds", "flags", "creds", NULL };
+
+  larg_type(L, 3, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, 3)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    int i = 0;
+    while (known[i] != NULL && strcmp(known[i], key) != 0)
+      i++;
+    if (known[i] == NULL)
+      larg_error(L, 3, lua_pushfstring(L, "unknown field '%s'", key));
+    lua_pop(L, 1);
+  }
+}
+
 /* The field fds of the table at index 3, if there is one. */
 static void set_fds(lua_State *L, struct block *b)
 {
@@ -196,7 +214,7 @@ static int proc_sendmsg(lua_State *L)
   struct call local, *c;
   struct block *b;
 
-  larg_type(L, 3, LUA_TTABLE);
+  check_fields(L);
   lua_settop(L, 4);
   b = push_block(L, 0);
   set_fds(L, b);
