@@ -190,6 +190,26 @@ describe("deadlock", function()
       "a child to exit: process 2 and process 3 still run")
   end)
 
+  it("names the FIFO that nobody opens at the other end", function()
+    p:mkfifo("/f")
+    k:spawn(function() p:open("/f", "r") end)
+    contains(failure(k.run, k), "open at ")
+    contains(failure(k.run, k), "waits for somebody to open /f for writing")
+    local other = fdemu.kernel()
+    local q = other:process()
+    q:mkfifo("/f")
+    other:spawn(function() q:open("/f", "w") end)
+    contains(failure(other.run, other),
+      "waits for somebody to open /f for reading")
+    other:close()
+  end)
+
+  it("names the device that says that it cannot be opened now", function()
+    k:device("/dev/x", { open = function() return nil, "EAGAIN" end })
+    k:spawn(function() p:open("/dev/x") end)
+    contains(failure(k.run, k), "waits for the driver of /dev/x to call wake()")
+  end)
+
   it("names the device that nobody wakes", function()
     k:device("/dev/sleepy", {
       read = function() return nil, fdemu.EAGAIN end,

@@ -564,6 +564,11 @@ FDEMU_API bool fdemu_awaited_lock(const struct fdemu_req *r,
 FDEMU_API const struct fdemu_file *fdemu_awaited_file(const struct fdemu_req *r,
                                                       int *events);
 
+/* What a pending request of open(2) has found at its path, and waits for; NULL
+ * if it is another request. Borrowed. */
+FDEMU_API const struct fdemu_inode *
+fdemu_awaited_inode(const struct fdemu_req *r);
+
 /* ---- the calls -------------------------------------------------------- */
 
 /*

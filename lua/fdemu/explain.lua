@@ -154,6 +154,11 @@ local function remedy(waiting)
   elseif waiting.kind == "timerfd" then
     return "waits for the timer, which is not set, to expire: "
       .. holders(waiting, "it")
+  elseif waiting.wanted then
+    return ("waits for somebody to open %s for %s"):format(waiting.opening,
+      waiting.wanted)
+  elseif waiting.opening then
+    return ("waits for the driver of %s to call wake()"):format(waiting.opening)
   elseif waiting.children then
     return "waits for a child to exit: " .. children(waiting.children)
   elseif waiting.call == "peer" then

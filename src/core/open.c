@@ -216,6 +216,11 @@ int fde_open_park(struct fdemu_req *r)
   return 0;
 }
 
+const struct fdemu_inode *fdemu_awaited_inode(const struct fdemu_req *r)
+{
+  return r->call == &fdemu_calls[FDEMU_OPEN] ? r->inode : NULL;
+}
+
 /* For explanations: without memory there is none. */
 static void set_path(struct fdemu_file *f, const char *path)
 {

@@ -1,7 +1,9 @@
 /* lwaiting.c - what a call waits for, for the text of a deadlock */
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 
+#include "fdemu_driver.h"
 #include "lua/lfdemu.h"
 
 static void set_integer(lua_State *L, const char *key, lua_Integer n)
@@ -72,12 +74,28 @@ static void set_children(lua_State *L, const struct lkernel *lk,
   lua_setfield(L, -2, "children");
 }
 
+/* What an open() waits for: the other end of a FIFO, or a driver. */
+static void set_opening(lua_State *L, const struct fdemu_req *r,
+                        const struct fdemu_inode *i)
+{
+  lua_pushstring(L, r->path);
+  lua_setfield(L, -2, "opening");
+  if (!S_ISFIFO(i->mode))
+    return;
+  lua_pushstring(L, (r->cmd & O_ACCMODE) == O_RDONLY ? "writing" : "reading");
+  lua_setfield(L, -2, "wanted");
+}
+
 /* In the table on top of the stack: what calls wait for that have no file. */
 void lwaiting_set(lua_State *L, struct lkernel *lk, const struct fdemu_req *r)
 {
+  const struct fdemu_inode *i = fdemu_awaited_inode(r);
+
   if (r->call == &fdemu_calls[FDEMU_POLL] ||
       r->call == &fdemu_calls[FDEMU_SELECT])
     set_polled(L, lk, r);
   else if (r->call == &fdemu_calls[FDEMU_WAIT])
     set_children(L, lk, r);
+  else if (i != NULL)
+    set_opening(L, r, i);
 }
