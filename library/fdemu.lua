@@ -726,7 +726,8 @@ function Process:fork() end
 ---@return integer? zero, string? message, integer? errno
 function Process:exec() end
 
----_exit(2). The process is gone, its descriptors are closed, and its parent may wait for it.
+---_exit(2). The process is gone: its descriptors are closed, its tasks are cancelled
+---(but for the one that called it), and its parent may wait for it.
 ---@param status? integer (0)
 function Process:exit(status) end
 
@@ -759,7 +760,7 @@ function Process:setrlimit(resource, soft, hard) end
 ---@return integer? fd, string? message, integer? errno
 function Process:host(hostfd) end
 
----A task, as k:spawn() makes it.
+---A task, as k:spawn() makes it, that ends when the process exits.
 ---@param fn function | fdemu.SpawnOptions
 ---@param ... any
 ---@return fdemu.Task

@@ -834,16 +834,78 @@ describe("task", function()
   end)
 
   describe("of a process that exits", function()
-    it("does not keep run from ending", function()
-      p:spawn(function() p:read(r, 1) end)
-      k:sleep(1)
-      p:exit(0)
-      local ok, err = pcall(k.run, k)
-      if not ok then
-        assert.is_nil(tostring(err):find("deadlock", 1, true))
-      end
+    local c
+
+    before_each(function() c = p:fork() end)
+
+    it("ends with it, wherever it waits", function()
+      local task = c:spawn(function()
+        repeat local s = c:read(r, 1) until s == ""
+      end)
+      local sleeper = c:spawn(function() k:sleep(1000) end)
+      local joiner = c:spawn(function() task:join() end)
+      c:spawn(function()
+        k:sleep(1)
+        c:exit(0)
+      end)
       assert.is_true(k:run())
+      assert.equal(1, k:now())
+      for _, t in ipairs { task, sleeper, joiner } do
+        assert.equal("cancelled", t.status)
+      end
+      contains(failure(task.join, task), "was cancelled")
     end)
+
+    it("ends with it before it has begun", function()
+      local begun
+      local task = c:spawn(function() begun = true end)
+      c:exit(0)
+      assert.is_true(k:run())
+      assert.is_nil(begun)
+      assert.equal("cancelled", task.status)
+    end)
+
+    it("goes on if it is the one that called exit", function()
+      local after
+      c:spawn(function()
+        c:exit(3)
+        after = k:now()
+      end)
+      assert.is_true(k:run())
+      assert.equal(0, after)
+      assert.same({ 2, "exited", 3 }, { p:wait() })
+    end)
+
+    it("is not one of the kernel's or of another process", function()
+      local mine = k:spawn(function() return c:read(r, 1) end)
+      local other = p:spawn(function() return p:read(r, 1) end)
+      k:sleep(1)
+      c:exit(0)
+      assert.equal(fdemu.EINTR, (select(3, mine:join())))
+      p:write(w, "x")
+      assert.equal("x", other:join())
+    end)
+
+    if _VERSION ~= "Lua 5.3" then
+      it("closes its variables, and an error there is raised", function()
+        local closed = 0
+        local function body()
+          local close = load("local v <close> = ... v.wait()")
+          close(setmetatable({ wait = function() c:read(r, 1) end }, {
+            __close = function()
+              closed = closed + 1
+              error("number " .. closed)
+            end,
+          }))
+        end
+        c:spawn(body)
+        c:spawn(body)
+        k:run(1)
+        contains(failure(c.exit, c, 0), "number 1")
+        assert.equal(2, closed)
+        assert.is_true(k:run())
+      end)
+    end
   end)
 
   describe("order", function()

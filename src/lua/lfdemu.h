@@ -173,6 +173,7 @@ struct task {
   struct call call;
   struct fdemu_list joiners; /* of requests */
   lua_Integer id;
+  int pid; /* of the process that it is in, and ends with; 0: none */
   int nargs, nres;
   enum task_status status;
   bool running, over; /* on the C stack; not to be anchored any more */
@@ -306,7 +307,8 @@ void lsched_end(lua_State *L, struct task *t, enum task_status status);
 void lsched_guard(lua_State *L, struct task *t);
 uint32_t lsched_who(const struct task *t);
 int lsched_bind(lua_State *L);
-int lsched_spawn(lua_State *L, struct lkernel *lk);
+int lsched_spawn(lua_State *L, struct lkernel *lk, int pid);
+int lsched_end_process(lua_State *L, struct lkernel *lk, int pid);
 int lsched_run(lua_State *L);
 int lsched_waiting(lua_State *L);
 void lsched_push_holders(lua_State *L, struct lkernel *lk,

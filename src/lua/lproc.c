@@ -119,7 +119,10 @@ static int proc_exit(lua_State *L)
 
   lp->lk->L = L;
   fdemu_exit(lp->p, status);
+  status = lsched_end_process(L, lp->lk, fdemu_getpid(lp->p));
   ldriver_drain(L, lp->lk);
+  if (status != LUA_OK)
+    return lua_error(L);
   lcall_raise_orphan(L, lp->lk);
   return 0;
 }
@@ -195,7 +198,9 @@ static int proc_setrlimit(lua_State *L)
 
 static int proc_spawn(lua_State *L)
 {
-  return lsched_spawn(L, lproc_check(L)->lk);
+  struct lprocess *lp = lproc_check(L);
+
+  return lsched_spawn(L, lp->lk, fdemu_getpid(lp->p));
 }
 
 /* ---- descriptions ----------------------------------------------------- */

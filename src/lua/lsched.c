@@ -18,16 +18,8 @@ static const char *const status_names[] = { "ready", "running", "waiting",
 
 /* ---- the life of a task ----------------------------------------------- */
 
-/* A task's user value has its coroutine at 1. */
-static int task_thread(lua_State *L, int index)
-{
-  lua_getiuservalue(L, index, 1);
-  lua_rawgeti(L, -1, 1);
-  lua_remove(L, -2);
-  return 1;
-}
-
-/* Push a new task, anchored in env, with an empty coroutine. */
+/* Push a new task, anchored in env, with an empty coroutine: at 1 in its user
+ * value. */
 struct task *lsched_new(lua_State *L, struct lkernel *lk)
 {
   struct task *t = lcompat_newuserdata(L, sizeof *t);
@@ -574,7 +566,7 @@ static void check_options(lua_State *L, int index)
 
 /* spawn(fn, ...) or spawn{fn, ..., name=, daemon=}, arguments from index 2 on:
  * push the task. */
-int lsched_spawn(lua_State *L, struct lkernel *lk)
+int lsched_spawn(lua_State *L, struct lkernel *lk, int pid)
 {
   struct task *t;
   int options = 0, n;
@@ -597,6 +589,7 @@ int lsched_spawn(lua_State *L, struct lkernel *lk)
   t = lsched_new(L, lk);
   lua_insert(L, -1 - n);
   t->id = ++lk->last_task;
+  t->pid = pid;
   lua_getiuservalue(L, -1 - n, 1);
   if (options == 0 || lua_getfield(L, options, "name") != LUA_TSTRING) {
     if (options != 0)
@@ -710,6 +703,63 @@ static int task_join(lua_State *L)
   return lcall_submit(L, fdemu_kernel_self(t->lk->k), c);
 }
 
+/* End a task that is not on the C stack. Other than LUA_OK: a __close has
+ * raised what is now on top of the stack. */
+static int cancel(lua_State *L, struct task *t)
+{
+  int status;
+
+  push_task(L, t); /* an anchor */
+  abandon(t);
+  lsched_end(L, t, TASK_CANCELLED);
+  status = lcompat_resetthread(t->co);
+  if (status != LUA_OK)
+    lua_xmove(t->co, L, 1);
+  lua_remove(L, status != LUA_OK ? -2 : -1);
+  return status;
+}
+
+/* Move the tasks of a process that are not on the C stack before all others. */
+static void gather(struct lkernel *lk, int pid)
+{
+  struct fdemu_list *place = lk->tasks.next, *next;
+
+  for (struct fdemu_list *n = place; n != &lk->tasks; n = next) {
+    struct task *t = fdemu_entry(n, struct task, all);
+    next = n->next;
+    if (t->pid != pid || t->status == TASK_RUNNING)
+      continue;
+    if (n == place)
+      place = next;
+    else {
+      fdemu_list_remove(n);
+      fdemu_list_append(place, n);
+    }
+  }
+}
+
+/* The process is gone, and so are its tasks, but for those that are on the C
+ * stack: among them who made it exit. As cancel(). */
+int lsched_end_process(lua_State *L, struct lkernel *lk, int pid)
+{
+  int result = LUA_OK;
+
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  gather(lk, pid);
+  while (!fdemu_list_empty(&lk->tasks)) {
+    struct task *t = fdemu_entry(lk->tasks.next, struct task, all);
+    int status;
+    if (t->pid != pid || t->status == TASK_RUNNING)
+      break;
+    status = cancel(L, t);
+    if (status != LUA_OK && result != LUA_OK)
+      lua_pop(L, 1);
+    else if (status != LUA_OK)
+      result = status;
+  }
+  return result;
+}
+
 /* task:cancel() -> whether it was still alive */
 static int task_cancel(lua_State *L)
 {
@@ -727,13 +777,8 @@ static int task_cancel(lua_State *L)
                           : "task '%s' waits where it cannot be cancelled",
                       lua_tostring(L, -1));
   }
-  task_thread(L, 1); /* an anchor */
-  abandon(t);
-  lsched_end(L, t, TASK_CANCELLED);
-  if (lcompat_resetthread(t->co) != LUA_OK) { /* a __close has raised */
-    lua_xmove(t->co, L, 1);
+  if (cancel(L, t) != LUA_OK)
     return lua_error(L);
-  }
   lua_pushboolean(L, 1);
   return 1;
 }
