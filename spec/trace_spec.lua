@@ -85,9 +85,13 @@ describe("trace", function()
       assert.same({
         '[pid  1] openat(AT_FDCWD, "/", O_RDONLY|O_DIRECTORY) = 5',
         '[pid  1] openat(AT_FDCWD, "/", O_RDWR|O_TMPFILE, 0600) = 6',
+        '[pid  1] openat(AT_FDCWD, "/", O_RDWR|__O_TMPFILE, 0600) = '
+          .. "-1 EINVAL (Invalid argument)",
       }, lines(function()
         p:open("/", fdemu.O_DIRECTORY)
-        p:open("/", fdemu.O_TMPFILE | fdemu.O_RDWR, tonumber("600", 8))
+        local flags = fdemu.O_TMPFILE | fdemu.O_RDWR
+        p:open("/", flags, tonumber("600", 8))
+        p:open("/", flags & ~fdemu.O_DIRECTORY, tonumber("600", 8))
       end))
     end)
 

@@ -13,15 +13,26 @@
 #define N FDE_N
 
 static const struct fde_name open_flags[] = {
-  N(O_CREAT),    N(O_EXCL),
-  N(O_NOCTTY),   N(O_TRUNC),
-  N(O_APPEND),   N(O_NONBLOCK),
-  N(O_SYNC),     N(O_DSYNC),
-  N(O_DIRECT),   { 0100000, "O_LARGEFILE" },
-  N(O_NOFOLLOW), N(O_NOATIME),
-  N(O_CLOEXEC),  N(O_PATH),
-  N(O_TMPFILE),  N(O_DIRECTORY),
-  N(FASYNC),     { 0, NULL },
+  N(O_CREAT),
+  N(O_EXCL),
+  N(O_NOCTTY),
+  N(O_TRUNC),
+  N(O_APPEND),
+  N(O_NONBLOCK),
+  N(O_SYNC),
+  { O_SYNC & ~O_DSYNC, "__O_SYNC" },
+  N(O_DSYNC),
+  N(O_DIRECT),
+  { 0100000, "O_LARGEFILE" },
+  N(O_NOFOLLOW),
+  N(O_NOATIME),
+  N(O_CLOEXEC),
+  N(O_PATH),
+  N(O_TMPFILE),
+  { O_TMPFILE & ~O_DIRECTORY, "__O_TMPFILE" },
+  N(O_DIRECTORY),
+  N(FASYNC),
+  { 0, NULL },
 };
 
 const struct fde_name fde_fd_flags[] = {
