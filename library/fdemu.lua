@@ -25,6 +25,7 @@ local fdemu = {}
 ---@return fdemu.Kernel
 function fdemu.kernel(options) end
 
+---What fdemu.kernel() takes; another name raises.
 ---@class fdemu.KernelOptions
 ---@field seed? integer of everything that chance decides (0)
 ---@field nofile? integer RLIMIT_NOFILE of processes (1024)
@@ -162,6 +163,7 @@ function fdemu.peer(body, options) end
 ---@return table stats runs, seed, faults, switches, seconds
 function fdemu.explore(options, body) end
 
+---What fdemu.explore() takes.
 ---@class fdemu.ExploreOptions
 ---@field runs? integer how many seeds (1000)
 ---@field seed? integer the first of them (0)
@@ -212,6 +214,7 @@ function fdemu.deterministic(options, body) end
 ---@return fdemu.SweepReport report a list of rows: site, call, n, errno, verdict, detail
 function fdemu.sweep(body, options) end
 
+---What fdemu.sweep() takes.
 ---@class fdemu.SweepOptions
 ---@field calls? string | string[] only these calls
 ---@field errnos? string | string[] | table<string, string[]> these errors, of all calls or of each
@@ -227,6 +230,7 @@ function fdemu.sweep(body, options) end
 ---@field strict? boolean as of fdemu.kernel
 ---@field host? boolean as of fdemu.kernel
 
+---What fdemu.sweep() gives: a list of its runs; `tostring(report)` says it in words.
 ---@class fdemu.SweepReport
 ---@field ok boolean whether every run went well
 ---@field failures table[] the rows of those that did not
@@ -256,6 +260,7 @@ local Kernel = {}
 ---@return fdemu.Process
 function Kernel:process(options) end
 
+---What k:process() takes: where its descriptors 0, 1 and 2 lead.
 ---@class fdemu.ProcessOptions
 ---@field stdin? string | fdemu.Description "null" (the default), "host", "capture", or a text to read
 ---@field stdout? "null" | "host" | "capture" | fdemu.Description ("host")
@@ -283,14 +288,14 @@ function Kernel:device(path, ops) end
 ---@field open? fun(self: fdemu.Description, flags: integer): any of a device node; may return another Description
 ---@field read? fun(self: fdemu.Description, count: integer, offset?: integer): any at most count bytes; "" at the end of the file
 ---@field write? fun(self: fdemu.Description, data: string, offset?: integer): any how many bytes it took
----@field lseek? fun(self: fdemu.Description, offset: integer, whence: integer): any
----@field ioctl? fun(self: fdemu.Description, request: integer, arg: nil | integer | fdemu.Buffer): any
----@field fcntl? fun(self: fdemu.Description, cmd: integer, arg: integer): any
+---@field lseek? fun(self: fdemu.Description, offset: integer, whence: integer): any the new position
+---@field ioctl? fun(self: fdemu.Description, request: integer, arg: nil | integer | fdemu.Buffer): any an integer, or nothing for 0
+---@field fcntl? fun(self: fdemu.Description, cmd: integer, arg: integer): any an integer, of commands that are not the kernel's
 ---@field poll? fun(self: fdemu.Description): integer | "r" | "w" | "rw" must not wait or change anything
----@field flock? fun(self: fdemu.Description, operation: integer): any
----@field stat? fun(self: fdemu.Description): fdemu.Stat
----@field truncate? fun(self: fdemu.Description, length: integer): any
----@field sync? fun(self: fdemu.Description, data_only: boolean): any
+---@field flock? fun(self: fdemu.Description, operation: integer): any nothing, when it is locked
+---@field stat? fun(self: fdemu.Description): fdemu.Stat what fstat shows
+---@field truncate? fun(self: fdemu.Description, length: integer): any nothing, when it has that length
+---@field sync? fun(self: fdemu.Description, data_only: boolean): any nothing, when it is stored
 ---@field flush? fun(self: fdemu.Description) at every close
 ---@field release? fun(self: fdemu.Description) at the last
 ---@field seekable? boolean the kernel keeps a position; read and write get it
@@ -357,6 +362,7 @@ function Kernel:now() end
 ---@return fdemu.Rule
 function Kernel:inject(rule) end
 
+---What k:inject() takes: which calls, and what happens to them.
 ---@class fdemu.RuleOptions
 ---@field call? string | string[] names as in traces, or as programs use them: "read", "read,write", { "read", "write" }
 ---@field path? string a pattern ("*" matches "/", too), of a path of the call or of the description's: as given, or as the name that it leads to
@@ -372,6 +378,7 @@ function Kernel:inject(rule) end
 ---@field after? boolean the call takes effect, and then fails
 ---@field optional? boolean it is no mistake if the rule is never used
 
+---A call, as a rule's `where` sees it.
 ---@class fdemu.CallInfo
 ---@field call string
 ---@field pid integer
@@ -567,6 +574,7 @@ function Process:dup3(fd, new, flags) end
 ---@return integer | fdemu.Flock | nil result, string? message, integer? errno
 function Process:fcntl(fd, cmd, arg) end
 
+---A record lock, as fcntl() takes and gives it.
 ---@class fdemu.Flock
 ---@field l_type? integer
 ---@field l_whence? integer
@@ -688,6 +696,7 @@ function Process:select(readfds, writefds, exceptfds, seconds) end
 ---@return fdemu.Stat? stat, string? message, integer? errno
 function Process:fstat(fd) end
 
+---What stat(2) says of a file; times are in seconds.
 ---@class fdemu.Stat
 ---@field st_dev integer
 ---@field st_ino integer
@@ -846,6 +855,7 @@ function Process:recv(fd, count, flags) end
 ---@return fdemu.Message? message, string? message, integer? errno
 function Process:recvmsg(fd, count, flags) end
 
+---What p:recvmsg() gives.
 ---@class fdemu.Message
 ---@field data string
 ---@field fds integer[] descriptors that came along
@@ -1312,6 +1322,7 @@ function Struct:offset(name) end
 ---@class fdemu.Dev
 local Dev = {}
 
+---What fdemu.peer() takes beside its body.
 ---@class fdemu.PeerOptions : fdemu.Ops
 ---@field seconds? number how long expect waits unless it is told (for ever)
 ---@field buffer? integer bytes in each direction (4096)
@@ -1434,12 +1445,14 @@ function Rule:close() end
 ---@overload fun(name: string, fn: fun(k: fdemu.Kernel, p: fdemu.Process))
 function fdemu_it(name, options, fn) end
 
+---What fdemu_it() takes.
 ---@class fdemu.TestOptions : fdemu.KernelOptions
 ---@field runs? integer under so many seeds (1)
 ---@field tail? integer lines of the trace to show (20)
 ---@field leaks? boolean whether descriptors left open are a failure (true)
 ---@field process? fdemu.ProcessOptions of p (stdout and stderr are "capture")
 
+---What `require "fdemu.busted"` adds to the assert of busted.
 ---@class luassert
 local luassert = {}
 

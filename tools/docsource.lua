@@ -52,6 +52,22 @@ local function plain_type(type)
   return html((type:gsub("%s*|%s*", "|"):gsub("%s", ""))), optional
 end
 
+-- What a function's type says of its parameters: "(self, count[, offset]) "
+local function signature(type)
+  local names = {}
+  local rest = (type:match("^fun(%b())") or "()"):sub(2, -2)
+  while rest ~= "" do
+    local name, after = rest:match("^([^:,]+):?%s*(.*)$")
+    local _, more = split_type(after)
+    names[#names + 1] = name:find("%?$") and "[" .. name:sub(1, -2) .. "]" or name
+    rest = more:gsub("^,%s*", "")
+  end
+  if #names == 0 then
+    return ""
+  end
+  return ("(%s) "):format((table.concat(names, ", "):gsub(", %[", "[, ")))
+end
+
 -- Comment lines as { text lines, params, returns, fields, class, example }.
 local function parse(lines)
   local block = { text = {}, params = {}, returns = {}, fields = {}, usage = {} }
@@ -107,7 +123,7 @@ local function describe_params(out, list, tag)
     local name = p.name:gsub("%?$", "")
     optional = optional or p.name:find("%?$")
     out(("-- @%s%s %s %s %s"):format(tag, optional and "[opt]" or "", type, name,
-      html(p.text)))
+      html(signature(p.type) .. p.text)))
   end
 end
 
