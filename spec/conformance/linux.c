@@ -245,10 +245,10 @@ static int64_t do_wait(struct run *r)
   return slot_of(r, pid);
 }
 
-/* Of execve(2), what it does to descriptors. */
+/* Of execve(2), what it does to descriptors: the last is released first. */
 static int64_t do_exec(void)
 {
-  for (int fd = 0; fd < 2 * LIMIT; fd++) {
+  for (int fd = 2 * LIMIT - 1; fd >= 0; fd--) {
     int flags = fcntl(fd, F_GETFD);
     if (flags >= 0 && flags & FD_CLOEXEC)
       close(fd);

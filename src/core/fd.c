@@ -115,17 +115,34 @@ static struct fdemu_file *take(struct fdemu_proc *p, int fd)
   return fde_table_remove(p, fd);
 }
 
-/* Take a descriptor away where nobody waits for an answer. */
-void fde_drop(struct fdemu_proc *p, int fd)
+/*
+ * Take descriptors away where nobody waits for an answer: all, or those with
+ * FD_CLOEXEC. Linux puts the release of files off until all are closed, and
+ * then begins with the last: in this order those who wait hear of it.
+ */
+void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec)
 {
-  struct fdemu_file *f = take(p, fd);
+  const struct fde_table *t = &p->table;
+  int top = -1;
 
-  if (f == NULL)
-    return;
-  if (f->ops->flush != NULL)
-    f->ops->flush(f, NULL);
-  fde_locks_close(p, f);
-  fdemu_file_put(f);
+  for (int fd = first;
+       (fd = fde_table_next(t, fd)) >= 0 && (unsigned)fd <= last; fd++) {
+    struct fdemu_file *f = t->file[fd];
+    if (cloexec && !fde_get_cloexec(t, fd))
+      continue;
+    fdemu_file_get(f); /* flush may close it */
+    if (f->ops->flush != NULL)
+      f->ops->flush(f, NULL);
+    fde_locks_close(p, f);
+    if (t->file[fd] == f && f->refs > 2)
+      fdemu_file_put(take(p, fd));
+    else
+      top = fd;
+    fdemu_file_put(f);
+  }
+  for (int fd = top; fd >= first; fd--)
+    if (t->file[fd] != NULL && (!cloexec || fde_get_cloexec(t, fd)))
+      fdemu_file_put(take(p, fd));
 }
 
 /* The descriptor goes first, and whatever flush says, it is gone. */
@@ -147,11 +164,17 @@ int64_t fde_close_end(struct fdemu_req *r, int64_t result)
   return result;
 }
 
+static void set_cloexec(struct fdemu_proc *p, int fd, unsigned last)
+{
+  for (; (fd = fde_table_next(&p->table, fd)) >= 0 && (unsigned)fd <= last;
+       fd++)
+    fde_set_cloexec(&p->table, fd, true);
+}
+
 int64_t fde_close_range(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct fdemu_proc *p = r->proc;
   unsigned first = (unsigned)r->fd, last = (unsigned)r->arg;
-  int fd;
 
   (void)f;
   if (r->cmd & ~(unsigned long)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) ||
@@ -159,14 +182,10 @@ int64_t fde_close_range(struct fdemu_file *f, struct fdemu_req *r)
     return -EINVAL;
   if (first > INT32_MAX)
     return 0;
-  for (fd = (int)first; (fd = fde_table_next(&p->table, fd)) >= 0; fd++) {
-    if ((unsigned)fd > last)
-      break;
-    if (r->cmd & CLOSE_RANGE_CLOEXEC)
-      fde_set_cloexec(&p->table, fd, true);
-    else
-      fde_drop(p, fd);
-  }
+  if (r->cmd & CLOSE_RANGE_CLOEXEC)
+    set_cloexec(p, (int)first, last);
+  else
+    fde_drop(p, (int)first, last, false);
   return 0;
 }
 

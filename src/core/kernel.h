@@ -158,7 +158,7 @@ int fde_table_next(const struct fde_table *t, int fd);
 bool fde_reserved(const struct fde_table *t, int fd);
 void fde_set_cloexec(struct fde_table *t, int fd, bool on);
 bool fde_get_cloexec(const struct fde_table *t, int fd);
-void fde_drop(struct fdemu_proc *p, int fd);
+void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec);
 const char *fde_table_check(const struct fde_table *t, size_t *nopen);
 
 /* kernel.c */

@@ -99,12 +99,8 @@ int64_t fde_fork(struct fdemu_file *f, struct fdemu_req *r)
 
 int64_t fde_exec(struct fdemu_file *f, struct fdemu_req *r)
 {
-  struct fdemu_proc *p = r->proc;
-
   (void)f;
-  for (int fd = 0; (fd = fde_table_next(&p->table, fd)) >= 0; fd++)
-    if (fde_get_cloexec(&p->table, fd))
-      fde_drop(p, fd);
+  fde_drop(r->proc, 0, INT_MAX, true);
   return 0;
 }
 
@@ -138,8 +134,7 @@ void fdemu_exit(struct fdemu_proc *p, int status)
   p->status = status & 0xff;
   while (!fdemu_list_empty(&p->reqs))
     fdemu_cancel(fdemu_entry(p->reqs.next, struct fdemu_req, mine), EINTR);
-  for (int fd = 0; (fd = fde_table_next(&p->table, fd)) >= 0; fd++)
-    fde_drop(p, fd);
+  fde_drop(p, 0, INT_MAX, false);
   fde_table_free(p);
   fde_entry_put(p->cwd);
   p->cwd = NULL;
