@@ -197,8 +197,14 @@ static void trim(struct fde_move *m, size_t len)
 
 static int64_t step_pages(struct fde_move *m)
 {
+  const struct fdemu_queue *q = m->in->ops->queue;
   struct fdemu_file *wait = NULL;
-  int64_t n = m->in->ops->queue->pass(m->in, m->out, m->left, m->keep, &wait);
+  struct iovec oldest = { NULL, 0 };
+  int one = 1;
+  int64_t n;
+
+  q->peek(m->in, &oldest, &one);
+  n = q->pass(m->in, m->out, m->left, m->keep, &wait);
 
   if (n == -EPIPE)
     return broken(m);
@@ -206,7 +212,7 @@ static int64_t step_pages(struct fde_move *m)
     return not_ready(m, wait, wait == m->in ? READABLE : WRITEABLE);
   if (n > 0) {
     m->done = (size_t)n;
-    m->freed = !m->keep;
+    m->freed = !m->keep && (size_t)n >= oldest.iov_len; /* a whole page */
     m->added = true;
   }
   return n;
