@@ -298,6 +298,7 @@ function Kernel:device(path, ops) end
 ---@field sync? fun(self: fdemu.Description, data_only: boolean): any nothing, when it is stored
 ---@field flush? fun(self: fdemu.Description) at every close
 ---@field release? fun(self: fdemu.Description) at the last
+---@field async? boolean O_ASYNC can be set; wakes then send signals
 ---@field seekable? boolean the kernel keeps a position; read and write get it
 ---@field short? boolean chance may shorten reads and writes
 ---@field name? string what traces and messages call it
@@ -905,7 +906,8 @@ function Process:setsockopt(fd, level, option, value, value2) end
 function Process:shutdown(fd, how) end
 
 ---What signals have come since this was asked for the last time: SIGPIPE of writes
----that nobody could read. They have no other effect.
+---that nobody could read, and those of O_ASYNC, which the owner of a description
+---(F_SETOWN) gets: SIGIO, or what F_SETSIG has chosen. They have no other effect.
 ---@return table<integer, integer> signals how often, by number
 function Process:signals() end
 

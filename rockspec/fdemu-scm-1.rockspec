@@ -56,6 +56,7 @@ build = {
         "src/core/namecalls.c",
         "src/core/names.c",
         "src/core/open.c",
+        "src/core/owner.c",
         "src/core/pages.c",
         "src/core/move.c",
         "src/core/poll.c",

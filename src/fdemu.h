@@ -258,9 +258,10 @@ FDEMU_API int fdemu_next_fd(const struct fdemu_proc *p, int fd);
 
 /*
  * Signals are recorded and do nothing else: no process ends of one. SIGPIPE is
- * sent by a write to a pipe or a stream socket that nobody reads. signals: how
- * often each came since it was asked for the last time, in counts[n], by number
- * (counts[0] is not used).
+ * sent by a write to a pipe or a stream socket that nobody reads; SIGIO, or what
+ * F_SETSIG has chosen, with O_ASYNC to the owner of a description (F_SETOWN).
+ * signals: how often each came since it was asked for the last time, in
+ * counts[n], by number (counts[0] is not used).
  */
 #define FDEMU_NSIG 65
 FDEMU_API void fdemu_signal(struct fdemu_proc *p, int signo);

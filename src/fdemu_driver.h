@@ -33,7 +33,7 @@ enum {
   FDEMU_MODE_PREAD = 2,   /* pread and pwrite work, with r->offset */
   FDEMU_MODE_SHORT = 4,   /* chance may make reads and writes shorter */
   FDEMU_MODE_EPOLL = 8,   /* epoll takes it (regular files it does not) */
-  FDEMU_MODE_ASYNC = 16,  /* O_ASYNC can be set */
+  FDEMU_MODE_ASYNC = 16,  /* O_ASYNC can be set; wakes say FDEMU_WAKE_SIGIN */
   FDEMU_MODE_DIRECT = 32, /* O_DIRECT can be set */
   FDEMU_MODE_NO_SPLICE_READ = 64, /* sendfile and splice do not read it, ... */
   FDEMU_MODE_NO_SPLICE_WRITE = 128, /* ... or write it */
@@ -158,6 +158,11 @@ FDEMU_API void fdemu_wake(struct fdemu_waitq *wq, int events);
 /* Those who wait in open(2) for something to change, and nobody else. */
 #define FDEMU_WAKE_OPEN 0x20000
 
+/* Nobody wakes, but whoever has O_ASYNC on a description that can read, or
+ * write, gets a signal: kill_fasync() of Linux. With a wake, or alone. */
+#define FDEMU_WAKE_SIGIN  0x40000
+#define FDEMU_WAKE_SIGOUT 0x80000
+
 /*
  * The same, but of the requests that wait to read (POLLIN) or to write
  * (POLLOUT) only the first; the next follows when that one is done and the
@@ -248,10 +253,7 @@ struct fdemu_file {
   int refs;                 /* descriptors, requests in flight, holders */
   void *handle;             /* the binding's */
   struct fdemu_lock *waits; /* its requests that wait for record locks */
-  int owner;                /* F_SETOWN: a pid, or 0 */
-  uint8_t owner_type, signo;
-  bool owned;   /* it had one */
-  bool created; /* open(2) has made the file for it */
+  bool created;             /* open(2) has made the file for it */
 };
 
 /*
@@ -274,6 +276,9 @@ FDEMU_API const struct fdemu_weak *fdemu_weak_next(const struct fdemu_file *f,
 /* How many references there are to f: descriptors, requests in flight, and what
  * drivers hold. */
 FDEMU_API int fdemu_refs(const struct fdemu_file *f);
+
+/* The owner of f (F_SETOWN) gets SIGURG, and has more to say with O_ASYNC. */
+FDEMU_API void fdemu_sigurg(struct fdemu_file *f);
 
 /* Readiness of f, POLL*. */
 FDEMU_API int fdemu_ready(struct fdemu_file *f);

@@ -2,6 +2,7 @@
  * args.c - arguments: from words to registers, and from memory to words
  *
  *   f  a descriptor: r3, or a number        i  an int: 5, -1, O_RDWR|O_CREAT
+ *      (p1: the number of process 1; g1: of its group, negative)
  *   l  a 64-bit number                      P  a process (fork)
  *   W  bytes to write: a count; #5 is the number 5 in 8 bytes (2 registers)
  *   R  room for bytes to read: a count (2 registers)
@@ -100,6 +101,10 @@ static int64_t one(const struct run *r, const char *s, size_t n)
   word[n] = '\0';
   if (word[0] == 'r' && word[1] >= '0' && word[1] <= '9')
     return r->reg[atoi(word + 1) % NREGS];
+  if (word[0] == 'p' && word[1] >= '0' && word[1] < '0' + NPROCS)
+    return r->pid[word[1] - '0'];
+  if (word[0] == 'g' && word[1] >= '0' && word[1] < '0' + NPROCS)
+    return -r->pid[word[1] - '0'];
   value = (int64_t)strtoull(word, &end, 0);
   if (end != word)
     return value;

@@ -53,6 +53,13 @@ const struct call calls[] = {
   { "fcntl", SYS_fcntl, "fii", 10, NULL, 0,
     { FD, "F_SETFL", BASE "0 O_APPEND|O_NONBLOCK O_DIRECT|O_NONBLOCK "
       "O_ASYNC|O_NONBLOCK O_NOATIME|O_NONBLOCK O_RDWR|O_CREAT|O_NONBLOCK" } },
+  { "fcntl", SYS_fcntl, "fii", 8, NULL, 0,
+    { FD, "F_SETOWN", "p0 p0 p0 p1 g0 g0 g1 0 99999999" } },
+  { "fcntl", SYS_fcntl, "fii", 4, NULL, 0,
+    { FD, "F_SETSIG F_GETSIG", "0 10 40 41 65" } },
+  { "fcntl", SYS_fcntl, "fii", 8, "ps", 0,
+    { FD, "F_SETFL", "O_ASYNC|O_NONBLOCK O_ASYNC|O_NONBLOCK O_NONBLOCK" } },
+  { "ioctl", SYS_ioctl, "fiI", 3, NULL, 0, { FD, "FIOASYNC", "1 1 0 bad" } },
   { "fcntl", SYS_fcntl, "fii", 8, "p", 0,
     { FD, "F_GETPIPE_SZ F_SETPIPE_SZ",
       "0 1 4096 4097 8192 16384 40000 65536 100000 131072 1048576 -1" } },
@@ -240,6 +247,7 @@ const struct call calls[] = {
   { "exit", DO_EXIT, "i", 4, NULL, 0, { "0 1 255" } },
   { "exec", DO_EXEC, "", 2, NULL, 0, { 0 } },
   { "wait", DO_WAIT, "", 2, NULL, 0, { 0 } },
+  { "signals", DO_SIGNALS, "", 12, NULL, 0, { 0 } },
 };
 /* clang-format on */
 

@@ -34,7 +34,7 @@ enum {
 };
 
 /* Calls that have no number, or none that does the same on both sides. */
-enum { DO_FORK = -100, DO_EXIT, DO_WAIT, DO_EXEC };
+enum { DO_FORK = -100, DO_EXIT, DO_WAIT, DO_EXEC, DO_SIGNALS };
 
 struct call {
   const char *name;
@@ -126,6 +126,7 @@ void run_op(struct run *r, int proc, const struct op *op);
 void say(struct run *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void say_result(struct run *r, int64_t n);
+void say_signals(struct run *r, const unsigned *counts);
 struct task *task_begin(struct run *r, const struct op *op);
 void tasks_done(struct run *r);
 void tasks_gone(struct run *r, int proc);

@@ -10,7 +10,7 @@ static const char known[] =
     "fsync fdatasync close close_range dup dup2 dup3 fcntl ioctl fstat open "
     "pipe pipe2 eventfd2 poll select timerfd_create timerfd_settime "
     "timerfd_gettime epoll_create epoll_create1 epoll_ctl epoll_wait setrlimit "
-    "flock fork exec exit wait openat mkdirat mknodat unlinkat renameat2 linkat "
+    "flock fork exec exit wait signals openat mkdirat mknodat unlinkat renameat2 linkat "
     "symlinkat readlinkat newfstatat faccessat fchmodat fchmod truncate "
     "ftruncate fallocate memfd_create umask chdir fchdir getcwd socketpair "
     "shutdown sendto recvfrom sendfile splice tee copy_file_range ";

@@ -156,12 +156,22 @@ static int64_t do_wait(struct run *r, int proc)
   return slot_of(r, pid);
 }
 
+static int64_t do_signals(struct run *r, int proc)
+{
+  unsigned counts[FDEMU_NSIG];
+
+  fdemu_signals(procs[proc], counts);
+  say_signals(r, counts);
+  return 0;
+}
+
 static int64_t fdemu_special(struct run *r, int proc, const struct op *op)
 {
   switch (op->call->nr) {
   case DO_FORK: return do_fork(r, proc, op);
   case DO_WAIT: return do_wait(r, proc);
   case DO_EXEC: return fdemu_exec(procs[proc]);
+  case DO_SIGNALS: return do_signals(r, proc);
   default:
     r->alive[proc] = false;
     fdemu_exit(procs[proc], (int)number(r, op->arg[0]));

@@ -117,6 +117,7 @@ static void become_process(void)
 {
   struct rlimit limit = { LIMIT, LIMIT };
   struct sigaction sa = { .sa_handler = nothing };
+  sigset_t blocked;
 
   syscall(SYS_close_range, 0u, ~0u, 0);
   for (int fd = 0; fd < 3; fd++)
@@ -125,8 +126,10 @@ static void become_process(void)
   setrlimit(RLIMIT_NOFILE, &limit);
   umask(022);
   sigaction(SIGALRM, &sa, NULL);
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGIO, SIG_IGN);
+  sigfillset(&blocked);
+  sigdelset(&blocked, SIGALRM);
+  sigprocmask(SIG_SETMASK, &blocked, NULL);
+  setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getuid() == 0 && setresgid(1000, 1000, 1000) == 0 &&
       setresuid(1000, 1000, 1000) == 0)
@@ -256,12 +259,27 @@ static int64_t do_exec(void)
   return 0;
 }
 
+static int64_t do_signals(struct run *r)
+{
+  const struct timespec now = { 0, 0 };
+  unsigned counts[65] = { 0 };
+  sigset_t all;
+  int sig;
+
+  sigfillset(&all);
+  while ((sig = sigtimedwait(&all, NULL, &now)) > 0)
+    counts[sig]++;
+  say_signals(r, counts);
+  return 0;
+}
+
 static int64_t linux_special(struct run *r, int proc, const struct op *op)
 {
   switch (op->call->nr) {
   case DO_FORK: return do_fork(r, op);
   case DO_WAIT: return do_wait(r);
   case DO_EXEC: return do_exec();
+  case DO_SIGNALS: return do_signals(r);
   default:
     r->alive[proc] = false;
     r->exiting = proc;
@@ -321,6 +339,13 @@ static void await_zombie(int pid)
   close(fd);
 }
 
+/* The worker inherits orphans. */
+static void bury_orphans(void)
+{
+  while (waitpid(-1, NULL, WNOHANG) > 0)
+    ;
+}
+
 static void finish_all(struct run *r)
 {
   for (int i = 0; i < NPROCS; i++)
@@ -371,6 +396,7 @@ void linux_run(struct run *r, const struct script *s)
       break;
     if (r->exiting >= 0) {
       await_zombie(r->pid[r->exiting]);
+      bury_orphans();
       tasks_gone(r, r->exiting);
     }
     r->exiting = -1;

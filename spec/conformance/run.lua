@@ -28,12 +28,22 @@ local function constant(word)
 end
 
 local reg -- registers of the script
+local procs -- by number
+
+-- The number of a process, or, negative, of its group.
+local function process(word)
+  local what, slot = word:match("^([pg])(%d)$")
+  if not what then return nil end
+  local proc = procs[tonumber(slot)]
+  local pid = proc and proc.pid or 0
+  return what == "p" and pid or -pid
+end
 
 local function number(token)
   local value = 0
   for word in token:gmatch("[^|]+") do
     local r = word:match("^r(%d+)$")
-    value = value | (r and reg[tonumber(r) % 24]
+    value = value | (r and reg[tonumber(r) % 24] or process(word)
       or word:match("^0[0-7]+$") and tonumber(word, 8)
       or math.tointeger(tonumber(word)) or constant(word))
   end
@@ -144,7 +154,6 @@ end
 
 -- ---- calls ---------------------------------------------------------------
 
-local procs
 
 local calls = {}
 
@@ -419,6 +428,17 @@ function calls.wait(p)
     end
     return ("(%d) %d"):format(status, slot)
   end, p:wait())
+end
+
+function calls.signals(p)
+  local t = {}
+  for sig, count in pairs(p:signals()) do
+    if sig < 34 then count = nil end
+    t[#t + 1] = { sig, count and sig .. "*" .. count .. " " or sig .. " " }
+  end
+  table.sort(t, function(a, b) return a[1] < b[1] end)
+  for i, said in ipairs(t) do t[i] = said[2] end
+  return table.concat(t) .. "0"
 end
 
 -- ---- scripts -------------------------------------------------------------

@@ -1,5 +1,6 @@
 /* script.c - scripts from text; runs and what they say */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static const struct call *variant(const struct call *c, const struct op *op)
     { "FIOQSIZE", "fio" },     { "FIOCLEX", "fii" },
     { "FIONCLEX", "fii" },     { "TFD_IOC_SET_TICKS", "fio" },
     { "FIONREAD", "fiI" },     { "FIONBIO", "fiI" },
-    { "0x1234", "fiI" },
+    { "FIOASYNC", "fiI" },     { "0x1234", "fiI" },
   };
   static struct call made[16];
   static size_t n;
@@ -196,6 +197,16 @@ void say_result(struct run *r, int64_t n)
     say(r, "%s", name);
   else
     say(r, "%lld", (long long)n);
+}
+
+/* What a process has received; standard signals do not queue. */
+void say_signals(struct run *r, const unsigned *counts)
+{
+  for (int sig = 1; sig < FDEMU_NSIG; sig++) {
+    if (counts[sig] == 0 || sig == SIGCHLD)
+      continue;
+    say(r, sig < 34 ? "%d " : "%d*%u ", sig, counts[sig]);
+  }
 }
 
 int slot_of(const struct run *r, int pid)

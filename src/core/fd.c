@@ -268,14 +268,17 @@ static void set_flags(struct fdemu_file *f, int mask, int64_t flags)
 /* As setfl() of Linux. */
 static int64_t setfl(struct fdemu_file *f, int64_t flags)
 {
-  int mask = SETTABLE | (f->mode & FDEMU_MODE_ASYNC ? O_ASYNC : 0);
-
   if (flags & O_NOATIME && !(f->flags & O_NOATIME) &&
       f->inode->uid != FDEMU_UID)
     return -EPERM;
   if (flags & O_DIRECT && !(f->mode & FDEMU_MODE_DIRECT))
     return -EINVAL;
-  set_flags(f, mask, flags);
+  if ((flags ^ f->flags) & O_ASYNC && f->mode & FDEMU_MODE_ASYNC) {
+    int error = fde_set_async(f, (flags & O_ASYNC) != 0);
+    if (error < 0)
+      return error;
+  }
+  set_flags(f, SETTABLE, flags);
   return 0;
 }
 
@@ -353,8 +356,7 @@ static int64_t ioctl_async(struct fdemu_file *f, struct fdemu_req *r)
     return 0;
   if (!(f->mode & FDEMU_MODE_ASYNC))
     return -ENOTTY;
-  set_flags(f, O_ASYNC, on ? O_ASYNC : 0);
-  return 0;
+  return fde_set_async(f, on != 0);
 }
 
 /* What it occupies; only of what can have a size. */

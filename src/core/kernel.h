@@ -96,6 +96,7 @@ struct fdemu_proc {
   unsigned signals[FDEMU_NSIG]; /* received, and not yet asked for */
   int refs; /* holders, and one until it has been waited for */
   int pid;
+  int group; /* the pid of the process that began it */
   int status;
   int soft, hard;      /* RLIMIT_NOFILE */
   uint64_t initial[3]; /* ids of the descriptions that it was made with */
@@ -191,6 +192,12 @@ void fde_accessed(const struct fdemu_file *f);
 void fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i);
 int64_t fde_truncate_end(struct fdemu_req *r, int64_t result);
 int64_t fde_time_now(const struct fdemu_kernel *k);
+
+/* owner.c; set_async: 0 or -ENOMEM */
+fdemu_method fde_fcntl_owner;
+int fde_set_async(struct fdemu_file *f, bool on);
+int fde_default_owner(struct fdemu_file *f, const struct fdemu_proc *p);
+void fde_tell_owner(const struct fdemu_file *f, int signo);
 
 /* poll.c */
 fdemu_method fde_poll, fde_select;

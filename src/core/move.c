@@ -329,9 +329,9 @@ static void tell(struct fde_move *m, bool held)
 
   m->freed = m->added = false;
   if (in)
-    fdemu_wake_one(&m->in->inode->wq, WRITEABLE);
+    fdemu_wake_one(&m->in->inode->wq, WRITEABLE | FDEMU_WAKE_SIGOUT);
   if (out)
-    fdemu_wake_one(&m->out->inode->wq, READABLE);
+    fdemu_wake_one(&m->out->inode->wq, READABLE | FDEMU_WAKE_SIGIN);
   if (held && has_pages(m->in) && fdemu_ready(m->in) & POLLIN)
     fdemu_wake_one(&m->in->inode->wq, READABLE);
   if (held && has_pages(m->out) && fdemu_ready(m->out) & POLLOUT)

@@ -35,7 +35,7 @@ struct fdemu_proc *fdemu_proc_new(struct fdemu_kernel *k)
     return NULL;
   memset(p, 0, sizeof *p);
   p->kernel = k;
-  p->pid = ++k->last_pid;
+  p->pid = p->group = ++k->last_pid;
   p->refs = 2; /* the caller's, and its life */
   p->soft = p->hard = k->nofile;
   p->alive = true;
@@ -84,6 +84,7 @@ int64_t fde_fork(struct fdemu_file *f, struct fdemu_req *r)
     fdemu_proc_put(child);
     return error;
   }
+  child->group = p->group;
   child->umask = p->umask;
   fde_entry_put(child->cwd);
   child->cwd = p->cwd;

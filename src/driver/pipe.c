@@ -118,6 +118,14 @@ static int slot_read(struct pipe *p, struct slot *s, struct fdemu_req *r)
   return 0;
 }
 
+/* Whoever has O_ASYNC on the other end is told of every read, unless it was
+ * interrupted. */
+static void pipe_was_read(struct fdemu_file *f, struct fdemu_req *r)
+{
+  if (r->result != -EINTR)
+    fdemu_wake(&f->inode->wq, FDEMU_WAKE_SIGOUT);
+}
+
 static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct pipe *p = pipe_of(f);
@@ -126,6 +134,8 @@ static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
 
   if (r->len == 0)
     return 0;
+  if (!fdemu_list_empty(&p->inode.wq.watchers))
+    r->ended = pipe_was_read;
   if (unreadable(p))
     return -EAGAIN;
   while (error == 0 && fdemu_left(r) > 0 && !empty(p)) {
@@ -196,7 +206,14 @@ static int fill(struct pipe *p, struct fdemu_req *r, bool packet)
 static void pipe_written(struct fdemu_file *f, struct fdemu_req *r)
 {
   (void)r;
-  fdemu_wake_one(&f->inode->wq, POLLIN | POLLRDNORM);
+  fdemu_wake_one(&f->inode->wq, POLLIN | POLLRDNORM | FDEMU_WAKE_SIGIN);
+}
+
+/* They have been told already that there is something. */
+static void pipe_signal(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)r;
+  fdemu_wake(&f->inode->wq, FDEMU_WAKE_SIGIN);
 }
 
 /* Up to PIPE_BUF bytes take one slot, or none at all: that is what makes such
@@ -224,9 +241,11 @@ static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
   if (fdemu_left(r) == 0)
     return (int64_t)r->done;
   if (was_empty && !empty(p)) { /* this cannot wait until the call is over */
-    r->ended = NULL;
-    pipe_written(f, r);
+    r->ended = pipe_signal;
+    fdemu_wake_one(&p->inode.wq, POLLIN | POLLRDNORM);
   }
+  if (fdemu_may_wait(r))
+    pipe_signal(f, r);
   return -EAGAIN;
 }
 
@@ -494,7 +513,8 @@ static int64_t pipe_release(struct fdemu_file *f)
   p->readers -= mode != O_WRONLY;
   p->writers -= mode != O_RDONLY;
   if (!p->readers != !p->writers)
-    fdemu_wake(&p->inode.wq, POLLIN | POLLOUT | POLLERR | POLLHUP);
+    fdemu_wake(&p->inode.wq, POLLIN | POLLOUT | POLLERR | POLLHUP |
+                                 FDEMU_WAKE_SIGIN | FDEMU_WAKE_SIGOUT);
   if (p->readers == 0 && p->writers == 0)
     pipe_empty(p);
   return 0;

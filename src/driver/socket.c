@@ -50,7 +50,7 @@ static int64_t sock_write(struct fdemu_file *f, struct fdemu_req *r)
 
 static int sock_poll(struct fdemu_file *f)
 {
-  const struct fds_socket *s = fds_of(f);
+  struct fds_socket *s = fds_of(f);
   int ready = 0;
 
   if (s->error != 0)
@@ -64,6 +64,8 @@ static int sock_poll(struct fdemu_file *f)
     ready |= POLLIN | POLLRDNORM;
   if (fds_writable(s))
     ready |= FDS_OUT;
+  else if (s->type != SOCK_STREAM)
+    fds_set_full(s);
   return ready;
 }
 
@@ -127,7 +129,7 @@ static void leave_peer(struct fds_socket *s)
   peer->shutdown = FDS_NO_RECV | FDS_NO_SEND;
   if (unread(s))
     peer->error = ECONNRESET;
-  fdemu_wake(&peer->inode.wq, FDS_ALL);
+  fdemu_wake(&peer->inode.wq, FDS_ALL | fds_news(peer));
 }
 
 static int64_t sock_release(struct fdemu_file *f)
@@ -339,7 +341,8 @@ static int64_t sock_shutdown(struct fdemu_file *f, struct fdemu_req *r)
     s->peer->shutdown |= FDS_NO_SEND;
   if (how & FDS_NO_SEND)
     s->peer->shutdown |= FDS_NO_RECV;
-  fdemu_wake(&s->peer->inode.wq, FDS_ALL);
+  fdemu_wake(&s->peer->inode.wq,
+             FDS_ALL | (how & FDS_NO_SEND ? fds_news(s->peer) : 0));
   return 0;
 }
 

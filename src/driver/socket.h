@@ -52,6 +52,7 @@ struct fds_socket {
   int shutdown;   /* FDS_NO_RECV, FDS_NO_SEND */
   int error;      /* SO_ERROR */
   unsigned sent;  /* charges of what this socket has sent and nobody received */
+  bool full;      /* that was too much for a sender who has O_ASYNC */
   int sndbuf, rcvbuf;
   int rcvlowat;
   int peek_off;               /* SO_PEEK_OFF; < 0: off */
@@ -96,6 +97,9 @@ struct fds_buf *fds_buf_new(struct fds_socket *from, unsigned len,
 void fds_buf_send(struct fdemu_proc *p, struct fds_socket *to,
                   struct fds_buf *b);
 void fds_buf_free(struct fds_buf *b);
+int fds_news(const struct fds_socket *s);
+void fds_set_full(struct fds_socket *s);
+void fds_roomy(struct fds_socket *s);
 void fds_buf_purge(struct fds_socket *s);
 const char *fds_buf_check(const struct fdemu_file *f);
 

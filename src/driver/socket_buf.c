@@ -28,6 +28,38 @@ static unsigned head_charge(unsigned n)
   return SKB + size;
 }
 
+static bool has_async(const struct fds_socket *s)
+{
+  return fdemu_waited(&s->inode.wq, FDEMU_WAKE_SIGOUT);
+}
+
+/* Who has O_ASYNC will hear of room only if he has found none before. */
+void fds_set_full(struct fds_socket *s)
+{
+  if (has_async(s))
+    s->full = true;
+}
+
+/* s can write (again). */
+void fds_roomy(struct fds_socket *s)
+{
+  int events = FDS_OUT;
+
+  if (s->full && has_async(s)) {
+    s->full = false;
+    events |= FDEMU_WAKE_SIGOUT;
+  }
+  fdemu_wake(&s->inode.wq, events);
+}
+
+/* A wake that brings a signal, unless somebody waits in a stream to read. */
+int fds_news(const struct fds_socket *s)
+{
+  return s->type != SOCK_STREAM || fdemu_list_empty(&s->inode.wq.readers)
+             ? FDEMU_WAKE_SIGIN
+             : 0;
+}
+
 /* sock_alloc_send_pskb() of Linux, before it allocates. */
 int64_t fds_may_send(struct fds_socket *s)
 {
@@ -37,7 +69,10 @@ int64_t fds_may_send(struct fds_socket *s)
     return error;
   if (s->shutdown & FDS_NO_SEND)
     return -EPIPE;
-  return s->sent < (unsigned)s->sndbuf ? 0 : -EAGAIN;
+  if (s->sent < (unsigned)s->sndbuf)
+    return 0;
+  fds_set_full(s);
+  return -EAGAIN;
 }
 
 /* Linux's counter begins at 1. */
@@ -101,7 +136,7 @@ void fds_buf_send(struct fdemu_proc *p, struct fds_socket *to,
   fdemu_list_append(&to->queue, &b->link);
   if (b->rights != NULL)
     fdemu_list_append(&to->carriers, &b->carrier);
-  fdemu_wake(&to->inode.wq, FDS_IN);
+  fdemu_wake(&to->inode.wq, FDS_IN | fds_news(to));
 }
 
 /* The sender may go on, and hears of it if it is writable: as sock_wfree() of
@@ -118,7 +153,7 @@ void fds_buf_free(struct fds_buf *b)
   else
     fdemu_free(from->inode.kernel, b);
   if (below_quarter(from, from->sent + 1))
-    fdemu_wake(&from->inode.wq, FDS_OUT);
+    fds_roomy(from);
   fdemu_inode_put(&from->inode);
   if (x != NULL)
     fds_rights_free(x);

@@ -46,7 +46,7 @@ static int64_t set_sndbuf(struct fds_socket *s, int n)
 {
   s->sndbuf = buffer_size(n, 2 * MIN_BUF);
   if (fds_writable(s))
-    fdemu_wake(&s->inode.wq, FDS_OUT);
+    fds_roomy(s);
   return 0;
 }
 

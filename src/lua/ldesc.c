@@ -348,6 +348,10 @@ static int desc_wake(lua_State *L)
 
   d->lk->L = L;
   d->ended = false;
+  if (events & POLLIN)
+    events |= FDEMU_WAKE_SIGIN;
+  if (events & POLLOUT)
+    events |= FDEMU_WAKE_SIGOUT;
   fdemu_wake(&d->file->inode->wq, events);
   return 0;
 }

@@ -766,9 +766,11 @@ static struct ldesc *new_scripted(lua_State *L, struct lkernel *lk,
     f->mode |= FDEMU_MODE_SEEK;
   if (lua_getfield(L, -2, "short"), lua_toboolean(L, -1))
     f->mode |= FDEMU_MODE_SHORT;
-  if (lua_getfield(L, -3, "name") == LUA_TSTRING)
+  if (lua_getfield(L, -3, "async"), lua_toboolean(L, -1))
+    f->mode |= FDEMU_MODE_ASYNC;
+  if (lua_getfield(L, -4, "name") == LUA_TSTRING)
     strncpy(d->kind, lua_tostring(L, -1), sizeof d->kind - 1);
-  lua_pop(L, 3);
+  lua_pop(L, 4);
   lua_setfield(L, -2, "__index");
   lua_setmetatable(L, -2);
   lua_pop(L, 1);
@@ -920,6 +922,7 @@ static void check_ops(lua_State *L, int index)
   check_field(L, index, "open", LUA_TFUNCTION);
   check_field(L, index, "seekable", LUA_TBOOLEAN);
   check_field(L, index, "short", LUA_TBOOLEAN);
+  check_field(L, index, "async", LUA_TBOOLEAN);
   check_field(L, index, "honest", LUA_TBOOLEAN);
   check_field(L, index, "requests", LUA_TTABLE);
   check_integer(L, index, "size", 0, INT64_MAX);
