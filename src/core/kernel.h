@@ -8,6 +8,9 @@
 #define FDE_IOV_MAX 1024
 #define FDE_NR_OPEN 1048576 /* Linux's sysctl fs.nr_open: highest limit */
 
+/* A function that few calls need: kept out of the way of the others. */
+#define FDE_RARE __attribute__((cold, noinline))
+
 /* The life of a request. */
 enum fde_state {
   FDE_IDLE,    /* not submitted, or answered and forgotten */

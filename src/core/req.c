@@ -324,10 +324,14 @@ static void touch(const struct fdemu_req *r, struct fdemu_inode *i, int64_t n)
 }
 
 /* What was moved is the result, even if the rest of the call failed. */
-static int64_t io_end(struct fdemu_req *r, struct fdemu_file *f, int64_t result)
+static int64_t io_end(struct fdemu_req *r, int64_t result)
 {
+  struct fdemu_file *f = r->file;
+
   if (result < 0 && r->done > 0)
     result = (int64_t)r->done;
+  if (f == NULL)
+    return result;
   if (result > 0 && f->mode & FDEMU_MODE_SEEK &&
       !(r->call->flags & FDEMU_CALL_AT))
     f->pos = r->offset + result;
@@ -338,14 +342,14 @@ static int64_t io_end(struct fdemu_req *r, struct fdemu_file *f, int64_t result)
 /* ---- answers ---------------------------------------------------------- */
 
 /* r, which had to wait, waits no more. */
-static void stop_waiting(struct fdemu_req *r)
+FDE_RARE static void stop_waiting(struct fdemu_req *r)
 {
   fdemu_timer_stop(r->proc->kernel, &r->timer);
   fdemu_list_remove(&r->mine);
 }
 
 /* Its description has no more to do with r. */
-static void let_go(struct fdemu_req *r, struct fdemu_file *f)
+static inline void let_go(struct fdemu_req *r, struct fdemu_file *f)
 {
   if (r->ended != NULL)
     r->ended(f, r);
@@ -358,27 +362,26 @@ static void let_go(struct fdemu_req *r, struct fdemu_file *f)
 /* The one exit of every call. */
 static int64_t finish(struct fdemu_req *r, int64_t result)
 {
-  const struct fdemu_call *c = r->call;
-  struct fdemu_kernel *k = r->proc->kernel;
-  struct fdemu_file *f = r->file;
-  bool pending = r->result == FDEMU_PENDING;
+  enum fdemu_phase phase = FDEMU_PHASE_CALL;
 
-  k->origin = r->origin;
-  if (c->finish != NULL)
-    result = c->finish(r, result);
-  if (f != NULL && c->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
-    result = io_end(r, f, result);
+  r->proc->kernel->origin = r->origin;
+  if (r->call->finish != NULL)
+    result = r->call->finish(r, result);
+  if (r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
+    result = io_end(r, result);
   if (r->fault != 0 && result >= 0)
     result = -r->fault;
+  if (r->result == FDEMU_PENDING) {
+    stop_waiting(r);
+    phase = FDEMU_PHASE_RESUMED;
+  }
   r->result = result;
   r->state = FDE_IDLE;
-  if (pending)
-    stop_waiting(r);
-  if (k->trace != NULL)
-    fde_trace(r, pending ? FDEMU_PHASE_RESUMED : FDEMU_PHASE_CALL);
-  if (f != NULL)
-    let_go(r, f);
-  return result;
+  if (r->proc->kernel->trace != NULL)
+    fde_trace(r, phase);
+  if (r->file != NULL)
+    let_go(r, r->file);
+  return r->result;
 }
 
 /* Answer a pending request; its owner hears of it from fdemu_run(). */
@@ -535,7 +538,7 @@ static int64_t hold_back(struct fdemu_req *r)
 }
 
 /* A fault that is injected, or delays the call. FDEMU_NEXT: neither. */
-static int64_t inject(struct fdemu_req *r)
+FDE_RARE static int64_t inject(struct fdemu_req *r)
 {
   int64_t n = fde_inject(r);
 

@@ -266,20 +266,21 @@ static void worker_put(lua_State *L, struct task *t)
   fdemu_list_prepend(&lk->idle, &t->link);
 }
 
-#define BELOW 3 /* values that push_method() leaves below the function */
+#define BELOW 5 /* values that push_method() leaves below the function */
 
 /* Push the function in a slot, and self. False, and nothing: there is none. */
 static bool push_method(lua_State *L, struct ldesc *d, const char *slot)
 {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lkernel_env(L, d->lk, ENV_DESCS);
+  lkernel_push_env(L, d->lk);
+  lua_rawgeti(L, -1, ENV_DESCS);
   lua_rawgetp(L, -1, d);
   lua_getiuservalue(L, -1, 1);
   if (lua_getfield(L, -1, slot) != LUA_TFUNCTION) {
     lua_pop(L, BELOW + 1);
     return false;
   }
-  lua_pushvalue(L, -BELOW);
+  lua_pushvalue(L, -3);
   return true;
 }
 

@@ -260,6 +260,7 @@ static inline const char *larg_string(lua_State *L, int index, size_t *n)
 /* lkernel.c */
 struct lkernel *lkernel_check(lua_State *L, int index);
 void lkernel_env(lua_State *L, struct lkernel *lk, int table);
+void lkernel_push_env(lua_State *L, const struct lkernel *lk);
 void lkernel_push(lua_State *L, struct lkernel *lk);
 int lkernel_open(lua_State *L);
 

@@ -21,11 +21,17 @@ struct lkernel *lkernel_check(lua_State *L, int index)
   return lk;
 }
 
-/* Push a table of env; 0: env itself. */
-void lkernel_env(lua_State *L, struct lkernel *lk, int table)
+/* Push env, and what leads to it below: two values. */
+void lkernel_push_env(lua_State *L, const struct lkernel *lk)
 {
   lua_rawgeti(L, LUA_REGISTRYINDEX, lk->envs);
   lua_rawgeti(L, -1, lk->place);
+}
+
+/* Push a table of env; 0: env itself. */
+void lkernel_env(lua_State *L, struct lkernel *lk, int table)
+{
+  lkernel_push_env(L, lk);
   if (table != 0) {
     lua_rawgeti(L, -1, table);
     lua_replace(L, -3);
