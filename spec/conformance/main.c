@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../c/tmpfs.h"
 #include "conf.h"
 
 struct run *native, *emulated;
@@ -143,15 +144,20 @@ bool differs(const struct script *s, size_t *at)
 
 /* ---- work ------------------------------------------------------------- */
 
+static const char *tmpfs; /* where scripts make their files */
+
 /* Locks on devices and anonymous inodes are everybody's. */
 static int enter(const char *text)
 {
   bool locks = options.matrix && (strstr(text, "LCK:") != NULL ||
                                   strstr(text, " flock ") != NULL);
-  int fd = locks ? open("/dev/shm/fdemu-conformance.lock",
-                        O_CREAT | O_RDWR | O_CLOEXEC, 0666)
-                 : -1;
+  char name[64];
+  int fd;
 
+  if (!locks)
+    return -1;
+  snprintf(name, sizeof name, "%s/fdemu-conformance.lock", tmpfs);
+  fd = open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
   if (fd >= 0)
     flock(fd, LOCK_EX);
   return fd;
@@ -210,7 +216,7 @@ static char *script_text(uint64_t i, char title[80])
   return generate(options.seed + i, options.ops);
 }
 
-char directory[] = "/dev/shm/fdemu-conformance-XXXXXX";
+char directory[64];
 
 static void leave_directory(void)
 {
@@ -222,6 +228,7 @@ static void leave_directory(void)
  * processes of scripts are. */
 static void prepare(void)
 {
+  snprintf(directory, sizeof directory, "%s/fdemu-conformance-XXXXXX", tmpfs);
   if (mkdtemp(directory) == NULL || chdir(directory) < 0 ||
       chmod(directory, 0755) < 0 ||
       (getuid() == 0 && chown(directory, 1000, 1000) < 0)) {
@@ -406,6 +413,11 @@ int main(int argc, char **argv)
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (options.dump)
     return run_dump();
+  tmpfs = tmpfs_find();
+  if (tmpfs == NULL) {
+    fprintf(stderr, "conformance: no tmpfs to compare with\n");
+    return 2;
+  }
   if (options.file != NULL)
     return options.sections ? run_sections(start) : run_file();
   if (options.matrix)
