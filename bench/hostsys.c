@@ -93,6 +93,23 @@ static int host_nop(lua_State *L)
   return 0;
 }
 
+static const luaL_Reg object_methods[] = {
+  { "nop", host_nop },
+  { NULL, NULL },
+};
+
+/* object(): a userdata with a method that does nothing, as a Process has
+ * methods */
+static int host_object(lua_State *L)
+{
+  lua_newuserdata(L, 1);
+  lua_createtable(L, 0, 1);
+  luaL_newlib(L, object_methods);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
 /* copy(s): memcpy() and a string of the copy */
 static int host_copy(lua_State *L)
 {
@@ -140,12 +157,11 @@ static void *answer(void *arg)
   return NULL;
 }
 
-/* pingpong(n): seconds for n requests and answers */
+/* pingpong(n): n requests and answers */
 static int host_pingpong(lua_State *L)
 {
   lua_Integer n = lua_tointeger(L, 1);
   int there[2], back[2], peer[2];
-  struct timespec a, b;
   pthread_t thread;
   char c = 'x';
 
@@ -155,32 +171,39 @@ static int host_pingpong(lua_State *L)
   peer[1] = back[1];
   if (pthread_create(&thread, NULL, answer, peer) != 0)
     return luaL_error(L, "pthread_create failed");
-  clock_gettime(CLOCK_MONOTONIC, &a);
   while (n-- > 0)
     if (write(there[1], &c, 1) != 1 || read(back[0], &c, 1) != 1)
       break;
-  clock_gettime(CLOCK_MONOTONIC, &b);
   close(there[1]);
   pthread_join(thread, NULL);
   close(there[0]);
   close(back[0]);
   close(back[1]);
-  lua_pushnumber(L, (double)(b.tv_sec - a.tv_sec) +
-                        1e-9 * (double)(b.tv_nsec - a.tv_nsec));
-  return 1;
+  return 0;
 }
 
 /* ---- measuring -------------------------------------------------------- */
+
+static int push_clock(lua_State *L, clockid_t clock)
+{
+  struct timespec t;
+
+  clock_gettime(clock, &t);
+  lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+  return 1;
+}
 
 /* What this process has used of the processors: neither what others did in the
  * meantime nor how long threads waited for each other. */
 static int host_now(lua_State *L)
 {
-  struct timespec t;
+  return push_clock(L, CLOCK_PROCESS_CPUTIME_ID);
+}
 
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
-  return 1;
+/* The clock on the wall. */
+static int host_elapsed(lua_State *L)
+{
+  return push_clock(L, CLOCK_MONOTONIC);
 }
 
 /* Bytes that malloc() has given out. */
@@ -201,10 +224,12 @@ static const luaL_Reg functions[] = {
   { "epoll", host_epoll },
   { "epoll_wait", host_epoll_wait },
   { "nop", host_nop },
+  { "object", host_object },
   { "copy", host_copy },
   { "memcpy", host_memcpy },
   { "pingpong", host_pingpong },
   { "now", host_now },
+  { "elapsed", host_elapsed },
   { "memory", host_memory },
   { NULL, NULL },
 };

@@ -10,6 +10,8 @@ local M = {}
 
 M.rounds = tonumber(os.getenv "ROUNDS") or 15
 
+local LEAST = 200
+
 function M.median(list)
   local sorted = table.move(list, 1, #list, 1, {})
   table.sort(sorted)
@@ -17,36 +19,39 @@ function M.median(list)
   return sorted[middle]
 end
 
--- Seconds of processor time that f(n) takes.
-function M.time(f, n)
-  local start = host.now()
+-- Seconds that f(n) takes by a clock, host.now or host.elapsed.
+local function time(f, n, clock)
+  local start = clock()
   f(n)
-  return host.now() - start
+  return clock() - start
 end
 
--- How many times f has to go to take about 5 ms.
-local function enough(f)
-  local n = 1
+-- How many times f has to go to take about 5 ms, but so often that what it has
+-- to prepare (a thread) does not count.
+local function enough(f, clock)
+  local n = LEAST
   while true do
-    local t = M.time(f, n)
-    if t > 1e-3 then return math.max(1, math.ceil(n * 5e-3 / t)) end
+    local t = time(f, n, clock)
+    if t > 1e-3 then return math.max(LEAST, math.ceil(n * 5e-3 / t)) end
     n = n * 4
   end
 end
 
 -- f and each of peers do something n times. Returns f's nanoseconds for one,
--- and for each peer its nanoseconds and the ratio peer / f.
-function M.compare(f, peers)
-  local n, counts = enough(f), {}
-  for i, peer in ipairs(peers) do counts[i] = enough(peer) end
+-- and for each peer its nanoseconds and the ratio peer / f. What counts is the
+-- processor's time unless another clock is given.
+function M.compare(f, peers, clock)
+  clock = clock or host.now
+  local n, counts = enough(f, clock), {}
+  for i, peer in ipairs(peers) do counts[i] = enough(peer, clock) end
   local own, theirs, ratios = {}, {}, {}
   for round = 1, M.rounds do
     collectgarbage()
-    own[round] = M.time(f, n) / n
+    own[round] = time(f, n, clock) / n
     for i, peer in ipairs(peers) do
       theirs[i] = theirs[i] or {}
       ratios[i] = ratios[i] or {}
-      theirs[i][round] = M.time(peer, counts[i]) / counts[i]
+      theirs[i][round] = time(peer, counts[i], clock) / counts[i]
       ratios[i][round] = theirs[i][round] / own[round]
     end
   end
