@@ -345,7 +345,7 @@ bool lcall_wants_attention(const struct lkernel *lk)
 RARE static void attend(lua_State *L, struct lkernel *lk, struct call *c)
 {
   if (!fdemu_list_empty(&lk->dying))
-    ldriver_drain(L, lk);
+    lworker_drain(L, lk);
   if (!fdemu_list_empty(&lk->events))
     ltrace_deliver(L, lk);
   if (c->failed)
@@ -523,7 +523,7 @@ RARE static int submitted(lua_State *L, struct call *c)
 
   if (!fdemu_list_empty(&lk->jobs) && lk->jobs.prev == &c->req.link &&
       lk->polling == 0)
-    ldriver_job(L, &c->req); /* a method written in Lua: run it now */
+    lworker_job(L, &c->req); /* a method written in Lua: run it now */
   if (c->req.result == FDEMU_PENDING)
     return wait(L, c);
   return finish_wait(L, c);

@@ -84,7 +84,7 @@ struct lkernel {
   struct fdemu_list dying;                      /* of descriptions */
   struct fdemu_list processes;
   struct fdemu_list events; /* of trace events */
-  struct fdemu_list polled; /* of descriptions; see ldriver_check_wakes() */
+  struct fdemu_list polled; /* of descriptions; see lhonest_wakes() */
   struct llimits limits;
   int live;           /* tasks that k:run() waits for */
   int ntasks;         /* that live; no workers */
@@ -320,25 +320,33 @@ void lsched_deadlock(lua_State *L, struct lkernel *lk);
 int lsched_open(lua_State *L);
 
 /* ldriver.c */
-void ldriver_job(lua_State *L, struct fdemu_req *r);
-bool ldriver_drain(lua_State *L, struct lkernel *lk);
+int ldriver_device(lua_State *L);
+int ldriver_description(lua_State *L);
+struct ldesc *ldriver_opening(lua_State *L, struct fdemu_req *r);
+int ldriver_poll(struct fdemu_file *f);
+int ldriver_mask(lua_State *L, int index);
+void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on);
+const struct lslot *ldriver_slot(const char *name);
+const struct lslot *ldriver_slot_of(const struct fdemu_call *call);
 
-/* Whether methods written in Lua wait to be run, by ldriver_drain(). */
-static inline bool ldriver_waits(const struct lkernel *lk)
+/* lworker.c */
+void lworker_job(lua_State *L, struct fdemu_req *r);
+bool lworker_drain(lua_State *L, struct lkernel *lk);
+void lworker_die(struct ldesc *d);
+void lworker_closed(lua_State *L, struct task *t);
+void lworker_ended(lua_State *L, struct task *t, int status);
+const char *lworker_place(lua_State *L, struct ldesc *d, const char *slot);
+
+/* Whether methods written in Lua wait to be run, by lworker_drain(). */
+static inline bool lworker_waits(const struct lkernel *lk)
 {
   return !fdemu_list_empty(&lk->jobs) || !fdemu_list_empty(&lk->dying);
 }
 
-void ldriver_closed(lua_State *L, struct task *t);
-void ldriver_ended(lua_State *L, struct task *t, int status);
-int ldriver_device(lua_State *L);
-int ldriver_description(lua_State *L);
-int ldriver_poll(struct fdemu_file *f);
-int ldriver_bad(lua_State *L, const struct task *t, const char *what);
-const char *ldriver_place(lua_State *L, struct ldesc *d, const char *slot);
-int ldriver_mask(lua_State *L, int index);
-void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on);
-const struct lslot *ldriver_slot(const char *name);
+/* lanswer.c */
+int lanswer_bad(lua_State *L, const struct task *t, const char *what);
+bool lanswer_plain(const struct task *t, int64_t *n);
+int lanswer_protected(lua_State *L);
 
 /* lcond.c */
 int lcond_new(lua_State *L);
@@ -358,6 +366,11 @@ int lrequest_set(lua_State *L);
 #define LDESC_ALL \
   (POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI | POLLERR | POLLHUP | \
    POLLRDHUP)
+
+static inline struct ldesc *ldesc_of(const struct fdemu_file *f)
+{
+  return f->handle;
+}
 
 struct ldesc *ldesc_check(lua_State *L, int index);
 struct ldesc *ldesc_new(lua_State *L, struct lkernel *lk, struct fdemu_file *f,

@@ -31,7 +31,7 @@ void lhonest_not_now(lua_State *L, const struct task *t)
       (t->yielded && f->inode->wq.seq != t->wakes))
     return;
   if (ldriver_poll(t->file) & POLLIN && reads)
-    ldriver_bad(L, t, "EAGAIN, but poll says that it is readable");
+    lanswer_bad(L, t, "EAGAIN, but poll says that it is readable");
 }
 
 /* An end of file stays until something else is done with the file. */
@@ -43,7 +43,7 @@ void lhonest_end(lua_State *L, const struct task *t, size_t n)
       fdemu_left(t->serving) == 0)
     return;
   if (n > 0 && d->ended)
-    ldriver_bad(
+    lanswer_bad(
         L, t,
         "data after the end of file, \"\": for nothing now it is nil, EAGAIN");
   d->ended = n == 0;
@@ -97,6 +97,6 @@ void lhonest_wakes(lua_State *L, struct lkernel *lk)
                events & POLLIN    ? "readable"
                : events & POLLOUT ? "writable"
                                   : "ready",
-               ldriver_place(L, d, "poll"));
+               lworker_place(L, d, "poll"));
   }
 }

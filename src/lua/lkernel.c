@@ -295,7 +295,7 @@ static void close_kernel(lua_State *L, struct lkernel *lk)
   put_floating(L, lk);
   do
     fdemu_run(lk->k);
-  while (ldriver_drain(L, lk));
+  while (lworker_drain(L, lk));
   lk->closing = true;
   end_workers(L, lk);
   put_dying(lk);

@@ -120,7 +120,7 @@ static int proc_exit(lua_State *L)
   lp->lk->L = L;
   fdemu_exit(lp->p, status);
   status = lsched_end_process(L, lp->lk, fdemu_getpid(lp->p));
-  ldriver_drain(L, lp->lk);
+  lworker_drain(L, lp->lk);
   if (status != LUA_OK)
     return lua_error(L);
   lcall_raise_orphan(L, lp->lk);

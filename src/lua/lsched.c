@@ -112,7 +112,7 @@ static int guard_close(lua_State *L)
     return 0;
   abandon(t);
   if (t->worker)
-    ldriver_closed(L, t);
+    lworker_closed(L, t);
   else
     lsched_end(L, t, TASK_CANCELLED);
   return 0;
@@ -197,7 +197,7 @@ void lsched_resume(lua_State *L, struct task *t)
     if (status != LUA_OK)
       keep_error(t->co);
     if (t->worker)
-      ldriver_ended(L, t, status);
+      lworker_ended(L, t, status);
     else
       lsched_end(L, t, status == LUA_OK ? TASK_DONE : TASK_ERROR);
   }
@@ -257,11 +257,11 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
     llimit_check(L, lk);
   if (!fdemu_list_empty(&lk->events))
     ltrace_deliver(L, lk);
-  if (ldriver_waits(lk) && ldriver_drain(L, lk))
+  if (lworker_waits(lk) && lworker_drain(L, lk))
     return true;
   if (lk->random_order && fdemu_runnable(lk->k)) {
     fdemu_run(lk->k); /* who was woken may be the next, too */
-    if (ldriver_waits(lk))
+    if (lworker_waits(lk))
       return true;
   }
   if (!fdemu_list_empty(&lk->ready)) {
@@ -273,7 +273,7 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
     return true;
   }
   fdemu_run(lk->k);
-  if (completed != lk->completed || ldriver_waits(lk))
+  if (completed != lk->completed || lworker_waits(lk))
     return true;
   if (!fdemu_list_empty(&lk->polled)) { /* before the time moves on */
     int64_t now = fdemu_now(lk->k);
@@ -533,7 +533,7 @@ int lsched_run(lua_State *L)
     ;
   while (lk->live == 0 && bound_ready(lk)) /* peers hear of the last words */
     lsched_step(L, lk, fdemu_now(lk->k));
-  while (ldriver_drain(L, lk))
+  while (lworker_drain(L, lk))
     ;
   ltrace_deliver(L, lk);
   lcall_raise_orphan(L, lk);
