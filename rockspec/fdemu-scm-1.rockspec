@@ -140,6 +140,7 @@ build = {
         "src/lua/lproc.c",
         "src/lua/lsched.c",
         "src/lua/lsocket.c",
+        "src/lua/ltask.c",
         "src/lua/ltrace.c",
         "src/lua/lwaiting.c",
         "src/lua/lworker.c",

@@ -109,8 +109,8 @@ static const luaL_Reg functions[] = {
   { "_IOW", module_iow },
   { "_IOWR", module_iowr },
   { "explain", module_explain },
-  { "waiting", lsched_waiting },
-  { "bind", lsched_bind },
+  { "waiting", lwaiting_list },
+  { "bind", ltask_bind },
   { "condition", lcond_new },
   { "record", lchoice_record },
   { "replay", lchoice_replay },
@@ -127,6 +127,7 @@ int luaopen_fdemu_core(lua_State *L)
   lbuffer_open(L);
   ldesc_open(L);
   lsched_open(L);
+  ltask_open(L);
   lcond_open(L);
   lproc_open(L);
   ltrace_open(L);

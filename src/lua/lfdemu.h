@@ -178,9 +178,8 @@ struct task {
   enum task_status status;
   bool running, over; /* on the C stack; not to be anchored any more */
   bool daemon, worker;
-  int guard; /* in the registry, or LUA_NOREF; see lsched_guard() */
-  struct ldesc
-      *bound; /* see lsched_bind(); its userdata is in the user value */
+  int guard;           /* in the registry, or LUA_NOREF; see lsched_guard() */
+  struct ldesc *bound; /* see ltask_bind(); its userdata is in the user value */
 
   /* of a worker */
   struct fdemu_req *serving; /* NULL: nobody waits for the answer */
@@ -304,20 +303,23 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit);
 void lsched_resume(lua_State *L, struct task *t);
 void lsched_ready(struct task *t);
 struct task *lsched_new(lua_State *L, struct lkernel *lk);
+void lsched_push(lua_State *L, struct task *t);
+void lsched_push_name(lua_State *L, struct task *t);
+void lsched_abandon(struct task *t);
+void lsched_unanchor(lua_State *L, struct task *t);
 void lsched_end(lua_State *L, struct task *t, enum task_status status);
 void lsched_guard(lua_State *L, struct task *t);
 uint32_t lsched_who(const struct task *t);
-int lsched_bind(lua_State *L);
-int lsched_spawn(lua_State *L, struct lkernel *lk, int pid);
-int lsched_end_process(lua_State *L, struct lkernel *lk, int pid);
 int lsched_run(lua_State *L);
-int lsched_waiting(lua_State *L);
-void lsched_push_holders(lua_State *L, struct lkernel *lk,
-                         const struct fdemu_inode *inode);
-extern const struct fdemu_call lsched_join_call;
-void lsched_push_name(lua_State *L, struct task *t);
 void lsched_deadlock(lua_State *L, struct lkernel *lk);
 int lsched_open(lua_State *L);
+
+/* ltask.c */
+extern const struct fdemu_call ltask_join_call;
+int ltask_bind(lua_State *L);
+int ltask_spawn(lua_State *L, struct lkernel *lk, int pid);
+int ltask_end_process(lua_State *L, struct lkernel *lk, int pid);
+int ltask_open(lua_State *L);
 
 /* ldriver.c */
 int ldriver_device(lua_State *L);
@@ -437,9 +439,9 @@ void lepoll_push_interests(lua_State *L, struct lkernel *lk,
                            const struct fdemu_file *ep);
 
 /* lwaiting.c */
+int lwaiting_list(lua_State *L);
 void lwaiting_file(lua_State *L, struct lkernel *lk,
                    const struct fdemu_file *f);
-void lwaiting_set(lua_State *L, struct lkernel *lk, const struct fdemu_req *r);
 
 /* lfcntl.c */
 void lfcntl_push_flock(lua_State *L, const struct flock *fl);

@@ -370,7 +370,7 @@ static int kernel_gc(lua_State *L)
 
 static int kernel_spawn(lua_State *L)
 {
-  return lsched_spawn(L, lkernel_check(L, 1), 0);
+  return ltask_spawn(L, lkernel_check(L, 1), 0);
 }
 
 static int kernel_now(lua_State *L)

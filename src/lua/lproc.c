@@ -119,7 +119,7 @@ static int proc_exit(lua_State *L)
 
   lp->lk->L = L;
   fdemu_exit(lp->p, status);
-  status = lsched_end_process(L, lp->lk, fdemu_getpid(lp->p));
+  status = ltask_end_process(L, lp->lk, fdemu_getpid(lp->p));
   lworker_drain(L, lp->lk);
   if (status != LUA_OK)
     return lua_error(L);
@@ -200,7 +200,7 @@ static int proc_spawn(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
 
-  return lsched_spawn(L, lp->lk, fdemu_getpid(lp->p));
+  return ltask_spawn(L, lp->lk, fdemu_getpid(lp->p));
 }
 
 /* ---- descriptions ----------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* lwaiting.c - what a call waits for, for the text of a deadlock */
+/* lwaiting.c - who waits, and for what, for the text of a deadlock */
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -6,10 +6,45 @@
 #include "fdemu_driver.h"
 #include "lua/lfdemu.h"
 
+/* ---- what is waited for ----------------------------------------------- */
+
 static void set_integer(lua_State *L, const char *key, lua_Integer n)
 {
   lua_pushinteger(L, n);
   lua_setfield(L, -2, key);
+}
+
+static void set_string(lua_State *L, const char *key, const char *s)
+{
+  lua_pushstring(L, s);
+  lua_setfield(L, -2, key);
+}
+
+/* Who has an object: { {pid=, fd=, id=, flags=}, ...} */
+static void push_holders(lua_State *L, struct lkernel *lk,
+                         const struct fdemu_inode *inode)
+{
+  struct fdemu_proc *p;
+  lua_Integer n = 0;
+
+  lua_newtable(L);
+  for (int pid = 0; (p = fdemu_next_proc(lk->k, pid)) != NULL;
+       pid = fdemu_getpid(p) + 1)
+    for (int fd = 0; (fd = fdemu_next_fd(p, fd)) >= 0; fd++) {
+      const struct fdemu_file *f = fdemu_file_at(p, fd);
+      if (f->inode != inode)
+        continue;
+      lua_createtable(L, 0, 4);
+      set_integer(L, "pid", fdemu_getpid(p));
+      set_integer(L, "fd", fd);
+      set_integer(L, "id", (lua_Integer)f->id);
+      set_integer(L, "flags", f->flags);
+      lcall_push_origin(L, lk, fdemu_origin(p, fd));
+      lua_setfield(L, -2, "origin");
+      lcall_push_origin(L, lk, fdemu_forked(p, fd));
+      lua_setfield(L, -2, "forked");
+      lua_rawseti(L, -2, ++n);
+    }
 }
 
 /* In the table on top of the stack: what f is, who else has it, and who has the
@@ -22,13 +57,13 @@ void lwaiting_file(lua_State *L, struct lkernel *lk, const struct fdemu_file *f)
   lua_setfield(L, -2, "kind");
   set_integer(L, "id", (lua_Integer)f->id);
   set_integer(L, "flags", f->flags);
-  lsched_push_holders(L, lk, f->inode);
+  push_holders(L, lk, f->inode);
   lua_setfield(L, -2, "holders");
   lua_pushboolean(L, f->inode->ops == NULL || f->ops != f->inode->ops);
   lua_setfield(L, -2, "scripted");
   if (peer == NULL)
     return;
-  lsched_push_holders(L, lk, peer);
+  push_holders(L, lk, peer);
   lua_setfield(L, -2, "peers");
 }
 
@@ -87,7 +122,8 @@ static void set_opening(lua_State *L, const struct fdemu_req *r,
 }
 
 /* In the table on top of the stack: what calls wait for that have no file. */
-void lwaiting_set(lua_State *L, struct lkernel *lk, const struct fdemu_req *r)
+static void set_other(lua_State *L, struct lkernel *lk,
+                      const struct fdemu_req *r)
 {
   const struct fdemu_inode *i = fdemu_awaited_inode(r);
 
@@ -98,4 +134,121 @@ void lwaiting_set(lua_State *L, struct lkernel *lk, const struct fdemu_req *r)
     set_children(L, lk, r);
   else if (i != NULL)
     set_opening(L, r, i);
+}
+
+/* ---- everyone who waits ------------------------------------------------ */
+
+/* The line that waits. */
+static void set_where(lua_State *L, lua_State *co)
+{
+  lcall_where(L, co);
+  lua_setfield(L, -2, "where");
+}
+
+/* The lock that r waits for: a struct flock's fields, and file, the id of the
+ * description that has it, or 0. */
+static void set_lock(lua_State *L, const struct fdemu_req *r)
+{
+  struct fdemu_lockinfo info;
+
+  if (!fdemu_awaited_lock(r, &info))
+    return;
+  lfcntl_push_flock(L, &info.lock);
+  set_integer(L, "file", (lua_Integer)info.file);
+  lua_setfield(L, -2, "lock");
+}
+
+static void set_request(lua_State *L, struct lkernel *lk,
+                        const struct fdemu_req *r)
+{
+  int events = r->call->events;
+  const struct fdemu_file *f = fdemu_awaited_file(r, &events);
+
+  if (f == NULL)
+    f = r->file;
+  set_string(L, "call", r->call->name);
+  lua_pushboolean(L, r->result != FDEMU_PENDING);
+  lua_setfield(L, -2, "answered");
+  set_integer(L, "pid", fdemu_getpid(r->proc));
+  if (r->on == NULL && r->call->flags & FDEMU_CALL_FD)
+    set_integer(L, "fd", r->fd);
+  set_integer(L, "events", events);
+  if (r->call == &ltask_join_call) {
+    lsched_push_name(L, (struct task *)(uintptr_t)r->arg);
+    lua_setfield(L, -2, "target");
+  }
+  set_other(L, lk, r);
+  if (f == NULL)
+    return;
+  lwaiting_file(L, lk, f);
+  lepoll_push_interests(L, lk, f);
+  lua_setfield(L, -2, "interests");
+  set_lock(L, r);
+}
+
+/* What a method's request is for: "read of thermo". */
+static void set_worker(lua_State *L, const struct task *t)
+{
+  lua_pushfstring(L, "%s of driver '%s'", t->slot->name, t->file->ops->name);
+  lua_setfield(L, -2, "method");
+}
+
+static void set_name(lua_State *L, struct task *t)
+{
+  lsched_push_name(L, t);
+  lua_setfield(L, -2, "task");
+}
+
+static struct call *nested_in(struct lkernel *lk, const lua_State *co)
+{
+  for (struct call *c = lk->nested; c != NULL; c = c->outer)
+    if (c->L == co)
+      return c;
+  return NULL;
+}
+
+static bool waits(struct lkernel *lk, struct task *t)
+{
+  return t->status == TASK_WAITING ||
+         (t->status == TASK_RUNNING && nested_in(lk, t->co) != NULL);
+}
+
+/* waiting(kernel) -> a list of tables, one for each that waits: for the text of
+ * a deadlock, which is composed in Lua. */
+int lwaiting_list(lua_State *L)
+{
+  struct lkernel *lk = lkernel_check(L, 1);
+  struct fdemu_list *n;
+  lua_Integer i = 0;
+
+  lua_newtable(L);
+  for (n = lk->tasks.next; n != &lk->tasks; n = n->next) {
+    struct task *t = fdemu_entry(n, struct task, all);
+    struct call *c = nested_in(lk, t->co);
+    if (!waits(lk, t))
+      continue;
+    lua_newtable(L);
+    if (t->worker)
+      set_worker(L, t);
+    else
+      set_name(L, t);
+    set_where(L, t->co);
+    set_request(L, lk, c != NULL ? &c->req : &t->call.req);
+    lua_pushboolean(L, t->daemon);
+    lua_setfield(L, -2, "daemon");
+    lua_rawseti(L, -2, ++i);
+  }
+  for (struct call *c = lk->nested; c != NULL; c = c->outer) {
+    bool listed = false;
+    for (n = lk->tasks.next; n != &lk->tasks; n = n->next)
+      if (fdemu_entry(n, struct task, all)->co == c->L)
+        listed = true;
+    if (listed)
+      continue;
+    lua_newtable(L);
+    set_where(L, c->L);
+    set_request(L, lk, &c->req);
+    lua_rawseti(L, -2, ++i);
+  }
+  return 1;
 }
