@@ -333,7 +333,7 @@ static void drop_privileges(void)
 
 int main(void)
 {
-  const char *dir = tmpfs_find();
+  const char *dir = tmpfs_enter();
   struct fdemu_kernel *k;
   struct fdemu_inode *file;
   int fd;

@@ -485,7 +485,7 @@ int main(int argc, char **argv)
 {
   static const int expected[] = { EBADF, EFAULT, EFBIG,      EINVAL, EMFILE,
                                   ENXIO, EPERM,  EOPNOTSUPP, ENOTTY };
-  const char *dir = tmpfs_find();
+  const char *dir = tmpfs_enter();
   int steps = argc > 1 ? atoi(argv[1]) : 5000;
   uint64_t seeds = argc > 2 ? (uint64_t)atoi(argv[2]) : 40;
   struct rlimit limit = { LIMIT, LIMIT };

@@ -2,6 +2,7 @@
 #ifndef TMPFS_H
 #define TMPFS_H
 
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -34,6 +35,29 @@ static inline const char *tmpfs_find(void)
       mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777") == 0)
     return "/tmp";
   return NULL;
+}
+
+/*
+ * The same, or one that has no name: then it is the working directory. For
+ * those who do not ask where they are.
+ */
+static inline const char *tmpfs_enter(void)
+{
+  const char *dir = tmpfs_find();
+  int fs, mount;
+  bool there;
+
+  if (dir != NULL)
+    return dir;
+  fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+  mount = fsconfig(fs, FSCONFIG_SET_STRING, "mode", "1777", 0) == 0 &&
+                  fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0
+              ? fsmount(fs, FSMOUNT_CLOEXEC, 0)
+              : -1;
+  there = mount >= 0 && fchdir(mount) == 0;
+  close(mount);
+  close(fs);
+  return there ? "." : NULL;
 }
 
 #endif
