@@ -576,6 +576,28 @@ describe("hazard", function()
       assert.is_true(t.status == "cancelled" or t.status == "done", t.status)
       still_works()
     end)
+
+    it("may end its caller's process and wait where it cannot yield",
+      function()
+        local q = k:process()
+        k:device("/dev/x", {
+          read = function()
+            q:exit(0)
+            local function wait() k:sleep(1) end
+            return (("x"):gsub("x", wait))
+          end,
+        })
+        local fd = q:open("/dev/x", fdemu.O_RDWR)
+        local after
+        local t = k:spawn(function()
+          local data, _, errno = q:read(fd, 1)
+          after = { data, errno, k:now() }
+        end)
+        k:run()
+        assert.equal("done", t.status)
+        assert.same({ nil, fdemu.EINTR, 1.0 }, after)
+        still_works()
+      end)
   end)
 
   describe("4, a request where nobody can yield,", function()

@@ -251,12 +251,14 @@ void lcall_resume(struct lkernel *lk, char *scratch)
 
 /* ---- calling and waiting ---------------------------------------------- */
 
+/* A task that is running is still in its driver's method, below this on the C
+ * stack, and will see that the answer is there. */
 static void completed(struct fdemu_req *r)
 {
   struct call *c = r->user;
 
   c->lk->completed++;
-  if (c->task != NULL)
+  if (c->task != NULL && c->task->status == TASK_WAITING)
     lsched_ready(c->task);
 }
 
