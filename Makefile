@@ -156,25 +156,37 @@ $(BUILD)/$(LUA)/hostsys.so: bench/hostsys.c Makefile
 
 # Bytes are calls, by libFuzzer; what it finds is left in $(BUILD)/fuzz.
 FUZZ = $(wildcard spec/fuzz/*.c)
+FUZZ_BIN = $(FUZZ:spec/fuzz/%.c=$(BUILD)/fuzz/%)
 FUZZ_FLAGS = -g -O1 -fno-omit-frame-pointer -std=c11 -D_GNU_SOURCE -Isrc \
-  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+  -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_LIB_O = $(LIB:src/%.c=$(BUILD)/fuzz/obj/%.o)
+FUZZ_LUA_O = $(BINDING:src/%.c=$(BUILD)/fuzz/obj/%.o)
+FUZZ_O = $(FUZZ:spec/fuzz/%.c=$(BUILD)/fuzz/obj/%.o)
 TIME = 60
 
 fuzz:
 	@tools/need.sh $(NEED_FUZZ)
-	@$(MAKE) $(PARALLEL) $(FUZZ:spec/fuzz/%.c=$(BUILD)/fuzz/%)
+	@$(MAKE) $(PARALLEL) $(FUZZ_BIN)
 	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" \
 	  tools/fuzz.sh $(BUILD)/fuzz $(TIME) $(FUZZ:spec/fuzz/%.c=%)
 
-$(BUILD)/fuzz/drivers: spec/fuzz/drivers.c $(LIB) $(BINDING) \
-  $(wildcard src/*.h src/*/*.h) Makefile
+$(BUILD)/fuzz/obj/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
-	$(call SAY,CC)clang $(FUZZ_FLAGS) $(LUA_CFLAGS) -o $@ $< $(LIB) $(BINDING) \
-	  -l$(LUA) -lm -ldl
+	$(call SAY,CC)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(LUA_CFLAGS) \
+	  -MMD -MP -c -o $@ $<
 
-$(BUILD)/fuzz/%: spec/fuzz/%.c $(LIB) $(wildcard src/*.h src/*/*.h) Makefile
+$(BUILD)/fuzz/obj/%.o: spec/fuzz/%.c Makefile
 	@mkdir -p $(@D)
-	$(call SAY,CC)clang $(FUZZ_FLAGS) -o $@ $< $(LIB)
+	$(call SAY,CC)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(LUA_CFLAGS) \
+	  -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/drivers: $(FUZZ_LUA_O)
+$(BUILD)/fuzz/drivers: FUZZ_LIBS = -l$(LUA) -lm -ldl
+
+$(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/%.o $(FUZZ_LIB_O)
+	$(call SAY,LD)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS)
+
+-include $(FUZZ_LIB_O:.o=.d) $(FUZZ_LUA_O:.o=.d) $(FUZZ_O:.o=.d)
 
 # The same calls on Linux and on fdemu; SHARD=1/4 is a second quarter. After
 # so many of them as CHECK says the whole state is looked at.
