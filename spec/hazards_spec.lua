@@ -1035,6 +1035,18 @@ describe("hazard", function()
       still_works()
     end)
 
+    it("by close of the kernel, whose drivers make new ones", function()
+      local kernel = fdemu.kernel()
+      local late
+      local d = kernel:description {
+        release = function() late = kernel:description {} end,
+      }
+      kernel:close()
+      collect()
+      contains(tostring(d), "(closed)")
+      contains(tostring(late), "(closed)")
+    end)
+
     it("by close of the kernel, from inside a task", function()
       local kernel = fdemu.kernel()
       local q = kernel:process()

@@ -299,6 +299,7 @@ static void close_kernel(lua_State *L, struct lkernel *lk)
   lk->closing = true;
   end_workers(L, lk);
   put_dying(lk);
+  put_floating(L, lk); /* what drivers have made meanwhile */
   ltrace_deliver(L, lk);
 }
 
