@@ -28,7 +28,7 @@ static void need(lua_State *L, int status)
   abort();
 }
 
-/* A state with the script's function at index 1. */
+/* A state with the script's two functions at 1 and 2. */
 static lua_State *start(void)
 {
   lua_State *L = luaL_newstate();
@@ -41,8 +41,20 @@ static lua_State *start(void)
   lua_setfield(L, -2, "fdemu.core");
   lua_pop(L, 1);
   need(L, luaL_loadfile(L, "spec/fuzz/drivers.lua"));
-  need(L, lua_pcall(L, 0, 1, 0));
+  need(L, lua_pcall(L, 0, 2, 0));
   return L;
+}
+
+/* No kernel may be left when nobody has one any more. */
+static void stop(lua_State *L)
+{
+  lua_pushvalue(L, 2);
+  need(L, lua_pcall(L, 0, 1, 0));
+  if (lua_tointeger(L, -1) != 0) {
+    fprintf(stderr, "%d kernels are left\n", (int)lua_tointeger(L, -1));
+    abort();
+  }
+  lua_close(L);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -57,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   need(L, lua_pcall(L, 1, 0, 0));
   lua_gc(L, LUA_GCCOLLECT, 0);
   if (++runs % RUNS == 0) {
-    lua_close(L);
+    stop(L);
     L = NULL;
   }
   return 0;

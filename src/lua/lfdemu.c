@@ -95,7 +95,10 @@ static int module_explain(lua_State *L)
 /* check(kernel): nil, or what does not fit in its state. */
 static int module_check(lua_State *L)
 {
-  lua_pushstring(L, fdemu_check(lkernel_check(L, 1)->k));
+  const struct lkernel *lk = lkernel_check(L, 1);
+  const char *wrong = lsched_check(lk);
+
+  lua_pushstring(L, wrong != NULL ? wrong : fdemu_check(lk->k));
   return 1;
 }
 

@@ -308,6 +308,7 @@ void lsched_push_name(lua_State *L, struct task *t);
 void lsched_abandon(struct task *t);
 void lsched_unanchor(lua_State *L, struct task *t);
 void lsched_end(lua_State *L, struct task *t, enum task_status status);
+const char *lsched_check(const struct lkernel *lk);
 void lsched_guard(lua_State *L, struct task *t);
 uint32_t lsched_who(const struct task *t);
 int lsched_run(lua_State *L);

@@ -225,7 +225,7 @@ uint32_t lsched_who(const struct task *t)
   return (uint32_t)t->id & ~FDEMU_WHO_PROC;
 }
 
-static struct task *ready_task(struct fdemu_list *n)
+static struct task *ready_task(const struct fdemu_list *n)
 {
   return fdemu_entry(n, struct task, link);
 }
@@ -294,6 +294,41 @@ bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
     lhonest_wakes(L, lk);
   }
   return fdemu_tick(lk->k, limit);
+}
+
+/* ---- whether it fits together ------------------------------------------ */
+
+static const char *check_list(const struct fdemu_list *list,
+                              enum task_status status, const char *wrong)
+{
+  for (const struct fdemu_list *n = list->next; n != list; n = n->next) {
+    const struct task *t = ready_task(n);
+    if (t->status != status || t->running)
+      return wrong;
+  }
+  return NULL;
+}
+
+/* NULL, or what is wrong with the tasks. */
+const char *lsched_check(const struct lkernel *lk)
+{
+  const char *wrong =
+      check_list(&lk->ready, TASK_READY, "a task in the ready list that is not");
+  int live = 0, ntasks = 0;
+
+  if (wrong == NULL)
+    wrong = check_list(&lk->idle, TASK_DONE, "an idle worker that is not");
+  for (const struct fdemu_list *n = lk->tasks.next; n != &lk->tasks;
+       n = n->next) {
+    const struct task *t = fdemu_entry(n, struct task, all);
+    if (t->lk != lk || t->over)
+      return "a task in the list of another kernel, or that is over";
+    ntasks += !t->worker;
+    live += t->worker ? t->file != NULL && t->counts : !t->daemon;
+  }
+  if (wrong == NULL && (live != lk->live || ntasks != lk->ntasks))
+    wrong = "a wrong number of tasks";
+  return wrong;
 }
 
 /* ---- deadlock --------------------------------------------------------- */
