@@ -1,6 +1,7 @@
 -- limits_spec.lua - a script that runs away ends with an error that says which
 -- limit it met, and so does every call after that
 
+local core = require "fdemu.core"
 local fdemu = require "fdemu"
 
 local MANY = 1000000
@@ -77,6 +78,16 @@ describe("a kernel with limits", function()
     assert.equal(11, p:fcntl(0, fdemu.F_DUPFD, 11))
     reached("descriptors", 5, failure(p.dup2, p, 0, 12))
     reached("descriptors", 5, failure(p.install, p, d))
+  end)
+
+  it("gives no descriptor by an install that raises", function()
+    make { descriptors = 5 }
+    local d = k:description {}
+    p:install(d)
+    reached("descriptors", 5, failure(p.pipe, p)) -- one is left
+    reached("descriptors", 5, failure(p.install, p, d))
+    assert.is_nil(core.check(k))
+    assert.equal(4, #k:lsof())
   end)
 
   it("can have as many descriptors as it may, again and again", function()

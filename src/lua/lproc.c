@@ -228,11 +228,13 @@ static int proc_install(lua_State *L)
   int min = lproc_optint(L, 3), fd;
 
   larg_check(L, d->lk == lp->lk, 2, "description of another kernel");
+  llimit_check(L, lp->lk);
   lcall_set_origin(L, lp->lk);
   fd = fdemu_install(lp->p, d->file, min, false);
-  llimit_check(L, lp->lk);
-  if (fd < 0)
+  if (fd < 0) {
+    llimit_check(L, lp->lk);
     return lcall_error(L, fd, NULL);
+  }
   if (d->floating)
     d->floating = false; /* its reference is the descriptor's now */
   else
