@@ -25,7 +25,7 @@ BINDING_O = $(BINDING:src/%.c=$(BUILD)/$(LUA)/obj/%.o)
 CORE_SO = $(BUILD)/$(LUA)/fdemu/core.so
 CTEST_BIN = $(CTESTS:spec/c/%.c=$(BUILD)/spec/%)
 C_FILES = $(wildcard src/*.h src/*/*.h src/*/*.c spec/c/*.h spec/c/*.c) \
-  $(wildcard bench/*.c spec/fuzz/*.c spec/conformance/*.[ch])
+  $(wildcard bench/*.c spec/fuzz/*.[ch] spec/conformance/*.[ch])
 
 # What each target needs of Debian.
 NEED_DEMO = gcc libc6-dev lua5.4 liblua5.4-dev

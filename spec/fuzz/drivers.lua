@@ -120,7 +120,10 @@ local function new_world(data)
     made[k] = true
     p:spawn(function() p:read(r, 1) end)
     k:run(0)
-    kept[pick(4) + 1] = pick(2) == 0 and { k, p } or nil
+    local i = pick(4) + 1
+    local old = kept[i]
+    kept[i] = pick(2) == 0 and { k, p } or nil
+    return old and old[1]:run(1)
   end
 
   -- A search among few runs, whose body does some of this to its own kernel.

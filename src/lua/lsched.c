@@ -312,8 +312,8 @@ static const char *check_list(const struct fdemu_list *list,
 /* NULL, or what is wrong with the tasks. */
 const char *lsched_check(const struct lkernel *lk)
 {
-  const char *wrong =
-      check_list(&lk->ready, TASK_READY, "a task in the ready list that is not");
+  const char *wrong = check_list(&lk->ready, TASK_READY,
+                                 "a task in the ready list that is not");
   int live = 0, ntasks = 0;
 
   if (wrong == NULL)
