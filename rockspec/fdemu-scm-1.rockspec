@@ -51,6 +51,7 @@ build = {
         "src/core/file.c",
         "src/core/io.c",
         "src/core/kernel.c",
+        "src/core/lease.c",
         "src/core/link.c",
         "src/core/lock.c",
         "src/core/namecalls.c",

@@ -94,18 +94,6 @@ describe("fcntl", function()
       end
     end)
 
-    it("nobody gets a lease, and F_UNLCK is what all have", function()
-      local null = p:open("/dev/null", "r")
-      local f = p:open("/f", fdemu.O_RDONLY | fdemu.O_CREAT, 420)
-      for _, type in ipairs { fdemu.F_RDLCK, fdemu.F_WRLCK, fdemu.F_UNLCK } do
-        fails("EINVAL", p:fcntl(r, fdemu.F_SETLEASE, type))
-        fails("EACCES", p:fcntl(null, fdemu.F_SETLEASE, type))
-        fails("EAGAIN", p:fcntl(f, fdemu.F_SETLEASE, type))
-      end
-      fails("EINVAL", p:fcntl(null, fdemu.F_SETLEASE, 3))
-      assert.equal(fdemu.F_UNLCK, p:fcntl(f, fdemu.F_GETLEASE))
-    end)
-
     it("F_NOTIFY is about directories, and not there", function()
       fails("ENOTDIR", p:fcntl(r, fdemu.F_NOTIFY, 1))
       assert.equal(0, p:fcntl(r, fdemu.F_NOTIFY, 0))

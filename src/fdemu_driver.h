@@ -38,7 +38,8 @@ enum {
   FDEMU_MODE_NO_SPLICE_READ = 64, /* sendfile and splice do not read it, ... */
   FDEMU_MODE_NO_SPLICE_WRITE = 128, /* ... or write it */
   FDEMU_MODE_NO_NOWAIT = 256,       /* RWF_NOWAIT is EOPNOTSUPP */
-  FDEMU_MODE_NO_RWF_WRITE = 512     /* so is all but RWF_HIPRI in a write */
+  FDEMU_MODE_NO_RWF_WRITE = 512,    /* so is all but RWF_HIPRI in a write */
+  FDEMU_MODE_COUNTED = 1024         /* the core's: in inode->opened */
 };
 
 /*
@@ -197,7 +198,12 @@ struct fdemu_inode {
   mode_t mode;                 /* S_IF* and permissions */
   uid_t uid;                   /* the owner; processes are FDEMU_UID */
   gid_t gid;                   /* likewise */
-  dev_t rdev;                  /* of devices */
+  union {
+    dev_t rdev; /* of devices */
+    struct {
+      unsigned readers, writers; /* that open(2) has made; read only */
+    } opened;                    /* of regular files */
+  };
   int64_t atime, mtime, ctime; /* ns since 1970; kept by core */
   struct fdemu_waitq wq;
 

@@ -315,11 +315,43 @@ static void step(void)
   }
 }
 
-static void test_seed(uint64_t seed)
+/* Leases, where nobody waits: files are opened with O_NONBLOCK. */
+static void step_lease(void)
+{
+  static const int how[] = {
+    O_RDONLY, O_RDONLY, O_WRONLY,           O_RDWR,
+    3,        O_PATH,   O_RDONLY | O_TRUNC, O_RDWR | O_CREAT
+  };
+  static const int types[] = { F_RDLCK, F_RDLCK, F_WRLCK, F_WRLCK, F_UNLCK, 3 };
+  static const int sigs[] = { 0, 10, 40, 41, 42 };
+  static const char *const names[] = { "a", "a", "a", "b" };
+  const char *const name = names[pick(4)];
+  const int fd = 3 + pick(8);
+
+  switch (pick(10)) {
+  case 0:
+  case 1: CALL(open, ADDRESS(name), how[pick(8)] | O_NONBLOCK, 0600, 0); break;
+  case 2:
+  case 3: CALL(close, fd, 0, 0, 0); break;
+  case 4: CALL(fcntl, fd, F_GETFL, 0, 0); break;
+  case 5: CALL(fcntl, fd, F_GETLEASE, 0, 0); break;
+  case 6:
+    if (pick(3) == 0)
+      CALL(dup, fd, 0, 0, 0);
+    else
+      set_owner(fd, pick(3) - 1);
+    break;
+  case 7: CALL(fcntl, fd, F_SETSIG, sigs[pick(5)], 0); break;
+  default: CALL(fcntl, fd, F_SETLEASE, types[pick(6)], 0); break;
+  }
+  CALL(fcntl, fd, F_GETSIG, 0, 0);
+}
+
+static void test_seed(uint64_t seed, void (*one)(void), int steps)
 {
   rng = seed;
-  for (int i = 0; i < 300 && same; i++)
-    step();
+  for (int i = 0; i < steps && same; i++)
+    one();
   if (!same)
     fprintf(stderr, "(seed %llu)\n", (unsigned long long)seed);
   close_all();
@@ -334,6 +366,8 @@ static void begin(void)
   char dir[] = "/tmp/fdemu-signal-XXXXXX";
   sigset_t all;
 
+  if (getuid() == 0 && (setgid(FDEMU_UID) < 0 || setuid(FDEMU_UID) < 0))
+    abort();
   if (mkdtemp(dir) == NULL || chdir(dir) < 0)
     abort();
   syscall(SYS_close_range, 3u, ~0u, 0);
@@ -354,6 +388,8 @@ static void end(void)
 
   fdemu_proc_put(p);
   fdemu_kernel_free(k);
+  unlink("a");
+  unlink("b");
   if (getcwd(dir, sizeof dir) != NULL)
     rmdir(dir);
 }
@@ -368,10 +404,19 @@ int main(void)
   test_pairs(SOCK_STREAM);
   test_pairs(SOCK_DGRAM);
   test_pairs(SOCK_SEQPACKET);
+  CALL(open, ADDRESS("a"), O_CREAT | O_RDWR, 0600, 0);
+  CALL(memfd_create, ADDRESS("m"), 0, 0, 0);
+  for (int type = 0; type < 4; type++) {
+    CALL(fcntl, 3, F_SETLEASE, type, 0);
+    CALL(fcntl, 4, F_SETLEASE, type, 0);
+    CALL(fcntl, 1, F_SETLEASE, type, 0);
+  }
+  close_all();
   CHECK(same);
   for (uint64_t seed = 1; seed <= 200; seed++) {
     same = true;
-    test_seed(seed);
+    test_seed(seed, step, 300);
+    test_seed(seed, step_lease, 200);
     CHECK(same);
   }
   end();

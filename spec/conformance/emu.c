@@ -23,6 +23,8 @@ static struct task *current; /* NULL: the script itself */
 static struct task *tasks;
 static bool ending;
 static struct fdemu_source source;
+static struct fdemu_timer patience[NTASKS];
+static bool yield(struct fdemu_list *sources, bool block);
 static const struct fdemu_req *waiting[NTASKS]; /* requests of tasks */
 static size_t nwaiting;
 
@@ -76,7 +78,7 @@ static struct fdemu_req *find_interruptible(void)
   return NULL;
 }
 
-enum { ALARM_NS = 2 * SHORT_NS };
+enum { ALARM_NS = 2 * SHORT_NS, PATIENCE_NS = 4 * SHORT_NS };
 
 /* What waits is interrupted, as by Linux's alarm. */
 static void interrupt(struct fdemu_timer *t)
@@ -110,6 +112,28 @@ static void pass_time(int64_t ns)
   fdemu_set_now(kernel, end);
 }
 
+/* A call of a task that waits for much later lets the script go on, as one that
+ * waits for ever does. */
+static void out_of_patience(struct fdemu_timer *t)
+{
+  if (!ending)
+    fdemu_timer_set(kernel, t, fdemu_now(kernel) + PATIENCE_NS);
+  if (current != NULL && t == &patience[current - tasks])
+    yield(NULL, true);
+}
+
+static int64_t call_of_task(struct fdemu_proc *p, long nr, const uint64_t *a)
+{
+  struct fdemu_timer *t = &patience[current - tasks];
+  int64_t n;
+
+  t->fire = out_of_patience;
+  fdemu_timer_set(kernel, t, fdemu_now(kernel) + PATIENCE_NS);
+  n = fdemu_syscall(p, &mem, nr, a);
+  fdemu_timer_stop(kernel, t);
+  return n;
+}
+
 static int64_t fdemu_side_call(struct run *r, int proc, long nr,
                                const uint64_t a[6])
 {
@@ -117,7 +141,7 @@ static int64_t fdemu_side_call(struct run *r, int proc, long nr,
 
   (void)r;
   if (current != NULL)
-    n = fdemu_syscall(procs[proc], &mem, nr, a);
+    n = call_of_task(procs[proc], nr, a);
   else
     n = call_with_alarm(procs[proc], nr, a);
   if (expiry(nr, a, n) > 0)
@@ -256,6 +280,8 @@ static void end_tasks(struct run *r)
 {
   ending = true;
   for (int i = 0; i < NTASKS; i++)
+    fdemu_timer_stop(kernel, &patience[i]);
+  for (int i = 0; i < NTASKS; i++)
     if (r->task[i].state == TASK_RUNS)
       resume(&r->task[i]);
   ending = false;
@@ -284,6 +310,7 @@ static void begin(struct run *r)
     abort();
   fdemu_set_now(kernel, INT64_C(10000000000));
   memset(&alarm_timer, 0, sizeof alarm_timer);
+  memset(patience, 0, sizeof patience);
   memset(procs, 0, sizeof procs);
   procs[0] = fdemu_proc_new(kernel);
   r->pid[0] = fdemu_getpid(procs[0]);

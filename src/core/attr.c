@@ -65,6 +65,11 @@ int64_t fde_truncate_end(struct fdemu_req *r, int64_t result)
 {
   bool same = r->call == &fdemu_truncate_call && r->arg == r->offset;
 
+  if (r->inode != NULL) {
+    fde_count(r->inode, O_WRONLY, -1);
+    fdemu_inode_put(r->inode);
+    r->inode = NULL;
+  }
   if (result == 0 && r->file != NULL)
     (same ? drop_ids : fde_wrote)(r->proc, r->file->inode);
   r->ops = r->call == &fdemu_truncate_call ? NULL : r->ops;
@@ -103,7 +108,7 @@ static void fill_stat(const struct fdemu_inode *i, struct stat *st)
   st->st_nlink = (nlink_t)i->nlink;
   st->st_uid = i->uid;
   st->st_gid = i->gid;
-  st->st_rdev = i->rdev;
+  st->st_rdev = S_ISREG(i->mode) ? 0 : i->rdev;
   st->st_size = i->size;
   st->st_blksize = 4096;
   if (S_ISREG(i->mode))
@@ -385,6 +390,26 @@ static int64_t attr_utimens(struct fdemu_file *f, struct fdemu_req *r)
   return with_inode(r, how_of(r), change_times);
 }
 
+/* It counts as open for writing, and breaks leases as an open(2) does. */
+static int64_t truncate_opened(struct fdemu_req *r)
+{
+  int error = fde_lease_break(r->inode, O_WRONLY, r->retry);
+
+  if (error < 0)
+    return error;
+  r->arg = r->inode->size;
+  return borrow_file(r, r->inode, O_WRONLY);
+}
+
+static int truncate_park(struct fdemu_req *r)
+{
+  if (r->file == NULL)
+    fdemu_park(r, &r->inode->wq, FDEMU_WAKE_OPEN, false);
+  else
+    fdemu_park(r, &r->file->inode->wq, POLLPRI, false);
+  return 0;
+}
+
 static int64_t truncate_inode(struct fdemu_inode *i, struct fdemu_req *r)
 {
   int error;
@@ -393,14 +418,21 @@ static int64_t truncate_inode(struct fdemu_inode *i, struct fdemu_req *r)
     return -EISDIR;
   if (!S_ISREG(i->mode))
     return -EINVAL;
-  r->arg = i->size;
   error = fde_may(r->proc, i, FDE_WRITE);
-  return error < 0 ? error : borrow_file(r, i, O_WRONLY);
+  if (error < 0)
+    return error;
+  r->inode = i;
+  fdemu_inode_get(i);
+  fde_count(i, O_WRONLY, 1);
+  return truncate_opened(r);
 }
 
 static int64_t attr_truncate(struct fdemu_file *f, struct fdemu_req *r)
 {
-  return f != NULL ? FDEMU_NEXT : with_inode(r, FDE_FOLLOW, truncate_inode);
+  if (f != NULL)
+    return FDEMU_NEXT;
+  return r->inode != NULL ? truncate_opened(r)
+                          : with_inode(r, FDE_FOLLOW, truncate_inode);
 }
 
 static int64_t truncate_check(struct fdemu_req *r)
@@ -515,7 +547,7 @@ const struct fdemu_call fdemu_truncate_call = {
   .run = attr_truncate,
   .missing = -EINVAL,
   .finish = fde_truncate_end,
-  .events = POLLPRI,
+  .park = truncate_park,
 };
 const struct fdemu_call fdemu_chdir_call = { .name = "chdir",
                                              .args = "path",

@@ -15,18 +15,7 @@ enum {
   NOTIFY_MANY = (int)(1u << 31) /* DN_MULTISHOT */
 };
 
-/* ---- leases, notes, hints --------------------------------------------- */
-
-/* Unlike Linux: there are no leases. Nobody gets one, as if the file were open
- * elsewhere. */
-static int64_t setlease(const struct fdemu_file *f, int64_t type)
-{
-  if (type != F_RDLCK && type != F_WRLCK && type != F_UNLCK)
-    return -EINVAL;
-  if (f->inode->uid != FDEMU_UID)
-    return -EACCES;
-  return S_ISREG(f->inode->mode) ? -EAGAIN : -EINVAL;
-}
+/* ---- notes, hints --------------------------------------------- */
 
 /* Unlike Linux: nobody is told what happens in directories. */
 static int64_t notify(const struct fdemu_file *f, int events)
@@ -81,8 +70,8 @@ int64_t fde_fcntl_path(struct fdemu_file *f, struct fdemu_req *r)
 int64_t fde_fcntl_kept(struct fdemu_file *f, struct fdemu_req *r)
 {
   switch (r->cmd) {
-  case F_SETLEASE: return setlease(f, (int)r->arg);
-  case F_GETLEASE: return F_UNLCK;
+  case F_SETLEASE: return fde_setlease(f, r);
+  case F_GETLEASE: return fde_getlease(f);
   case F_NOTIFY: return notify(f, (int)r->arg);
   case GET_RW_HINT: return get_hint(f, r);
   case SET_RW_HINT: return set_hint(f, r);

@@ -154,6 +154,8 @@ void fdemu_file_put(struct fdemu_file *f)
     w->gone(w);
   }
   fde_locks_release(f);
+  if (f->mode & FDEMU_MODE_COUNTED)
+    fde_count(i, f->flags, -1);
   if (f->ops->release != NULL && f->ops->release(f) == FDEMU_PENDING)
     return;
   fde_entry_put(f->entry);

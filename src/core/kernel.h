@@ -168,7 +168,21 @@ const char *fde_table_check(const struct fde_table *t, size_t *nopen);
 /* kernel.c */
 uint64_t fde_splitmix(uint64_t *state);
 
+/* What is rare: allocated by the first. */
+struct fdemu_locks {
+  struct fdemu_list flocks, records; /* lock.c */
+  struct fdemu_list leases;          /* lease.c */
+};
+
+/* lease.c */
+int fde_lease_break(const struct fdemu_inode *i, int flags, bool again);
+void fde_lease_release(struct fdemu_file *f);
+int64_t fde_setlease(struct fdemu_file *f, const struct fdemu_req *r);
+int64_t fde_getlease(const struct fdemu_file *f);
+const char *fde_leases_check(const struct fdemu_inode *i);
+
 /* lock.c */
+struct fdemu_locks *fde_locks_get(const struct fdemu_file *f);
 fdemu_method fde_flock, fde_flock_mode, fde_setlk, fde_getlk;
 int64_t fde_flock_check(struct fdemu_req *r);
 int fde_flock_park(struct fdemu_req *r);
@@ -187,6 +201,7 @@ void fde_names_free(struct fdemu_kernel *k);
 void fde_entry_get(struct fde_entry *e);
 void fde_entry_put(struct fde_entry *e);
 fdemu_method fde_open;
+void fde_count(struct fdemu_inode *i, int flags, int by);
 int fde_open_park(struct fdemu_req *r);
 int64_t fde_open_end(struct fdemu_req *r, int64_t result);
 enum { FDE_ATIME = 1, FDE_MTIME = 2, FDE_CTIME = 4 };
@@ -200,6 +215,7 @@ int64_t fde_time_now(const struct fdemu_kernel *k);
 fdemu_method fde_fcntl_owner;
 int fde_set_async(struct fdemu_file *f, bool on);
 int fde_default_owner(struct fdemu_file *f, const struct fdemu_proc *p);
+void fde_disown(struct fdemu_file *f);
 void fde_tell_owner(const struct fdemu_file *f, int signo);
 
 /* poll.c */

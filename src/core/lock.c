@@ -42,10 +42,6 @@ struct fdemu_lock {
   short type;    /* F_RDLCK, F_WRLCK; F_UNLCK only as a request */
 };
 
-struct fdemu_locks {
-  struct fdemu_list flocks, records;
-};
-
 /* All anonymous inodes are one on Linux: its eventfds share their locks. */
 static struct fdemu_locks **locks_of(const struct fdemu_file *f)
 {
@@ -54,7 +50,7 @@ static struct fdemu_locks **locks_of(const struct fdemu_file *f)
   return i->mode & S_IFMT ? &i->locks : &i->kernel->anon_locks;
 }
 
-static struct fdemu_locks *locks_get(const struct fdemu_file *f)
+struct fdemu_locks *fde_locks_get(const struct fdemu_file *f)
 {
   struct fdemu_locks **at = locks_of(f);
 
@@ -64,6 +60,7 @@ static struct fdemu_locks *locks_get(const struct fdemu_file *f)
       return NULL;
     fdemu_list_init(&(*at)->flocks);
     fdemu_list_init(&(*at)->records);
+    fdemu_list_init(&(*at)->leases);
   }
   return *at;
 }
@@ -272,7 +269,7 @@ static struct fdemu_lock *flock_wanted(struct fdemu_file *f,
 
 int64_t fde_flock(struct fdemu_file *f, struct fdemu_req *r)
 {
-  struct fdemu_locks *locks = locks_get(f);
+  struct fdemu_locks *locks = fde_locks_get(f);
   struct fdemu_lock *l, *old, *blocker;
   short type = r->cmd & LOCK_EX ? F_WRLCK : F_RDLCK;
 
@@ -543,7 +540,7 @@ int64_t fde_setlk(struct fdemu_file *f, struct fdemu_req *r)
     error = -EINVAL;
   if (error < 0)
     return error;
-  locks = locks_get(f);
+  locks = fde_locks_get(f);
   if (locks == NULL)
     return l.type == F_UNLCK ? 0 : -ENOMEM;
   if (l.type == F_UNLCK)
@@ -627,6 +624,7 @@ void fde_locks_release(struct fdemu_file *f)
   l = first_of(&locks->flocks, &f->waits);
   if (l != NULL)
     drop(f->inode->kernel, l);
+  fde_lease_release(f);
 }
 
 bool fdemu_awaited_lock(const struct fdemu_req *r, struct fdemu_lockinfo *info)
@@ -678,5 +676,5 @@ const char *fde_locks_check(const struct fdemu_file *f)
       return "record locks of one owner that overlap";
     before = l;
   }
-  return NULL;
+  return fde_leases_check(f->inode);
 }

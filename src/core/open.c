@@ -146,13 +146,30 @@ static int may_open(const struct fde_walk *w, unsigned long flags, bool made)
 
 /* ---- the description -------------------------------------------------- */
 
+/* Descriptions that are open, or on their way, by whom leases are judged. */
+void fde_count(struct fdemu_inode *i, int flags, int by)
+{
+  const int mode = flags & O_ACCMODE;
+
+  if (!S_ISREG(i->mode) || flags & O_PATH || mode == O_ACCMODE)
+    return;
+  if (mode == O_RDONLY)
+    i->opened.readers += (unsigned)by;
+  else
+    i->opened.writers += (unsigned)by;
+}
+
 static int64_t open_inode(struct fdemu_req *r)
 {
   struct fdemu_inode *i = r->inode;
+  int error;
 
   if (r->cmd & O_PATH)
     return fdemu_opened(
         r, fdemu_file_new(i, &fde_path_ops, (int)flags_of(r), NULL));
+  error = fde_lease_break(i, (int)r->cmd, r->retry);
+  if (error < 0)
+    return error;
   if (i->open != NULL)
     return i->open(i, r);
   return fdemu_opened(r, fdemu_file_new(i, i->ops, (int)r->cmd, NULL));
@@ -176,6 +193,7 @@ static int64_t open_path(struct fdemu_req *r)
   if (error == 0) {
     r->inode = w.at.inode;
     fdemu_inode_get(r->inode);
+    fde_count(r->inode, (int)flags, 1);
     if (w.at.entry != NULL) {
       r->entry = w.at.entry;
       fde_entry_get(r->entry);
@@ -262,8 +280,10 @@ static void set_place(struct fdemu_file *f, struct fdemu_req *r)
 static void forget_place(struct fdemu_req *r)
 {
   fde_entry_put(r->entry);
-  if (r->inode != NULL)
+  if (r->inode != NULL) {
+    fde_count(r->inode, (int)r->cmd, -1);
     fdemu_inode_put(r->inode);
+  }
   r->entry = NULL;
   r->inode = NULL;
 }
@@ -279,6 +299,10 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
     result = -EINTR; /* whatever opened it has ended the process */
   if (result >= 0 && f != NULL) {
     set_place(f, r);
+    if (f->inode == r->inode) {
+      f->mode |= FDEMU_MODE_COUNTED;
+      fde_count(f->inode, (int)r->cmd, 1);
+    }
     f->created = r->made && flags & O_CREAT && f->inode == r->inode;
     if (flags & O_TRUNC && !r->made && f->inode == r->inode &&
         S_ISREG(f->inode->mode))

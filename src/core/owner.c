@@ -191,6 +191,18 @@ int fde_default_owner(struct fdemu_file *f, const struct fdemu_proc *p)
   return (int)set_owner(f, (struct who){ F_OWNER_PID, p->pid });
 }
 
+/* A lease has gone, and takes with it what it has used. */
+void fde_disown(struct fdemu_file *f)
+{
+  struct owner *o = owner_of(f);
+
+  f->flags &= ~O_ASYNC;
+  if (o != NULL) {
+    o->who = (struct who){ F_OWNER_PID, 0 };
+    o->sig = 0;
+  }
+}
+
 static int64_t setown(struct fdemu_file *f, int who)
 {
   if (who == INT_MIN)
