@@ -38,8 +38,9 @@ enum {
   FDEMU_MODE_NO_SPLICE_READ = 64, /* sendfile and splice do not read it, ... */
   FDEMU_MODE_NO_SPLICE_WRITE = 128, /* ... or write it */
   FDEMU_MODE_NO_NOWAIT = 256,       /* RWF_NOWAIT is EOPNOTSUPP */
-  FDEMU_MODE_NO_RWF_WRITE = 512,    /* so is all but RWF_HIPRI in a write */
-  FDEMU_MODE_COUNTED = 1024         /* the core's: in inode->opened */
+  FDEMU_MODE_NO_RWF_WRITE = 512, /* so is all but RWF_HIPRI in a write, ... */
+  FDEMU_MODE_NO_RWF_READ = 1024, /* ... or a read */
+  FDEMU_MODE_COUNTED = 2048      /* the core's: in inode->opened */
 };
 
 /*

@@ -20,7 +20,12 @@
  *   C  room for the working directory: more bytes than where scripts begin
  *      takes (2 registers)
  *   u  two timespecs: accessed/modified
- *   M  a message to send: [10,20]:r0,r1     m  room for one: 100:2
+ *   M  a message to send: [10,20]:r0,r1; [5]:r0!7 has 7 for the length of
+ *      its control data                     m  room for one: 100:2, 100:2!7
+ *   Q  messages to send: 3*[10,20]:r0, or q room for them: 3*100:2+5, the
+ *      last of which is another (2 registers)
+ *   A  room for a socket's name: a count (2 registers)
+ *   z  a struct statfs
  *
  * Where memory is meant, null and bad are addresses, and 10@bad is ten bytes
  * that are not there.
@@ -37,6 +42,7 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -704,6 +710,14 @@ static uint64_t encode_room(const char *token, size_t n)
 
 /* ---- messages --------------------------------------------------------- */
 
+/* What a message says that it has of control data. */
+static size_t control_length(const struct run *r, const char *token, size_t n)
+{
+  const char *s = strchr(token, '!');
+
+  return s != NULL ? (size_t)number(r, s + 1) : n;
+}
+
 static uint64_t encode_message(struct run *r, const char *token)
 {
   struct msghdr *m;
@@ -722,8 +736,8 @@ static uint64_t encode_message(struct run *r, const char *token)
   if (fds == NULL)
     return address(m);
   c = room(CMSG_SPACE(8 * sizeof(int)));
-  for (const char *s = fds + 1; *s != '\0' && n < 8;) {
-    size_t len = strcspn(s, ",");
+  for (const char *s = fds + 1; *s != '\0' && *s != '!' && n < 8;) {
+    size_t len = strcspn(s, ",!");
     int fd = (int)number_n(r, s, len);
     memcpy((char *)CMSG_DATA(c) + n++ * sizeof fd, &fd, sizeof fd);
     s += len + (s[len] == ',');
@@ -732,7 +746,7 @@ static uint64_t encode_message(struct run *r, const char *token)
   c->cmsg_type = SCM_RIGHTS;
   c->cmsg_len = CMSG_LEN(n * sizeof(int));
   m->msg_control = c;
-  m->msg_controllen = CMSG_SPACE(n * sizeof(int));
+  m->msg_controllen = control_length(r, token, CMSG_SPACE(n * sizeof(int)));
   return address(m);
 }
 
@@ -755,7 +769,8 @@ static uint64_t encode_reception(struct run *r, const char *token)
     size_t n = (size_t)atoi(fds + 1);
     m->msg_control = room(CMSG_SPACE(n * sizeof(int)));
     memset(m->msg_control, 0, CMSG_SPACE(n * sizeof(int)));
-    m->msg_controllen = n > 0 ? CMSG_LEN(n * sizeof(int)) : 0;
+    m->msg_controllen =
+        control_length(r, token, n > 0 ? CMSG_LEN(n * sizeof(int)) : 0);
   }
   return address(m);
 }
@@ -779,6 +794,85 @@ static void decode_reception(struct run *r, uint64_t a, int64_t n)
       say(r, " fd %d", fd);
     }
   }
+}
+
+/* The same message n times, "3*message"; "3*message+other": but the last. */
+static void encode_messages(struct run *r, char letter, const char *token,
+                            uint64_t *a)
+{
+  uint64_t (*encode_one)(struct run *, const char *) =
+      letter == 'Q' ? encode_message : encode_reception;
+  size_t n = (size_t)atoi(token);
+  const char *each = strchr(token, '*');
+  const char *last = strchr(token, '+');
+  struct mmsghdr *m;
+  char first[MAX_LINE];
+
+  each = each != NULL ? each + 1 : token;
+  snprintf(first, sizeof first, "%.*s", (int)strcspn(each, "+"), each);
+  a[1] = n;
+  if (odd_address(first, &a[0]) && strchr(first, '@') == NULL)
+    return;
+  m = room(n * sizeof *m + 1);
+  for (size_t i = 0; i < n; i++) {
+    uint64_t one = encode_one(r, i == n - 1 && last ? last + 1 : first);
+    m[i] = (struct mmsghdr){ .msg_hdr = *(struct msghdr *)at(one) };
+  }
+  a[0] = address(m);
+}
+
+static void decode_messages(struct run *r, char letter, uint64_t a, int64_t n)
+{
+  struct mmsghdr *m = at(a);
+
+  for (int64_t i = 0; i < n && in_arena(a); i++) {
+    say(r, " %u", m[i].msg_len);
+    if (letter == 'q')
+      decode_reception(r, address(&m[i].msg_hdr), m[i].msg_len);
+  }
+}
+
+/* A name, and its length in and out, which is 8 bytes long. */
+static void encode_name(struct run *r, const char *token, uint64_t *a)
+{
+  uint64_t odd;
+  int64_t *n = room(sizeof *n);
+  bool plain = !odd_address(token, &odd) || strchr(token, '@') != NULL;
+
+  *n = plain ? (int)one(r, token, strcspn(token, "@")) : 0;
+  a[1] = address(n);
+  a[0] = address(room(128));
+  memset(at(a[0]), FILL, 128);
+  if (odd_address(token, &odd))
+    a[strchr(token, '@') == NULL] = odd;
+}
+
+static void decode_name(struct run *r, const uint64_t *a)
+{
+  if (in_arena(a[1]))
+    say(r, " (%lld)", (long long)*(int64_t *)at(a[1]));
+  if (in_arena(a[0]))
+    say_bytes(r, at(a[0]), 8);
+}
+
+/* Sizes are the file system's business. */
+static void decode_statfs(struct run *r, uint64_t a)
+{
+  const struct statfs *s = at(a);
+
+  if (in_arena(a))
+    say(r, " type %lx bsize %ld namelen %ld frsize %ld flags %lx",
+        (unsigned long)s->f_type, (long)s->f_bsize, (long)s->f_namelen,
+        (long)s->f_frsize, (unsigned long)s->f_flags);
+}
+
+static void decode_limit(struct run *r, uint64_t a)
+{
+  const struct rlimit *l = at(a);
+
+  if (in_arena(a))
+    say(r, " (%llu,%llu)", (unsigned long long)l->rlim_cur,
+        (unsigned long long)l->rlim_max);
 }
 
 /* ---- letters ---------------------------------------------------------- */
@@ -823,6 +917,10 @@ int encode(struct run *r, char letter, const char *token, uint64_t *a)
   case 'u': a[0] = encode_times(r, token); return 1;
   case 'M': a[0] = encode_message(r, token); return 1;
   case 'm': a[0] = encode_reception(r, token); return 1;
+  case 'Q':
+  case 'q': encode_messages(r, letter, token, a); return 2;
+  case 'A': encode_name(r, token, a); return 2;
+  case 'z': a[0] = encode_room(token, sizeof(struct statfs)); return 1;
   default: abort();
   }
 }
@@ -864,6 +962,11 @@ void decode(struct run *r, char letter, const uint64_t *a, int64_t n)
       say(r, " .%s", (const char *)at(a[0]) + strlen(r->side->directory));
     break;
   case 'm': decode_reception(r, a[0], n); break;
+  case 'Q':
+  case 'q': decode_messages(r, letter, a[0], n); break;
+  case 'A': decode_name(r, a); break;
+  case 'z': decode_statfs(r, a[0]); break;
+  case 'r': decode_limit(r, a[0]); break;
   default: break;
   }
 }

@@ -218,7 +218,7 @@ static void put_message(struct gen *g)
   }
   put_word(g, "[5] [10,20] [] [4096,100] [1]");
   if (one_in(g, 2))
-    put_word(g, ":0 :1,2 :99 :0,0,0,-1");
+    put_word(g, ":0 :1,2 :99 :0,0,0,-1 :0!2147483648 :0!16 :0!17 :0,1!24");
 }
 
 static void put_special(struct gen *g, const char *choice, const char *kinds)
@@ -324,8 +324,9 @@ static void note(struct gen *g, const struct call *c, size_t first, int source)
  * into how many slots their bytes go depends on where Linux has them. */
 static bool makes_splice_vague(const struct call *c)
 {
-  static const char *const names[] = { "mknod", "renameat", "renameat2",
-                                       "linkat", "symlinkat" };
+  static const char *const names[] = { "mknod",   "rename",   "link",
+                                       "symlink", "renameat", "renameat2",
+                                       "linkat",  "symlinkat" };
 
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(c->name, names[i]) == 0)

@@ -143,7 +143,7 @@ static void await_timer(int fd)
 {
   struct pollfd p = { fd, POLLIN, 0 };
 
-  poll(&p, 1, 1000);
+  poll(&p, 1, 100);
 }
 
 static int64_t linux_call(struct run *r, int proc, long nr, const uint64_t a[6])
@@ -368,9 +368,14 @@ static int remove_one(const char *path, const struct stat *st, int type,
 /* What the script has left in the directory. */
 static void clean_directory(void)
 {
+  const uint64_t no_hint = 0;
   struct stat st;
+  int fd;
 
   utimensat(AT_FDCWD, ".", NULL, 0);
+  fd = open(".", O_RDONLY);
+  fcntl(fd, F_SET_RW_HINT, &no_hint);
+  close(fd);
   if (chmod(".", 0755) == 0 && stat(".", &st) == 0 &&
       (st.st_nlink > 2 || st.st_size > 40))
     nftw(".", remove_one, 8, FTW_DEPTH | FTW_PHYS);

@@ -190,7 +190,8 @@ static const char *alternatives(const struct call *c, int i)
   if (strcmp(s, "~path") == 0)
     return i == 1 ? "a d l none '' a/ d/a bad" : "a d b";
   if (strcmp(s, "~message") == 0)
-    return "[5] [] [5]:r0 [10,20]:r0,r1 [5]:99 bad";
+    return "[5] [] [5]:r0 [10,20]:r0,r1 [5]:99 [5]:0!2147483648 [5]:0!16 "
+           "bad";
   if (strcmp(s, "~lock") == 0)
     return "RDLCK:SET:0:10 WRLCK:SET:0:0 WRLCK:CUR:5:1 UNLCK:SET:0:0 "
            "WRLCK:SET:-1:1 3:SET:0:0 RDLCK:END:0:5:4000001 bad";

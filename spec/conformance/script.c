@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "conf.h"
 #include "fdemu.h"
@@ -16,6 +17,15 @@ static void malformed(const char *line)
 {
   fprintf(stderr, "conformance: malformed line: %s\n", line);
   exit(2);
+}
+
+/* Of rows of one name the one with as many arguments. */
+static const struct call *by_count(const struct call *c, const struct op *op)
+{
+  for (const struct call *d = c; d < calls + ncalls; d++)
+    if (strcmp(d->name, c->name) == 0 && (int)strlen(d->args) == op->nargs)
+      return d;
+  return c;
 }
 
 /* fcntl and ioctl have rows by the kind of their argument. */
@@ -29,11 +39,16 @@ static const struct call *variant(const struct call *c, const struct op *op)
     { "FIONCLEX", "fii" },     { "TFD_IOC_SET_TICKS", "fio" },
     { "FIONREAD", "fiI" },     { "FIONBIO", "fiI" },
     { "FIOASYNC", "fiI" },     { "0x1234", "fiI" },
+    { "15", "fio" },           { "16", "fio" },
+    { "1035", "fio" },         { "1036", "fio" },
+    { "1037", "fio" },         { "1038", "fio" },
   };
   static struct call made[16];
   static size_t n;
   const char *args = NULL;
 
+  if (c->nr != SYS_fcntl && c->nr != SYS_ioctl)
+    return c;
   for (size_t i = 0; op->nargs > 1 && i < sizeof by_command / 16; i++)
     if (strcmp(op->arg[1], by_command[i][0]) == 0)
       args = by_command[i][1];
@@ -75,7 +90,7 @@ static bool parse(struct op *op, char *s)
       return false;
     op->arg[op->nargs++] = word[i];
   }
-  op->call = variant(op->call, op);
+  op->call = variant(by_count(op->call, op), op);
   return op->nargs == (int)strlen(op->call->args);
 }
 

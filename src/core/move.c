@@ -628,15 +628,28 @@ static int64_t tee_check(struct fdemu_req *r)
   return r->buf.iov_len == 0 ? 0 : FDEMU_NEXT;
 }
 
+/* A pipe has no offsets. Pages that are spliced may take time: Linux has no
+ * RWF_NOWAIT from then on. */
+static int splice_pipe(const struct fdemu_req *r, int i, struct fdemu_file *f)
+{
+  if (!has_pages(f))
+    return 0;
+  if (offset_addr(r, i) != NULL)
+    return -ESPIPE;
+  f->mode |= FDEMU_MODE_NO_NOWAIT;
+  return 0;
+}
+
 /* Both ends are there: what is wrong with their offsets? */
 static int splice_offsets(struct fdemu_req *r, struct fdemu_file *in,
                           struct fdemu_file *out, int64_t pos[2])
 {
-  int error;
+  int error = splice_pipe(r, 0, in);
 
-  if ((has_pages(in) && offset_addr(r, 0) != NULL) ||
-      (has_pages(out) && offset_addr(r, 1) != NULL))
-    return -ESPIPE;
+  if (error == 0)
+    error = splice_pipe(r, 1, out);
+  if (error < 0)
+    return error;
   error = get_offset(r, 1, out, &pos[1]);
   return error < 0 ? error : get_offset(r, 0, in, &pos[0]);
 }

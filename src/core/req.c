@@ -213,7 +213,8 @@ static int64_t check_rwf(const struct fdemu_req *r)
     return 0; /* there is something else to be said */
   if (r->rwf & ~RWF_KNOWN)
     return -EOPNOTSUPP;
-  if (write && mode & FDEMU_MODE_NO_RWF_WRITE && r->rwf & ~RWF_HI)
+  if (mode & (write ? FDEMU_MODE_NO_RWF_WRITE : FDEMU_MODE_NO_RWF_READ) &&
+      r->rwf & ~RWF_HI)
     return -EOPNOTSUPP;
   if (r->rwf & RWF_END && r->rwf & RWF_NO_END)
     return -EINVAL;

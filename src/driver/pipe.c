@@ -609,6 +609,7 @@ static int64_t fifo_open(struct fdemu_inode *i, struct fdemu_req *r)
     f = fdemu_file_new(i, &pipe_ops, (int)r->cmd, NULL);
     if (fdemu_opened(r, f) < 0)
       return -ENOMEM;
+    f->mode |= FDEMU_MODE_NO_NOWAIT;
     fifo_join(p, f);
   }
   if (p->fifo && nonblock && mode == O_RDONLY && p->writers == 0)

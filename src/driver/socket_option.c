@@ -95,6 +95,15 @@ static int64_t set_priority(struct fds_socket *s, int n)
   return 0;
 }
 
+/* By calls that have something to say and no way to say it; no program can. */
+static int64_t set_error(struct fds_socket *s, const struct fdemu_req *r, int n)
+{
+  if (!r->quiet)
+    return -ENOPROTOOPT;
+  s->error = n;
+  return 0;
+}
+
 static int64_t set_option(struct fds_socket *s, struct fdemu_req *r, int n)
 {
   if (is_boolean(r->cmd)) {
@@ -117,6 +126,7 @@ static int64_t set_option(struct fds_socket *s, struct fdemu_req *r, int n)
   case SO_RCVBUFFORCE:
   case SO_MARK: return -EPERM;
   case SO_PEEK_OFF: s->peek_off = n; return 0;
+  case SO_ERROR: return set_error(s, r, n);
   default: return -ENOPROTOOPT;
   }
 }

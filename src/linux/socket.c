@@ -81,14 +81,28 @@ static void fetch(const struct fdl_call *c, struct message *x, uint64_t addr,
     r->iov = x->iov;
 }
 
-int64_t fdl_sendmsg(const struct fdl_call *c)
+/* left: bytes that were not sent. */
+static int64_t send_one(const struct fdl_call *c, size_t *left)
 {
   struct message x;
   struct fdemu_req r;
+  int64_t n;
 
   fdl_fill(c, &r);
   fetch(c, &x, c->arg[1], &r);
-  return fdemu_call(c->p, &r);
+  n = fdemu_call(c->p, &r);
+  *left = 0;
+  for (int i = 0; n >= 0 && i < r.iovcnt; i++)
+    *left += x.iov[i].iov_len;
+  *left -= n > 0 ? (size_t)n : 0;
+  return n;
+}
+
+int64_t fdl_sendmsg(const struct fdl_call *c)
+{
+  size_t left;
+
+  return send_one(c, &left);
 }
 
 static int store_field(const struct fdl_call *c, uint64_t addr, const void *x,
@@ -123,55 +137,95 @@ int64_t fdl_recvmsg(const struct fdl_call *c)
 
 /* ---- sendmmsg, recvmmsg ----------------------------------------------- */
 
-/* One after the other, until one fails, which counts if it is the first, or
- * until it is late. */
-static int64_t many(const struct fdl_call *c,
-                    int64_t (*one)(const struct fdl_call *c), int64_t end)
+/* An option of the socket, by a call that the program does not make; or, of
+ * what is none, why not. */
+static int64_t option(const struct fdl_call *c, const struct fdemu_call *call,
+                      int name, int *value)
 {
-  uint64_t arg[4] = { c->arg[0], c->arg[1], 0, c->arg[3] };
-  uint64_t count = c->arg[2] < IOV_MAX ? c->arg[2] : IOV_MAX;
+  struct fdemu_req r;
+
+  fdl_fill(c, &r);
+  r.call = call;
+  r.mem = NULL;
+  r.quiet = true;
+  r.arg = SOL_SOCKET;
+  r.cmd = (unsigned)name;
+  r.buf = (struct iovec){ value, sizeof *value };
+  return fdemu_call(c->p, &r);
+}
+
+static int store_length(const struct fdl_call *c, unsigned n)
+{
+  return fdl_store(c, c->arg[1] + offsetof(struct mmsghdr, msg_len), &n,
+                   sizeof n);
+}
+
+/* One after the other, until one fails, which counts if it is the first, or was
+ * not sent as a whole. */
+int64_t fdl_sendmmsg(const struct fdl_call *c)
+{
+  uint64_t arg[4] = { c->arg[0], c->arg[1], c->arg[3] };
+  int64_t count = (unsigned)c->arg[2] < IOV_MAX ? (unsigned)c->arg[2] : IOV_MAX;
   struct fdl_call each = *c;
-  int64_t n = 0, done = 0;
+  size_t left = 0;
+  int64_t n, done = 0;
+  int type;
 
   each.arg = arg;
-  for (; n >= 0 && done < (int64_t)count; arg[1] += sizeof(struct mmsghdr)) {
-    unsigned len;
-    int error = 0;
-    arg[2] = arg[3];
-    n = one(&each);
-    len = (unsigned)n;
+  n = option(c, &fdemu_getsockopt_call, SO_TYPE, &type);
+  for (; n >= 0 && done < count && left == 0;
+       arg[1] += sizeof(struct mmsghdr)) {
+    n = send_one(&each, &left);
     if (n >= 0)
-      error = fdl_store(c, arg[1] + offsetof(struct mmsghdr, msg_len), &len,
-                        sizeof len);
-    if (error < 0)
-      n = error;
-    if (n >= 0)
-      done++;
-    if (arg[3] & MSG_WAITFORONE)
-      arg[3] |= MSG_DONTWAIT;
-    if (fdemu_now(fdemu_kernel_of(c->p)) >= end)
-      break;
+      n = store_length(&each, (unsigned)n);
+    done += n >= 0;
   }
   return done > 0 ? done : n;
 }
 
-int64_t fdl_sendmmsg(const struct fdl_call *c)
+/* Until one fails, or it is late, which is looked at only between two
+ * messages. */
+static int64_t recv_many(const struct fdl_call *c, int64_t end)
 {
-  return many(c, fdl_sendmsg, INT64_MAX);
+  uint64_t arg[4] = { c->arg[0], c->arg[1], c->arg[3] };
+  struct fdl_call each = *c;
+  int64_t n, done = 0;
+  int error = 0;
+
+  each.arg = arg;
+  n = option(c, &fdemu_getsockopt_call, SO_ERROR, &error);
+  if (n < 0 || error != 0)
+    return n < 0 ? n : -error;
+  for (; done < (unsigned)c->arg[2]; arg[1] += sizeof(struct mmsghdr)) {
+    n = fdl_recvmsg(&each);
+    if (n >= 0)
+      n = store_length(&each, (unsigned)n);
+    if (n < 0)
+      break;
+    done++;
+    if (arg[2] & MSG_WAITFORONE)
+      arg[2] |= MSG_DONTWAIT;
+    if (fdemu_now(fdemu_kernel_of(c->p)) >= end)
+      break;
+  }
+  if (done == 0)
+    return n;
+  error = (int)-n;
+  if (n < 0 && n != -EAGAIN) /* for the next call to tell */
+    option(c, &fdemu_setsockopt_call, SO_ERROR, &error);
+  return done;
 }
 
-/* The timeout is looked at only between two messages. */
 int64_t fdl_recvmmsg(const struct fdl_call *c)
 {
   int64_t start = fdemu_now(fdemu_kernel_of(c->p)), timeout, n;
 
   if (c->arg[4] == 0)
-    return many(c, fdl_recvmsg, INT64_MAX);
+    return recv_many(c, INT64_MAX);
   timeout = fdl_load_timespec(c, c->arg[4]);
   if (timeout < 0)
     return timeout;
-  n = many(c, fdl_recvmsg,
-           timeout < INT64_MAX - start ? start + timeout : INT64_MAX);
+  n = recv_many(c, timeout < INT64_MAX - start ? start + timeout : INT64_MAX);
   if (n > 0)
     fdl_store_timespec(c, c->arg[4], start, timeout);
   return n;
