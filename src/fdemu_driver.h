@@ -333,6 +333,10 @@ FDEMU_API int fdemu_arg_load(struct fdemu_req *r, size_t offset, void *dst,
 FDEMU_API int fdemu_arg_store(struct fdemu_req *r, size_t offset,
                               const void *src, size_t n);
 
+/* Nobody will ever read what r writes: sends SIGPIPE, unless the caller does not
+ * want it (RWF_NOSIGNAL), and returns -EPIPE. */
+FDEMU_API int64_t fdemu_broken(const struct fdemu_req *r);
+
 /* Any other memory of the caller, whose address was found in an argument. 0 or
  * -EFAULT. */
 FDEMU_API int fdemu_load(struct fdemu_req *r, void *dst, const void *addr,

@@ -80,14 +80,15 @@ static struct fdemu_req *find_interruptible(void)
 
 enum { ALARM_NS = 2 * SHORT_NS, PATIENCE_NS = 4 * SHORT_NS };
 
-/* What waits is interrupted, as by Linux's alarm. */
+/* What waits is interrupted, as by Linux's alarm; and if the call waits again
+ * instead of ending, so does that. */
 static void interrupt(struct fdemu_timer *t)
 {
   struct fdemu_req *r;
 
-  (void)t;
   while ((r = find_interruptible()) != NULL)
     fdemu_cancel(r, EINTR);
+  fdemu_timer_set(kernel, t, fdemu_now(kernel) + ALARM_NS);
 }
 
 static const struct fdemu_mem mem = { load, store };

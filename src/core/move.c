@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 
 #include "core/kernel.h"
@@ -163,13 +162,6 @@ static int64_t not_ready(struct fde_move *m, struct fdemu_file *f, int events)
   return -EAGAIN;
 }
 
-/* Nobody will read what is to be written. */
-static int64_t broken(const struct fde_move *m)
-{
-  fdemu_signal(m->r->proc, SIGPIPE);
-  return -EPIPE;
-}
-
 static bool can_read(const struct fdemu_file *f)
 {
   return f->ops->read != NULL && !has_pages(f) &&
@@ -207,7 +199,7 @@ static int64_t step_pages(struct fde_move *m)
   n = q->pass(m->in, m->out, m->left, m->keep, &wait);
 
   if (n == -EPIPE)
-    return broken(m);
+    return fdemu_broken(m->r);
   if (n == -EAGAIN)
     return not_ready(m, wait, wait == m->in ? READABLE : WRITEABLE);
   if (n > 0) {
@@ -234,7 +226,7 @@ static int64_t step_fill(struct fde_move *m)
       if (n == -EAGAIN && m->done == 0)
         return not_ready(m, m->out, WRITEABLE);
       if (n == -EPIPE && m->done == 0)
-        n = broken(m);
+        n = fdemu_broken(m->r);
       if (n < 0)
         return result_of(m, n);
       m->chunk = (size_t)n;

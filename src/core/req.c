@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 
 #include "core/kernel.h"
@@ -19,12 +20,13 @@
 /* uapi/linux/fs.h; not every libc has all of them. */
 #define RWF_HI      0x01
 #define RWF_NO_WAIT 0x08
-#define RWF_END     0x10 /* RWF_APPEND */
-#define RWF_NO_END  0x20 /* RWF_NOAPPEND */
-/* And RWF_DSYNC, RWF_SYNC, RWF_NOSIGNAL. Nothing here is written atomically
+#define RWF_END     0x10  /* RWF_APPEND */
+#define RWF_NO_END  0x20  /* RWF_NOAPPEND */
+#define RWF_NO_PIPE 0x100 /* RWF_NOSIGNAL */
+/* And RWF_DSYNC, RWF_SYNC. Nothing here is written atomically
  * (0x40), or goes through a cache (0x80). */
 #define RWF_KNOWN \
-  (RWF_HI | 0x02 | 0x04 | RWF_NO_WAIT | RWF_END | RWF_NO_END | 0x100)
+  (RWF_HI | 0x02 | 0x04 | RWF_NO_WAIT | RWF_END | RWF_NO_END | RWF_NO_PIPE)
 
 /* ---- waiting ---------------------------------------------------------- */
 
@@ -219,6 +221,13 @@ static int64_t check_rwf(const struct fdemu_req *r)
   if (r->rwf & RWF_END && r->rwf & RWF_NO_END)
     return -EINVAL;
   return r->rwf & RWF_NO_WAIT && mode & FDEMU_MODE_NO_NOWAIT ? -EOPNOTSUPP : 0;
+}
+
+int64_t fdemu_broken(const struct fdemu_req *r)
+{
+  if (!(r->rwf & RWF_NO_PIPE))
+    fdemu_signal(r->proc, SIGPIPE);
+  return -EPIPE;
 }
 
 static bool appends(const struct fdemu_req *r)

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -226,10 +225,8 @@ static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
 
   if (r->len == 0)
     return 0;
-  if (p->readers == 0) {
-    fdemu_signal(r->proc, SIGPIPE);
-    return -EPIPE;
-  }
+  if (p->readers == 0)
+    return fdemu_broken(r);
   error = ring_alloc(p);
   if (error == 0 && !r->retry)
     error = merge(p, r);

@@ -2,7 +2,6 @@
  * them */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 
 #include "driver/socket.h"
 
@@ -19,9 +18,7 @@ static size_t min(size_t a, size_t b)
 
 static int64_t broken(struct fdemu_req *r, int flags)
 {
-  if (!(flags & MSG_NOSIGNAL))
-    fdemu_signal(r->proc, SIGPIPE);
-  return -EPIPE;
+  return flags & MSG_NOSIGNAL ? -EPIPE : fdemu_broken(r);
 }
 
 /* The next piece, and the bytes of it that are in pages. */
