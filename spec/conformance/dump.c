@@ -13,11 +13,16 @@ static const char known[] =
     "flock fork exec exit wait signals openat mkdirat mknodat unlinkat renameat2 linkat "
     "symlinkat readlinkat newfstatat faccessat fchmodat fchmod truncate "
     "ftruncate fallocate memfd_create umask chdir fchdir getcwd socketpair "
-    "shutdown sendto recvfrom sendfile splice tee copy_file_range ";
+    "shutdown sendto recvfrom sendfile splice tee copy_file_range creat mkdir "
+    "rmdir unlink rename renameat link symlink readlink access faccessat2 chmod "
+    "fchmodat2 chown lchown fchown fchownat mknod socket eventfd stat lstat "
+    "utimensat getdents64 getrlimit fadvise64 sendmsg recvmsg getsockopt "
+    "setsockopt getsockname getpeername ";
 
-/* Addresses, vectors that are no list, times that are none, structs. */
+/* Addresses, times that are none or are kept, control data of odd lengths, and
+ * numbers whose names Lua does not have. */
 static const char *const unknown[] = {
-  "bad", "@", ",1000000000", ",-1", "FIOCLEX", "FIONCLEX", "TFD_IOC",
+  "bad", "@", ",1000000000", ",-1/", "OMIT", "!", " 103", " 1027", " 0x",
 };
 
 static bool is_known(const char *name)
@@ -28,21 +33,57 @@ static bool is_known(const char *name)
   return strstr(known, word) != NULL;
 }
 
+/* What the arguments with these letters have to be: the room that Lua takes. */
+static bool has_lua_room(char letter, const char *arg)
+{
+  switch (letter) {
+  case 'T':
+  case 'C': return strcmp(arg, "100") == 0;
+  case 'A': return strcmp(arg, "110") == 0;
+  case 'D': return strcmp(arg, "8192") == 0;
+  case 'm': return strstr(arg, ":4") != NULL;
+  case 'U':
+  case 'V':
+  case 'p':
+  case 'M': return arg[0] == '[';
+  default: return true;
+  }
+}
+
 /* Whether a null or a negative number is one that Lua has: it knows no offset
- * where there is none, and counts are no less than 0. */
+ * where there is none, no time where it is now, and no count below 0. */
 static bool is_plain(const struct op *op)
 {
   bool moves = strstr(" sendfile splice tee copy_file_range ", op->call->name);
 
   for (int i = 0; i < op->nargs; i++) {
-    if (!(moves && op->call->args[i] == 'o') && strcmp(op->arg[i], "null") == 0)
+    char letter = op->call->args[i];
+    if (strcmp(op->arg[i], "null") == 0 &&
+        !(letter == 'u' || (moves && letter == 'o')))
       return false;
-    if (moves && op->call->args[i] == 'l' && op->arg[i][0] == '-')
+    if (moves && letter == 'l' && op->arg[i][0] == '-')
       return false;
-    if (strchr("TC", op->call->args[i]) != NULL &&
-        strcmp(op->arg[i], "100") != 0)
+    if (!has_lua_room(letter, op->arg[i]))
       return false;
   }
+  return true;
+}
+
+/* Calls that have a way to say less in Lua than in C. */
+static bool is_said(const struct op *op)
+{
+  if (strcmp(op->call->name, "select") == 0)
+    return strcmp(op->arg[0], "64") == 0 && strcmp(op->arg[4], "-1") != 0 &&
+           strcmp(op->arg[4], "0,-1") != 0;
+  if (strcmp(op->call->name, "getrlimit") == 0)
+    return strcmp(op->arg[0], "RLIMIT_NOFILE") == 0;
+  if (strcmp(op->call->name, "recvfrom") == 0)
+    return op->nargs == 5;
+  if (strcmp(op->call->name, "recvmsg") == 0)
+    return strstr(op->arg[2], "MSG_TRUNC") == NULL;
+  if (strstr(op->call->name, "etsockopt") != NULL)
+    return strcmp(op->arg[4], "4") == 0 &&
+           strcmp(op->arg[1], "SOL_SOCKET") == 0;
   return true;
 }
 
@@ -53,11 +94,7 @@ static bool is_expressible(const struct op *op)
   for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
     if (strstr(op->line, unknown[i]) != NULL)
       return false;
-  for (int i = 0; i < op->nargs; i++)
-    if (strchr("UVp", op->call->args[i]) != NULL && op->arg[i][0] != '[')
-      return false;
-  return strcmp(op->call->name, "select") != 0 ||
-         (strcmp(op->arg[0], "64") == 0 && strcmp(op->arg[4], "0") == 0);
+  return is_said(op);
 }
 
 /* Takes text, which it frees. */
