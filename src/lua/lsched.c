@@ -177,7 +177,7 @@ static void end_yielded(lua_State *L, struct task *t)
   lsched_end(L, t, TASK_ERROR);
 }
 
-/* Let t go on until it waits or ends. The caller has checked the stack. */
+/* Let t go on until it waits or ends. As lsched_step(). */
 void lsched_resume(lua_State *L, struct task *t)
 {
   struct lkernel *lk = t->lk;
@@ -258,13 +258,12 @@ static struct task *next_ready(struct lkernel *lk)
 }
 
 /* Do one thing that can be done before the clock passes limit (ns). False if
- * there is none. */
+ * there is none. The caller has checked that L has room for LUA_MINSTACK. */
 bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit)
 {
   unsigned completed = lk->completed;
 
   lk->L = L;
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (lk->limits.asked)
     llimit_check(L, lk);
   if (!fdemu_list_empty(&lk->events))
@@ -391,6 +390,7 @@ int lsched_run(lua_State *L)
     return luaL_error(L, "run called from inside a task");
   if (lk->polling > 0)
     return luaL_error(L, "run called from inside a driver's poll");
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
   while (lk->live > 0 && lsched_step(L, lk, limit))
     ;
   while (lk->live == 0 && bound_ready(lk)) /* peers hear of the last words */
