@@ -494,6 +494,18 @@ describe("moving bytes", function()
     assert.not_equal(p:fstat(f).st_dev, p:fstat(m).st_dev)
   end)
 
+  it("waits for a pipe before those who read it, as in Linux", function()
+    local from, to = p:pipe()
+    local log = {}
+    p:spawn(function() table.insert(log, (p:read(r, 1))) end)
+    p:spawn(function() table.insert(log, (p:tee(r, to, 1))) end)
+    k:sleep(1)
+    p:write(w, "x")
+    k:run()
+    assert.same({ 1, "x" }, log)
+    assert.equal("x", p:read(from, 1))
+  end)
+
   it("names the argument of bad input", function()
     for _, name in ipairs { "sendfile", "splice", "tee", "copy_file_range" } do
       contains(failure(p[name], p), "bad argument #1 to '" .. name .. "'")

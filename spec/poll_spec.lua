@@ -345,6 +345,32 @@ describe("poll", function()
       for i = 1, 5 do assert.equal(1, (tasks[i]:join())) end
     end)
 
+    it("sees what a reader then takes, as it is told first", function()
+      local r, w = p:pipe()
+      local log = {}
+      p:spawn(function() table.insert(log, (p:read(r, 1))) end)
+      p:spawn(function()
+        local list = { { fd = r, events = fdemu.POLLIN } }
+        table.insert(log, (p:poll(list)))
+      end)
+      k:sleep(1)
+      p:write(w, "x")
+      k:run()
+      assert.same({ 1, "x" }, log)
+    end)
+
+    it("is not woken for urgent data that it did not ask for", function()
+      local a, b = p:socketpair()
+      local list = { { fd = b, events = 0 } }
+      local task = p:spawn(function() return p:poll(list, 2000) end)
+      k:sleep(1)
+      p:close(b)
+      assert.equal(1, p:send(a, "x"))
+      assert.equal(0, task:join())
+      assert.equal(0, list[1].revents)
+      assert.equal(2, k:now())
+    end)
+
     it("may find the bytes gone, and waits on", function()
       local r, w = p:pipe()
       p:fcntl(r, fdemu.F_SETFL, fdemu.O_NONBLOCK)

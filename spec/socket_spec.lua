@@ -281,6 +281,32 @@ describe("sockets", function()
       ("process 1 holds the other end as descriptor %d"):format(b))
   end)
 
+  it("give a stream's bytes to the reader who came last, as in Linux", function()
+    local a, b = p:socketpair()
+    local log = {}
+    for i = 1, 2 do
+      p:spawn(function() table.insert(log, i .. p:read(a, 1)) end)
+    end
+    k:sleep(1)
+    p:write(b, "xy")
+    k:run()
+    assert.same({ "2x", "1y" }, log)
+  end)
+
+  it("go on waiting when O_NONBLOCK is set meanwhile", function()
+    local a, b = p:socketpair()
+    local task = p:spawn(function()
+      return p:recv(a, 4, fdemu.MSG_WAITALL)
+    end)
+    k:sleep(1)
+    p:fcntl(a, fdemu.F_SETFL, fdemu.O_NONBLOCK)
+    p:write(b, "ab")
+    k:sleep(1)
+    assert.equal("waiting", task.status)
+    p:write(b, "cd")
+    assert.equal("abcd", (task:join()))
+  end)
+
   it("raise for what is no message", function()
     local a = p:socketpair()
     contains(failure(p.sendmsg, p, a, "x"), "sendmsg")

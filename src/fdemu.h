@@ -507,6 +507,7 @@ struct fdemu_req {
 
   /* private */
   bool chained, injected, delayed;
+  bool waits;   /* it was allowed to, and has */
   bool instead; /* fault is the answer, without an attempt */
   unsigned char state;
   bool made;     /* by this open() */

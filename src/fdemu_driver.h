@@ -40,7 +40,12 @@ enum {
   FDEMU_MODE_NO_NOWAIT = 256,       /* RWF_NOWAIT is EOPNOTSUPP */
   FDEMU_MODE_NO_RWF_WRITE = 512, /* so is all but RWF_HIPRI in a write, ... */
   FDEMU_MODE_NO_RWF_READ = 1024, /* ... or a read */
-  FDEMU_MODE_COUNTED = 2048      /* the core's: in inode->opened */
+  FDEMU_MODE_COUNTED = 2048,     /* the core's: in inode->opened */
+  FDEMU_MODE_LAST_FIRST = 4096,  /* of those who wait, the last has its turn
+                                   first */
+  FDEMU_MODE_LOOKS_AGAIN = 8192  /* O_NONBLOCK that is set while a call waits
+                                   ends it when it is woken; of other kinds, a
+                                   call that waits goes on waiting */
 };
 
 /*

@@ -391,7 +391,7 @@ int fde_move_park(struct fdemu_req *r)
 
   if (m == NULL || m->wait == NULL)
     return -EAGAIN;
-  fdemu_park(r, &m->wait->inode->wq, m->events, false);
+  fdemu_park(r, &m->wait->inode->wq, m->events, true); /* as Linux's */
   return 0;
 }
 

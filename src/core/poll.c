@@ -132,10 +132,10 @@ static void watch(struct fdemu_req *r, struct entry *e, size_t i)
   if (e->file == NULL)
     return;
   fdemu_file_get(e->file);
-  e->waiter.events = p.events | ALWAYS | POLLPRI; /* among the watchers */
+  e->waiter.events = p.events | ALWAYS;
   e->waiter.notify = notify;
   e->waiter.exclusive = false;
-  fde_watch(&e->file->inode->wq, &e->waiter);
+  fdemu_watch(&e->file->inode->wq, &e->waiter);
 }
 
 int fde_poll_park(struct fdemu_req *r)

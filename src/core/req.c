@@ -73,8 +73,11 @@ static bool may_wait(const struct fdemu_req *r)
     return r->timeout != 0;
   if (r->call->park != NULL)
     return true;
-  return r->call->events != 0 && !(r->file->flags & O_NONBLOCK) &&
-         r->patience >= 0;
+  if (r->call->events == 0 || r->patience < 0)
+    return false;
+  if (r->waits && !(r->file->mode & FDEMU_MODE_LOOKS_AGAIN))
+    return true;
+  return !(r->file->flags & O_NONBLOCK);
 }
 
 bool fdemu_may_wait(const struct fdemu_req *r)
@@ -148,7 +151,8 @@ static int park(struct fdemu_req *r)
     if (error < 0)
       return error;
   } else if (r->call->events != 0)
-    fdemu_park(r, &r->file->inode->wq, r->call->events, false);
+    fdemu_park(r, &r->file->inode->wq, r->call->events,
+               (r->file->mode & FDEMU_MODE_LAST_FIRST) != 0);
   if (draw_eintr(r)) {
     r->state = FDE_PARKED;
     fde_unpark(r);
@@ -156,6 +160,7 @@ static int park(struct fdemu_req *r)
   }
   if (ns > 0 && !r->retry)
     set_timeout(r, ns);
+  r->waits = true;
   set_pending(r, FDE_PARKED);
   return 0;
 }

@@ -76,15 +76,17 @@ static void notify(struct fdemu_list *l, int events, bool one)
   }
 }
 
-/* Those who asked to be told exclusively are all told of the end only. */
+/* Who watches is told before who waits to read or to write, as in Linux: a
+ * poll() sees what a read() then takes away. Those who asked to be told
+ * exclusively are all told of the end only. */
 void fdemu_wake(struct fdemu_waitq *wq, int events)
 {
   wq->seq++;
+  notify(&wq->watchers, events, !(events & ALWAYS));
   if (events & (POLLIN | ALWAYS))
     notify(&wq->readers, events, false);
   if (events & (POLLOUT | ALWAYS))
     notify(&wq->writers, events, false);
-  notify(&wq->watchers, events, !(events & ALWAYS));
 }
 
 static void notify_first(struct fdemu_list *l, int events)
@@ -101,11 +103,11 @@ static void notify_first(struct fdemu_list *l, int events)
 void fdemu_wake_one(struct fdemu_waitq *wq, int events)
 {
   wq->seq++;
+  notify(&wq->watchers, events, true);
   if (events & POLLIN)
     notify_first(&wq->readers, events);
   if (events & POLLOUT)
     notify_first(&wq->writers, events);
-  notify(&wq->watchers, events, true);
 }
 
 /* A request woken alone has its answer: the next one's turn, if there is

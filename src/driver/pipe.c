@@ -545,7 +545,8 @@ static const char *pipe_check(const struct fdemu_file *f)
 
 static const struct fdemu_ops pipe_ops = {
   .name = "pipe",
-  .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_ASYNC | FDEMU_MODE_DIRECT,
+  .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_ASYNC | FDEMU_MODE_DIRECT |
+          FDEMU_MODE_LOOKS_AGAIN,
   .read = pipe_read,
   .write = pipe_write,
   .ioctl = pipe_ioctl,

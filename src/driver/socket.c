@@ -198,6 +198,8 @@ static struct fdemu_file *sock_open(struct fdemu_kernel *k, int type, int flags)
     return NULL;
   s->flight = l;
   s->file = f = fdemu_file_new(&s->inode, &fds_ops, O_RDWR | flags, NULL);
+  if (f != NULL && type == SOCK_STREAM)
+    f->mode |= FDEMU_MODE_LAST_FIRST;
   fdemu_inode_put(&s->inode);
   return f;
 }
