@@ -40,7 +40,7 @@ enum {
   FDEMU_MODE_NO_NOWAIT = 256,       /* RWF_NOWAIT is EOPNOTSUPP */
   FDEMU_MODE_NO_RWF_WRITE = 512, /* so is all but RWF_HIPRI in a write, ... */
   FDEMU_MODE_NO_RWF_READ = 1024, /* ... or a read */
-  FDEMU_MODE_COUNTED = 2048,     /* the core's: in inode->opened */
+  FDEMU_MODE_COUNTED = 2048,     /* the core's: in attr->opened */
   FDEMU_MODE_LAST_FIRST = 4096,  /* of those who wait, the last has its turn
                                    first */
   FDEMU_MODE_LOOKS_AGAIN = 8192  /* O_NONBLOCK that is set while a call waits
@@ -194,24 +194,37 @@ FDEMU_API void fdemu_park(struct fdemu_req *r, struct fdemu_waitq *wq,
 /* Whether anyone waits for one of these events. */
 FDEMU_API bool fdemu_waited(const struct fdemu_waitq *wq, int events);
 
+/* What stat(2) tells of an object, and what else few ask for. */
+struct fdemu_attr {
+  int64_t size; /* bytes; kept by seekable kinds */
+  int64_t room; /* bytes of storage in use; -1: for size */
+  uid_t uid;    /* the owner; processes are FDEMU_UID */
+  gid_t gid;    /* likewise */
+  dev_t rdev;   /* of devices */
+  struct {
+    unsigned readers, writers; /* that open(2) has made; read only */
+  } opened;                    /* of regular files */
+  int64_t atime, mtime, ctime; /* ns since 1970; kept by core */
+
+  /* private */
+  uint64_t ino;
+  struct fdemu_locks *locks; /* allocated by the first */
+  int nlink;
+  bool named;     /* is, or was, in a directory */
+  bool apart;     /* not in the file system that has the names: st_dev */
+  uint8_t hint;   /* F_SET_RW_HINT */
+  bool nameless;  /* of O_TMPFILE: in a file system, though it has no name */
+  bool same_exec; /* who may execute it is not to be changed: -EPERM */
+};
+
 /* What several descriptions of one object share. A driver embeds it in its
  * own struct; descriptions and names hold references. */
 struct fdemu_inode {
   struct fdemu_kernel *kernel;
   const struct fdemu_ops *ops; /* the kind, whatever its descriptions' are */
-  int64_t size;                /* bytes; kept by seekable kinds */
-  int64_t room;                /* bytes of storage in use; -1: for size */
-  mode_t mode;                 /* S_IF* and permissions */
-  uid_t uid;                   /* the owner; processes are FDEMU_UID */
-  gid_t gid;                   /* likewise */
-  union {
-    dev_t rdev; /* of devices */
-    struct {
-      unsigned readers, writers; /* that open(2) has made; read only */
-    } opened;                    /* of regular files */
-  };
-  int64_t atime, mtime, ctime; /* ns since 1970; kept by core */
+  struct fdemu_attr *attr;     /* its own, or those of anonymous inodes */
   struct fdemu_waitq wq;
+  mode_t mode; /* S_IF* and permissions */
 
   /* open(2) by name. Gives its description to fdemu_opened(). NULL: a new
    * description with ops. */
@@ -220,18 +233,15 @@ struct fdemu_inode {
 
   /* private */
   int refs;
-  int nlink;
-  bool named;     /* is, or was, in a directory */
-  bool apart;     /* not in the file system that has the names: st_dev */
-  uint8_t hint;   /* F_SET_RW_HINT */
-  bool nameless;  /* of O_TMPFILE: in a file system, though it has no name */
-  bool same_exec; /* who may execute it is not to be changed: -EPERM */
-  uint64_t ino;
-  struct fdemu_locks *locks; /* allocated by the first */
 };
 
-/* Initialise with one reference, the caller's. */
-FDEMU_API void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
+/*
+ * Initialise with one reference, the caller's. attr is embedded beside i. NULL:
+ * i is anonymous, as Linux's eventfds are, which are all one inode to stat(2),
+ * and to locks.
+ */
+FDEMU_API void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_attr *attr,
+                                struct fdemu_kernel *k,
                                 const struct fdemu_ops *ops, mode_t mode,
                                 void (*free)(struct fdemu_inode *i));
 FDEMU_API void fdemu_inode_get(struct fdemu_inode *i);

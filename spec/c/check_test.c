@@ -144,20 +144,20 @@ static void test_kinds(void)
   CHECK_EQ(fdemu_pwrite(p, 4, "x", 1, 1000000), 1);
   CHECK_KERNEL(k);
   dir = fdemu_file_at(p, 3)->inode;
-  dir->nlink++;
+  dir->attr->nlink++;
   BROKEN("a directory that has miscounted its directories");
-  dir->nlink--;
+  dir->attr->nlink--;
   file = fdemu_file_at(p, 4)->inode;
-  file->nlink = 0;
+  file->attr->nlink = 0;
   BROKEN("a name of what has none");
-  file->nlink = 1;
-  file->room++;
+  file->attr->nlink = 1;
+  file->attr->room++;
   BROKEN("a file that has miscounted its pages");
-  file->room--;
+  file->attr->room--;
   memory = fdemu_file_at(p, 5)->inode;
-  memory->size = -1;
+  memory->attr->size = -1;
   BROKEN("a file of negative size");
-  memory->size = 0;
+  memory->attr->size = 0;
   teardown();
 }
 

@@ -479,6 +479,7 @@ static void closed_while_waiting(void)
 
 struct odd {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   int fd, asked;
   void (*then)(struct odd *o);
 };
@@ -507,7 +508,7 @@ static void odd_new(struct odd *o)
   struct fdemu_file *file;
 
   *o = (struct odd){ .fd = -1 };
-  fdemu_inode_init(&o->inode, k, &odd_ops, S_IFCHR | 0600, odd_free);
+  fdemu_inode_init(&o->inode, &o->attr, k, &odd_ops, S_IFCHR | 0600, odd_free);
   file = fdemu_file_new(&o->inode, &odd_ops, O_RDWR, NULL);
   o->fd = fdemu_install(p, file, 0, false);
 }

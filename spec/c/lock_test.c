@@ -173,7 +173,7 @@ static void native_start(int i)
 
 static int64_t file_truncate(struct fdemu_file *f, struct fdemu_req *r)
 {
-  f->inode->size = r->offset;
+  f->inode->attr->size = r->offset;
   return 0;
 }
 
@@ -189,7 +189,7 @@ static void emulated_open(struct fdemu_proc *p)
   int fds[2];
 
   CHECK_EQ(fdemu_std_devices(k), 0);
-  i->uid = FDEMU_UID;
+  i->attr->uid = FDEMU_UID;
   CHECK_EQ(fdemu_name(k, path, i), 0);
   fdemu_inode_put(i);
   for (int fd = 0; fd < 3; fd++)

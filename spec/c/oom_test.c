@@ -103,6 +103,7 @@ static bool again(bool failed, const char *what, int line, bool may_keep)
 
 struct device {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
 };
 
 static int64_t device_open(struct fdemu_inode *i, struct fdemu_req *r)
@@ -123,7 +124,8 @@ static struct device *device_new(void)
 
   if (d == NULL)
     return NULL;
-  fdemu_inode_init(&d->inode, k, &device_ops, S_IFCHR | 0600, device_free);
+  fdemu_inode_init(&d->inode, &d->attr, k, &device_ops, S_IFCHR | 0600,
+                   device_free);
   d->inode.open = device_open;
   return d;
 }

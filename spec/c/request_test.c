@@ -19,6 +19,7 @@ enum { BOX_WAIT = 0xb001, BOX_COUNT, BOX_GET_LIMIT, BOX_SET_LIMIT };
 
 struct box {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   enum how how;
   bool one;        /* wakes one at a time */
   bool eof;        /* empty means end of file */
@@ -213,7 +214,7 @@ static void box_init(const struct fdemu_ops *ops, int flags)
 
   box = (struct box){ .limit = 64 };
   fdemu_list_init(&box.kept);
-  fdemu_inode_init(&box.inode, k, ops, S_IFCHR | 0600, box_free);
+  fdemu_inode_init(&box.inode, &box.attr, k, ops, S_IFCHR | 0600, box_free);
   f = fdemu_file_new(&box.inode, ops, flags, NULL);
   fdemu_inode_put(&box.inode);
   fd = fdemu_install(p, f, 0, false);
@@ -1295,7 +1296,7 @@ static void positions_are_the_cores(void)
   CHECK_EQ(fdemu_lseek(p, fd, 0, SEEK_CUR), 10);
   CHECK_EQ(fdemu_lseek(p, fd, -10, SEEK_CUR), 0);
   CHECK_EQ(fdemu_lseek(p, fd, 0, 99), -EINVAL);
-  box.inode.size = 100;
+  box.attr.size = 100;
   CHECK_EQ(fdemu_lseek(p, fd, -1, SEEK_END), 99);
   box.inode.mode = S_IFREG | 0600;
   fdemu_fcntl(p, fd, F_SETFL, O_APPEND);

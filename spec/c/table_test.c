@@ -21,6 +21,7 @@ static int pick(int n)
 /* ---- a description that does nothing ---------------------------------- */
 
 static struct fdemu_inode inode;
+static struct fdemu_attr attr;
 static int released;
 
 static int64_t thing_release(struct fdemu_file *f)
@@ -265,7 +266,7 @@ static void compare(const struct model *m, const struct fdemu_proc *p)
 static void against_the_model(uint64_t seed, int steps)
 {
   k = test_kernel();
-  fdemu_inode_init(&inode, k, &thing_ops, S_IFCHR, thing_free);
+  fdemu_inode_init(&inode, &attr, k, &thing_ops, S_IFCHR, thing_free);
   rng = seed * 1001 + 7;
   memset(models, 0, sizeof models);
   procs[0] = fdemu_proc_new(k);
@@ -372,7 +373,7 @@ static void reserved_descriptors(void)
   int fds[2] = { -1, -1 }, one;
 
   k = test_kernel();
-  fdemu_inode_init(&inode, k, &thing_ops, S_IFCHR, thing_free);
+  fdemu_inode_init(&inode, &attr, k, &thing_ops, S_IFCHR, thing_free);
   released = 0;
   p = fdemu_proc_new(k);
   CHECK_EQ(fdemu_reserve(p, fds, 2), 0);
@@ -475,7 +476,7 @@ static void a_million(void)
   bool ok = true;
 
   k = test_kernel_with(&c);
-  fdemu_inode_init(&inode, k, &thing_ops, S_IFCHR, thing_free);
+  fdemu_inode_init(&inode, &attr, k, &thing_ops, S_IFCHR, thing_free);
   released = 0;
   rng = 5;
   p = fdemu_proc_new(k);

@@ -9,7 +9,6 @@
 
 #define DEV       0x1c /* st_dev of everything ... */
 #define DEV_APART 0x1  /* ... but memory that has no name */
-#define ANON_INO  1    /* st_ino of inodes without a type: Linux has but one */
 #define SECOND    INT64_C(1000000000)
 
 /* ---- times ------------------------------------------------------------ */
@@ -26,14 +25,15 @@ int64_t fde_time_now(const struct fdemu_kernel *k)
  * relatime. */
 void fde_touch(struct fdemu_inode *i, int which)
 {
+  struct fdemu_attr *a = i->attr;
   int64_t now = fde_time_now(i->kernel);
 
-  if (which & FDE_ATIME && (i->atime <= i->mtime || i->atime <= i->ctime))
-    i->atime = now;
+  if (which & FDE_ATIME && (a->atime <= a->mtime || a->atime <= a->ctime))
+    a->atime = now;
   if (which & FDE_MTIME)
-    i->mtime = now;
+    a->mtime = now;
   if (which & FDE_CTIME)
-    i->ctime = now;
+    a->ctime = now;
 }
 
 /* By way of f its contents were looked at. */
@@ -101,21 +101,23 @@ static int64_t from_timespec(const struct timespec *ts)
 
 static void fill_stat(const struct fdemu_inode *i, struct stat *st)
 {
+  const struct fdemu_attr *a = i->attr;
+
   memset(st, 0, sizeof *st);
-  st->st_dev = i->apart ? DEV_APART : DEV;
-  st->st_ino = i->mode & S_IFMT ? i->ino : ANON_INO;
+  st->st_dev = a->apart ? DEV_APART : DEV;
+  st->st_ino = a->ino;
   st->st_mode = i->mode;
-  st->st_nlink = (nlink_t)i->nlink;
-  st->st_uid = i->uid;
-  st->st_gid = i->gid;
-  st->st_rdev = S_ISREG(i->mode) ? 0 : i->rdev;
-  st->st_size = i->size;
+  st->st_nlink = (nlink_t)a->nlink;
+  st->st_uid = a->uid;
+  st->st_gid = a->gid;
+  st->st_rdev = a->rdev;
+  st->st_size = a->size;
   st->st_blksize = 4096;
   if (S_ISREG(i->mode))
-    st->st_blocks = i->room >= 0 ? i->room / 512 : (i->size + 511) / 512;
-  st->st_atim = to_timespec(i->atime);
-  st->st_mtim = to_timespec(i->mtime);
-  st->st_ctim = to_timespec(i->ctime);
+    st->st_blocks = a->room >= 0 ? a->room / 512 : (a->size + 511) / 512;
+  st->st_atim = to_timespec(a->atime);
+  st->st_mtim = to_timespec(a->mtime);
+  st->st_ctim = to_timespec(a->ctime);
 }
 
 void fdemu_fill_stat(const struct fdemu_file *f, struct stat *st)
@@ -243,9 +245,9 @@ static int64_t change_mode(struct fdemu_inode *i, struct fdemu_req *r)
     return -EOPNOTSUPP;
   if (!fde_owns(r->proc, i))
     return -EPERM;
-  if (fde_is_view(i) || (i->same_exec && (i->mode ^ mode) & 0111))
+  if (fde_is_view(i) || (i->attr->same_exec && (i->mode ^ mode) & 0111))
     return -EPERM;
-  if (fde_uid(r->proc) != 0 && i->gid != FDE_GID)
+  if (fde_uid(r->proc) != 0 && i->attr->gid != FDE_GID)
     mode &= ~(mode_t)S_ISGID;
   i->mode = (i->mode & S_IFMT) | mode;
   fde_touch(i, FDE_CTIME);
@@ -272,10 +274,10 @@ static bool may_chown(const struct fdemu_proc *p, const struct fdemu_inode *i,
 {
   if (fde_uid(p) == 0)
     return true;
-  if (uid != (uid_t)-1 && (i->uid != FDEMU_UID || uid != FDEMU_UID))
+  if (uid != (uid_t)-1 && (i->attr->uid != FDEMU_UID || uid != FDEMU_UID))
     return false;
   if (gid != (gid_t)-1 &&
-      (i->uid != FDEMU_UID || (gid != i->gid && gid != FDE_GID)))
+      (i->attr->uid != FDEMU_UID || (gid != i->attr->gid && gid != FDE_GID)))
     return false;
   return true;
 }
@@ -290,9 +292,9 @@ static int64_t change_owner(struct fdemu_inode *i, struct fdemu_req *r)
   if (!may_chown(r->proc, i, uid, gid))
     return -EPERM;
   if (uid != (uid_t)-1)
-    i->uid = uid;
+    i->attr->uid = uid;
   if (gid != (gid_t)-1)
-    i->gid = gid;
+    i->attr->gid = gid;
   if (!fde_is_dir(i)) {
     i->mode &= ~(mode_t)S_ISUID;
     if (i->mode & S_IXGRP)
@@ -362,8 +364,8 @@ static int64_t change_times(struct fdemu_inode *i, struct fdemu_req *r)
         r, i, ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW);
   if (error < 0)
     return error;
-  set_time(i, &i->atime, &ts[0]);
-  set_time(i, &i->mtime, &ts[1]);
+  set_time(i, &i->attr->atime, &ts[0]);
+  set_time(i, &i->attr->mtime, &ts[1]);
   fde_touch(i, FDE_CTIME);
   return 0;
 }
@@ -397,7 +399,7 @@ static int64_t truncate_opened(struct fdemu_req *r)
 
   if (error < 0)
     return error;
-  r->arg = r->inode->size;
+  r->arg = r->inode->attr->size;
   return borrow_file(r, r->inode, O_WRONLY);
 }
 

@@ -162,7 +162,7 @@ static const char *check_entry(const struct fde_entry *e,
   if (e->cookie != slot->cookie ||
       fde_dir_find(fde_dir_of(dir->inode), e->name, e->len) != e)
     return "a name that its directory does not find";
-  if (e->inode->nlink == 0)
+  if (e->inode->attr->nlink == 0)
     return "a name of what has none";
   return NULL;
 }
@@ -190,7 +190,7 @@ static const char *check_dir(const struct fde_entry *dir)
   }
   if (wrong == NULL && (n != d->n || hashed(d) != n))
     wrong = "a directory that has miscounted its names";
-  if (wrong == NULL && d->inode.nlink != links)
+  if (wrong == NULL && d->attr.nlink != links)
     wrong = "a directory that has miscounted its directories";
   return wrong;
 }

@@ -72,7 +72,7 @@ static void dot(const struct fdemu_file *f, struct item *it)
       it->pos == 1 && parent != NULL ? parent->inode : f->inode;
 
   it->next = it->pos + 1;
-  it->ino = i->ino;
+  it->ino = i->attr->ino;
   it->mode = i->mode;
   it->name = it->pos == 0 ? "." : "..";
   it->len = it->pos + 1;
@@ -84,7 +84,7 @@ static bool made_item(struct fdemu_proc *p, const struct fde_dir *d,
   it->next = it->pos;
   if (!d->next(p, &it->next, name))
     return false;
-  it->ino = d->inode.ino + it->next;
+  it->ino = d->attr.ino + it->next;
   it->mode = S_IFLNK;
   it->name = name;
   it->len = strlen(name);
@@ -110,7 +110,7 @@ static bool find_item(struct fdemu_proc *p, const struct fdemu_file *f,
   if (slot == d->norder)
     return false;
   it->next = d->order[slot].cookie + 1;
-  it->ino = d->order[slot].entry->inode->ino;
+  it->ino = d->order[slot].entry->inode->attr->ino;
   it->mode = d->order[slot].entry->inode->mode;
   it->name = d->order[slot].entry->name;
   it->len = d->order[slot].entry->len;

@@ -93,8 +93,9 @@ struct fdemu_inode *fde_dir_new(struct fdemu_kernel *k, mode_t mode)
   if (d == NULL)
     return NULL;
   memset(d, 0, sizeof *d);
-  fdemu_inode_init(&d->inode, k, &fde_dir_ops, S_IFDIR | mode, dir_free);
-  d->inode.nlink = 2;
+  fdemu_inode_init(&d->inode, &d->attr, k, &fde_dir_ops, S_IFDIR | mode,
+                   dir_free);
+  d->attr.nlink = 2;
   d->last_cookie = FIRST_COOKIE;
   return &d->inode;
 }
@@ -107,7 +108,7 @@ struct fde_entry *fde_root_new(struct fdemu_kernel *k)
 
   if (i == NULL)
     return NULL;
-  i->named = true;
+  i->attr->named = true;
   e = entry_new("", 0, i);
   fdemu_inode_put(i);
   if (e != NULL)
@@ -118,7 +119,7 @@ struct fde_entry *fde_root_new(struct fdemu_kernel *k)
 /* It was removed while somebody still had it. */
 bool fde_dir_dead(const struct fdemu_inode *i)
 {
-  return fde_is_dir(i) && i->nlink == 0;
+  return fde_is_dir(i) && i->attr->nlink == 0;
 }
 
 struct fde_entry *fde_dir_find(const struct fde_dir *d, const char *name,
@@ -224,7 +225,7 @@ static void attach(struct fde_entry *dir, struct fde_entry *e)
   d->order[d->norder++] = (struct fde_slot){ e->cookie, e };
   d->n++;
   if (fde_is_dir(e->inode))
-    d->inode.nlink++;
+    d->attr.nlink++;
   fde_touch(&d->inode, FDE_MTIME | FDE_CTIME);
 }
 
@@ -242,7 +243,7 @@ static void detach(struct fde_entry *e)
     d->norder--;
   d->n--;
   if (fde_is_dir(e->inode))
-    d->inode.nlink--;
+    d->attr.nlink--;
   fde_touch(&d->inode, FDE_MTIME | FDE_CTIME);
 }
 
@@ -260,9 +261,10 @@ int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
   }
   if (fde_is_dir(i))
     fde_dir_of(i)->entry = e;
-  else if (i->named || i->nameless) /* others are made with a link */
-    i->nlink++;
-  i->named = true;
+  else if (i->attr->named ||
+           i->attr->nameless) /* others are made with a link */
+    i->attr->nlink++;
+  i->attr->named = true;
   fde_touch(i, FDE_CTIME);
   attach(dir, e);
   return 0;
@@ -270,7 +272,7 @@ int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
 
 static void lose_link(struct fdemu_inode *i)
 {
-  i->nlink = fde_is_dir(i) ? 0 : i->nlink - 1;
+  i->attr->nlink = fde_is_dir(i) ? 0 : i->attr->nlink - 1;
   fde_touch(i, FDE_CTIME);
 }
 
@@ -381,8 +383,8 @@ static int subdir(struct fde_entry **dir, const char *name, size_t len)
     i = fde_dir_new((*dir)->inode->kernel, 0755);
     if (i == NULL)
       return -ENOMEM;
-    i->uid = 0;
-    i->gid = 0;
+    i->attr->uid = 0;
+    i->attr->gid = 0;
     error = fde_dir_add(*dir, name, len, i);
     fdemu_inode_put(i);
     if (error < 0)

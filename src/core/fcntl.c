@@ -27,7 +27,7 @@ static int64_t notify(const struct fdemu_file *f, int events)
 
 static int64_t get_hint(const struct fdemu_file *f, struct fdemu_req *r)
 {
-  uint64_t hint = f->inode->hint;
+  uint64_t hint = f->inode->attr->hint;
 
   return fdemu_arg_store(r, 0, &hint, sizeof hint);
 }
@@ -37,14 +37,14 @@ static int64_t set_hint(const struct fdemu_file *f, struct fdemu_req *r)
   uint64_t hint;
   int error;
 
-  if (f->inode->uid != FDEMU_UID)
+  if (f->inode->attr->uid != FDEMU_UID)
     return -EPERM;
   error = fdemu_arg_load(r, 0, &hint, sizeof hint);
   if (error < 0)
     return error;
   if (hint > LIFE_EXTREME)
     return -EINVAL;
-  f->inode->hint = (uint8_t)hint;
+  f->inode->attr->hint = (uint8_t)hint;
   return 0;
 }
 

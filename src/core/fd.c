@@ -269,7 +269,7 @@ static void set_flags(struct fdemu_file *f, int mask, int64_t flags)
 static int64_t setfl(struct fdemu_file *f, int64_t flags)
 {
   if (flags & O_NOATIME && !(f->flags & O_NOATIME) &&
-      f->inode->uid != FDEMU_UID)
+      f->inode->attr->uid != FDEMU_UID)
     return -EPERM;
   if (flags & O_DIRECT && !(f->mode & FDEMU_MODE_DIRECT))
     return -EINVAL;
@@ -376,7 +376,7 @@ static int64_t ioctl_size(struct fdemu_file *f, struct fdemu_req *r)
 /* Of regular files only, if the core keeps their position. */
 static int64_t ioctl_regular(struct fdemu_file *f, struct fdemu_req *r)
 {
-  const int ahead = (int)(f->inode->size - f->pos);
+  const int ahead = (int)(f->inode->attr->size - f->pos);
 
   if (!S_ISREG(f->inode->mode) || !(f->mode & FDEMU_MODE_SEEK))
     return FDEMU_NEXT;

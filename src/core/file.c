@@ -5,30 +5,36 @@
 
 #include "core/kernel.h"
 
-void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_kernel *k,
-                      const struct fdemu_ops *ops, mode_t mode,
-                      void (*free)(struct fdemu_inode *i))
+void fde_attr_init(struct fdemu_attr *a, struct fdemu_kernel *k, uid_t uid)
+{
+  int64_t now = fde_time_now(k);
+
+  *a = (struct fdemu_attr){
+    .room = -1,
+    .uid = uid,
+    .gid = uid,
+    .atime = now,
+    .mtime = now,
+    .ctime = now,
+    .ino = ++k->last_ino,
+    .nlink = 1,
+  };
+}
+
+void fdemu_inode_init(struct fdemu_inode *i, struct fdemu_attr *attr,
+                      struct fdemu_kernel *k, const struct fdemu_ops *ops,
+                      mode_t mode, void (*free)(struct fdemu_inode *i))
 {
   i->kernel = k;
   i->ops = ops;
-  i->size = 0;
-  i->room = -1;
+  i->attr = attr != NULL ? attr : &k->anonymous;
   i->mode = mode;
-  i->uid = FDEMU_UID;
-  i->gid = FDEMU_UID;
-  i->rdev = 0;
-  i->atime = i->mtime = i->ctime = fde_time_now(k);
   i->open = NULL;
   i->free = free;
   i->refs = 1;
-  i->nlink = 1;
-  i->named = false;
-  i->apart = false;
-  i->hint = 0;
-  i->nameless = i->same_exec = false;
-  i->locks = NULL;
-  i->ino = ++k->last_ino;
   fdemu_waitq_init(&i->wq);
+  if (attr != NULL)
+    fde_attr_init(attr, k, FDEMU_UID);
 }
 
 void fdemu_inode_get(struct fdemu_inode *i)
@@ -40,7 +46,8 @@ void fdemu_inode_put(struct fdemu_inode *i)
 {
   if (--i->refs > 0)
     return;
-  fdemu_free(i->kernel, i->locks); /* nobody is left to have one */
+  if (i->attr != &i->kernel->anonymous)
+    fdemu_free(i->kernel, i->attr->locks); /* nobody is left to have one */
   i->free(i);
 }
 

@@ -313,7 +313,7 @@ int64_t fdemu_lseek_default(struct fdemu_file *f, struct fdemu_req *r)
   switch (r->cmd) {
   case SEEK_SET: base = 0; break;
   case SEEK_CUR: base = f->pos; break;
-  case SEEK_END: base = f->inode->size; break;
+  case SEEK_END: base = f->inode->attr->size; break;
   default: return -EINVAL;
   }
   if (r->offset > 0 && base > INT64_MAX - r->offset)

@@ -30,7 +30,7 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   fdemu_list_init(&k->rules);
   k->seed = k->rng = c->seed;
   k->chance = ~c->seed;
-  k->last_ino = 1; /* of the inodes without a type */
+  fde_attr_init(&k->anonymous, k, 0);
   k->space = c->space;
   k->max_open = c->descriptors > 0 ? c->descriptors : SIZE_MAX;
   k->nofile = c->nofile > 0 ? c->nofile : 1024;
@@ -93,7 +93,7 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
     fdemu_rule_remove(fdemu_entry(k->rules.next, struct fdemu_rule, link));
   fdemu_free(k, k->spare_move);
   fde_requests_free(k);
-  fdemu_free(k, k->anon_locks);
+  fdemu_free(k, k->anonymous.locks);
   fde_choices_free(k);
   while (!fdemu_list_empty(&k->dead)) {
     p = fdemu_entry(k->dead.next, struct fdemu_proc, link);

@@ -41,10 +41,10 @@ struct fdemu_kernel {
   struct fdemu_list sources;
   struct fdemu_timer *timers; /* pairing heap */
   struct fde_entry *root;
-  fdemu_make_fn *makers[16];      /* by the type in mode_t */
-  struct fde_move *spare_move;    /* one that was used, or NULL */
-  struct fdemu_locks *anon_locks; /* of every inode without a type */
-  size_t pending;                 /* requests not yet handed back */
+  fdemu_make_fn *makers[16];   /* by the type in mode_t */
+  struct fde_move *spare_move; /* one that was used, or NULL */
+  struct fdemu_attr anonymous; /* of every inode that has none of its own */
+  size_t pending;              /* requests not yet handed back */
   uint64_t timer_seq, last_ino, last_file;
   int64_t now; /* ns */
   uint64_t seed;
@@ -194,6 +194,9 @@ void fde_locks_release(struct fdemu_file *f);
 
 /* move.c */
 int fde_move_park(struct fdemu_req *r);
+
+/* file.c */
+void fde_attr_init(struct fdemu_attr *a, struct fdemu_kernel *k, uid_t uid);
 
 /* entry.c, open.c, attr.c: the name space; the rest of it is in name.h */
 struct fde_entry *fde_root_new(struct fdemu_kernel *k);

@@ -33,7 +33,8 @@ static struct lease *lease_at(const struct fdemu_list *n)
 /* What inode has them in, or NULL if there was never one. */
 static struct fdemu_list *leases_of(const struct fdemu_inode *i)
 {
-  return S_ISREG(i->mode) && i->locks != NULL ? &i->locks->leases : NULL;
+  return S_ISREG(i->mode) && i->attr->locks != NULL ? &i->attr->locks->leases
+                                                    : NULL;
 }
 
 static struct lease *lease_of(const struct fdemu_file *f)
@@ -150,8 +151,8 @@ static bool conflicting_open(const struct fdemu_file *f, short type)
   const unsigned writes = mode == O_WRONLY || mode == O_RDWR;
 
   if (type == F_RDLCK)
-    return i->opened.writers > 0;
-  return i->opened.writers != writes || i->opened.readers != reads;
+    return i->attr->opened.writers > 0;
+  return i->attr->opened.writers != writes || i->attr->opened.readers != reads;
 }
 
 /* Whether the leases of others are in the way. */
@@ -206,7 +207,7 @@ int64_t fde_setlease(struct fdemu_file *f, const struct fdemu_req *r)
 
   if (type != F_RDLCK && type != F_WRLCK && type != F_UNLCK)
     return -EINVAL;
-  if (f->inode->uid != FDEMU_UID)
+  if (f->inode->attr->uid != FDEMU_UID)
     return -EACCES;
   if (!S_ISREG(f->inode->mode))
     return -EINVAL;

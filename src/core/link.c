@@ -24,8 +24,9 @@ struct fdemu_inode *fde_link_new(struct fdemu_kernel *k, const char *target)
 
   if (l == NULL)
     return NULL;
-  fdemu_inode_init(&l->inode, k, &fde_link_ops, S_IFLNK | 0777, link_free);
-  l->inode.size = (int64_t)len;
+  fdemu_inode_init(&l->inode, &l->attr, k, &fde_link_ops, S_IFLNK | 0777,
+                   link_free);
+  l->attr.size = (int64_t)len;
   l->file = NULL;
   memcpy(l->target, target, len + 1);
   return &l->inode;
@@ -41,7 +42,7 @@ static int describe(const struct fdemu_file *f, char *buf, size_t n)
     return snprintf(buf, n, "%s", f->path);
   if ((i->mode & S_IFMT) == 0)
     return snprintf(buf, n, "anon_inode:[%s]", name);
-  return snprintf(buf, n, "%s:[%llu]", name, (unsigned long long)i->ino);
+  return snprintf(buf, n, "%s:[%llu]", name, (unsigned long long)i->attr->ino);
 }
 
 /* The text in buf, without a zero at its end; its length. */
@@ -53,8 +54,8 @@ int64_t fde_link_text(const struct fdemu_inode *i, char buf[FDE_PATH_MAX])
   int64_t n;
 
   if (f == NULL) {
-    memcpy(buf, l->target, (size_t)i->size);
-    return i->size;
+    memcpy(buf, l->target, (size_t)i->attr->size);
+    return i->attr->size;
   }
   if (f->entry == NULL) {
     n = describe(f, buf, FDE_PATH_MAX);

@@ -42,12 +42,9 @@ struct fdemu_lock {
   short type;    /* F_RDLCK, F_WRLCK; F_UNLCK only as a request */
 };
 
-/* All anonymous inodes are one on Linux: its eventfds share their locks. */
 static struct fdemu_locks **locks_of(const struct fdemu_file *f)
 {
-  struct fdemu_inode *i = f->inode;
-
-  return i->mode & S_IFMT ? &i->locks : &i->kernel->anon_locks;
+  return &f->inode->attr->locks;
 }
 
 struct fdemu_locks *fde_locks_get(const struct fdemu_file *f)
@@ -326,7 +323,7 @@ static int set_range(struct fdemu_lock *l, const struct flock *fl,
   switch (fl->l_whence) {
   case SEEK_SET: base = 0; break;
   case SEEK_CUR: base = f->pos; break;
-  case SEEK_END: base = f->inode->size; break;
+  case SEEK_END: base = f->inode->attr->size; break;
   default: return -EINVAL;
   }
   if (fl->l_start > INT64_MAX - base)

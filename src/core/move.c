@@ -745,13 +745,13 @@ static int copy_check(struct fdemu_file *in, struct fdemu_file *out,
     return -EINVAL;
   if (!readable(in) || !writable(out) || out->flags & O_APPEND)
     return -EBADF;
-  if (in->inode->apart != out->inode->apart)
+  if (in->inode->attr->apart != out->inode->attr->apart)
     return -EXDEV;
   if ((uint64_t)pos[0] + *len < *len || (uint64_t)pos[1] + *len < *len)
     return -EOVERFLOW;
   if (in->mode & FDEMU_MODE_SEEK) {
-    int64_t rest = in->inode->size - pos[0];
-    if (pos[0] >= in->inode->size)
+    int64_t rest = in->inode->attr->size - pos[0];
+    if (pos[0] >= in->inode->attr->size)
       *len = 0;
     else if ((uint64_t)rest < *len)
       *len = (size_t)rest;

@@ -37,6 +37,7 @@ struct fde_slot {
  * cookie that may still be there, rising. */
 struct fde_dir {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   struct fde_entry *entry; /* its name; borrowed */
   struct fde_entry **hash;
   struct fde_slot *order;
@@ -53,6 +54,7 @@ struct fde_dir {
 /* A symbolic link: to the text in target, or straight to a description. */
 struct fde_link {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   struct fdemu_file *file; /* a reference, or NULL */
   char target[];
 };

@@ -14,11 +14,11 @@ void fde_adopt(const struct fde_walk *w, struct fdemu_inode *i)
 {
   const struct fdemu_inode *dir = w->at.inode;
 
-  i->uid = fde_uid(w->proc);
-  i->gid = i->uid;
+  i->attr->uid = fde_uid(w->proc);
+  i->attr->gid = i->attr->uid;
   if (!(dir->mode & S_ISGID))
     return;
-  i->gid = dir->gid;
+  i->attr->gid = dir->attr->gid;
   if (fde_is_dir(i))
     i->mode |= S_ISGID;
 }
@@ -60,7 +60,7 @@ int fde_create(struct fde_walk *w, mode_t mode, dev_t dev,
   if (error < 0)
     return error;
   if (i != NULL && (S_ISCHR(mode) || S_ISBLK(mode)))
-    i->rdev = dev;
+    i->attr->rdev = dev;
   error = add(w, i);
   if (error == 0 && made != NULL)
     fde_walk_lookup(w, made);
@@ -169,8 +169,9 @@ static int may_link_source(const struct fdemu_proc *p,
 static int link_to(struct fde_walk *w, const struct fde_place *from)
 {
   struct fdemu_inode *i = from->inode;
-  int error = from->entry == NULL && !i->nameless ? -EXDEV
-                                                  : may_link_source(w->proc, i);
+  int error = from->entry == NULL && !i->attr->nameless
+                  ? -EXDEV
+                  : may_link_source(w->proc, i);
 
   if (error == 0)
     error = may_create(w);
@@ -178,7 +179,7 @@ static int link_to(struct fde_walk *w, const struct fde_place *from)
     return error;
   if (fde_is_dir(i))
     return -EPERM;
-  if (i->nlink == 0 && i->named)
+  if (i->attr->nlink == 0 && i->attr->named)
     return -ENOENT;
   return fde_dir_add(w->at.entry, w->last, w->len, i);
 }

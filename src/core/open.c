@@ -61,10 +61,10 @@ static int make_unnamed(struct fde_walk *w, struct fdemu_req *r)
   if (error < 0)
     return error;
   fde_adopt(w, i);
-  i->nlink = 0;
-  i->nameless = true;
-  i->named = (r->cmd & O_EXCL) != 0; /* and may not be named any more */
-  r->entry = w->at.entry;            /* the directory, to say where it is */
+  i->attr->nlink = 0;
+  i->attr->nameless = true;
+  i->attr->named = (r->cmd & O_EXCL) != 0; /* and may not be named any more */
+  r->entry = w->at.entry; /* the directory, to say where it is */
   fde_entry_get(r->entry);
   fde_walk_end(w);
   w->made = i;
@@ -154,9 +154,9 @@ void fde_count(struct fdemu_inode *i, int flags, int by)
   if (!S_ISREG(i->mode) || flags & O_PATH || mode == O_ACCMODE)
     return;
   if (mode == O_RDONLY)
-    i->opened.readers += (unsigned)by;
+    i->attr->opened.readers += (unsigned)by;
   else
-    i->opened.writers += (unsigned)by;
+    i->attr->opened.writers += (unsigned)by;
 }
 
 static int64_t open_inode(struct fdemu_req *r)
@@ -259,7 +259,8 @@ static void set_nameless(struct fdemu_file *f, const struct fdemu_req *r)
   if (fde_entry_path(r->entry, dir) < 0)
     return;
   snprintf(path, sizeof path, "%s/#%llu (deleted)",
-           strcmp(dir, "/") == 0 ? "" : dir, (unsigned long long)f->inode->ino);
+           strcmp(dir, "/") == 0 ? "" : dir,
+           (unsigned long long)f->inode->attr->ino);
   set_path(f, path);
 }
 

@@ -48,7 +48,7 @@ static int procfd_lookup(struct fdemu_proc *p, const char *name, size_t len,
   l->file = f;
   fdemu_file_get(f);
   l->inode.mode = mode_of(f);
-  l->inode.size = 64;
+  l->attr.size = 64;
   return 0;
 }
 
@@ -74,7 +74,7 @@ int fdemu_procfd_add(struct fdemu_kernel *k, const char *path)
   error = fde_walk_to(&w, self, AT_FDCWD, path, 0);
   if (error == 0) {
     struct fde_dir *d = fde_dir_of(w.at.inode);
-    d->inode.uid = d->inode.gid = FDEMU_UID;
+    d->attr.uid = d->attr.gid = FDEMU_UID;
     d->lookup = procfd_lookup;
     d->next = procfd_next;
   }

@@ -245,7 +245,7 @@ static bool appends(const struct fdemu_req *r)
 /* O_APPEND: at the end, up to the largest size that there is. */
 static int64_t append(struct fdemu_req *r)
 {
-  int64_t size = r->file->inode->size, room = INT64_MAX - size;
+  int64_t size = r->file->inode->attr->size, room = INT64_MAX - size;
 
   r->offset = size;
   if (room == 0 && r->len > 0)

@@ -17,7 +17,7 @@ uid_t fde_uid(const struct fdemu_proc *p)
 
 bool fde_owns(const struct fdemu_proc *p, const struct fdemu_inode *i)
 {
-  return fde_uid(p) == 0 || fde_uid(p) == i->uid;
+  return fde_uid(p) == 0 || fde_uid(p) == i->attr->uid;
 }
 
 /* mask: FDE_READ, FDE_WRITE, FDE_EXEC. 0 or -EACCES */
@@ -27,9 +27,9 @@ int fde_may(const struct fdemu_proc *p, const struct fdemu_inode *i, int mask)
 
   if (fde_uid(p) == 0)
     return 0;
-  if (i->uid == FDEMU_UID)
+  if (i->attr->uid == FDEMU_UID)
     mode >>= 6;
-  else if (i->gid == FDE_GID)
+  else if (i->attr->gid == FDE_GID)
     mode >>= 3;
   return (unsigned)mask & ~mode && !fde_is_view(i) ? -EACCES : 0;
 }

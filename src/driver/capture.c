@@ -9,6 +9,7 @@
 
 struct capture {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   char *data;
   size_t cap;
 };
@@ -24,8 +25,8 @@ static int64_t capture_read(struct fdemu_file *f, struct fdemu_req *r)
   size_t n = 0;
   int error;
 
-  if (r->offset < f->inode->size)
-    n = (size_t)(f->inode->size - r->offset);
+  if (r->offset < f->inode->attr->size)
+    n = (size_t)(f->inode->attr->size - r->offset);
   if (n > fdemu_left(r))
     n = fdemu_left(r);
   error = fdemu_copy_out(r, c->data + r->offset, n);
@@ -52,7 +53,7 @@ static int grow(struct capture *c, size_t size)
 static int64_t capture_write(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct capture *c = capture_of(f->inode);
-  size_t size = (size_t)f->inode->size, offset = (size_t)r->offset;
+  size_t size = (size_t)f->inode->attr->size, offset = (size_t)r->offset;
   int error;
 
   if (r->offset > INT_MAX - (int64_t)r->len)
@@ -68,7 +69,7 @@ static int64_t capture_write(struct fdemu_file *f, struct fdemu_req *r)
   if (error < 0)
     return error;
   if (offset + r->done > size)
-    f->inode->size = (int64_t)(offset + r->done);
+    f->inode->attr->size = (int64_t)(offset + r->done);
   return (int64_t)r->done;
 }
 
@@ -97,12 +98,13 @@ struct fdemu_file *fdemu_capture_new(struct fdemu_kernel *k, const void *data,
     return NULL;
   c->data = NULL;
   c->cap = 0;
-  fdemu_inode_init(&c->inode, k, &capture_ops, S_IFREG | 0600, capture_free);
+  fdemu_inode_init(&c->inode, &c->attr, k, &capture_ops, S_IFREG | 0600,
+                   capture_free);
   if (grow(c, n > 0 ? n : 1) < 0)
     goto out;
   if (n > 0)
     memcpy(c->data, data, n);
-  c->inode.size = (int64_t)n;
+  c->attr.size = (int64_t)n;
   f = fdemu_file_new(&c->inode, &capture_ops, O_RDWR, NULL);
 out:
   fdemu_inode_put(&c->inode);
@@ -113,6 +115,6 @@ const char *fdemu_capture_data(const struct fdemu_inode *i, size_t *n)
 {
   if (i->ops != &capture_ops)
     return NULL;
-  *n = (size_t)i->size;
+  *n = (size_t)i->attr->size;
   return capture_of(i)->data;
 }

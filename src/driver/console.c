@@ -29,7 +29,7 @@ int fdemu_console_add(struct fdemu_kernel *k, const char *path)
 
   if (i == NULL)
     return -ENOMEM;
-  i->uid = FDEMU_UID;
+  i->attr->uid = FDEMU_UID;
   error = fdemu_name(k, path, i);
   fdemu_inode_put(i);
   return error;

@@ -718,8 +718,7 @@ static struct fdemu_file *epoll_new(struct fdemu_kernel *k)
   if (ep == NULL)
     return NULL;
   memset(ep, 0, sizeof *ep);
-  fdemu_inode_init(&ep->inode, k, &epoll_ops, 0600, epoll_free);
-  ep->inode.uid = 0; /* of all anonymous inodes */
+  fdemu_inode_init(&ep->inode, NULL, k, &epoll_ops, 0600, epoll_free);
   fdemu_waitq_init(&ep->waiters);
   fdemu_list_init(&ep->ready);
   fdemu_list_init(&ep->all);

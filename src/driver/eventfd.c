@@ -99,8 +99,7 @@ static struct fdemu_file *eventfd_new(struct fdemu_kernel *k, unsigned count,
 
   if (e == NULL)
     return NULL;
-  fdemu_inode_init(&e->inode, k, &eventfd_ops, 0600, eventfd_free);
-  e->inode.uid = 0; /* of all anonymous inodes */
+  fdemu_inode_init(&e->inode, NULL, k, &eventfd_ops, 0600, eventfd_free);
   e->count = count;
   e->semaphore = (flags & EFD_SEMAPHORE) != 0;
   f = fdemu_file_new(&e->inode, &eventfd_ops, O_RDWR | (flags & O_NONBLOCK),

@@ -22,6 +22,7 @@
 
 struct host {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   struct fdemu_source source; /* in the kernel's list unless always ready */
   int fd;
   bool owned, regular;
@@ -260,7 +261,7 @@ int fdemu_host_new(struct fdemu_kernel *k, int fd, bool owned,
   h = fdemu_alloc(k, sizeof *h);
   if (h == NULL)
     return -ENOMEM;
-  fdemu_inode_init(&h->inode, k, &host_ops, st.st_mode, host_free);
+  fdemu_inode_init(&h->inode, &h->attr, k, &host_ops, st.st_mode, host_free);
   h->fd = fd;
   h->owned = false;
   h->regular = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);

@@ -36,6 +36,7 @@ struct slot {
 
 struct pipe {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   struct slot *ring;       /* allocated by the first write */
   union page *spare;       /* pages that were used and are free */
   unsigned nslots;         /* a power of two */
@@ -625,7 +626,8 @@ static struct pipe *pipe_new(struct fdemu_kernel *k)
   if (p == NULL)
     return NULL;
   memset(p, 0, sizeof *p);
-  fdemu_inode_init(&p->inode, k, &pipe_ops, S_IFIFO | 0600, pipe_free);
+  fdemu_inode_init(&p->inode, &p->attr, k, &pipe_ops, S_IFIFO | 0600,
+                   pipe_free);
   p->inode.open = fifo_open;
   p->nslots = DEFAULT_SLOTS;
   p->nreads = p->nwrites = 1;

@@ -15,6 +15,7 @@
 
 struct random {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   uint64_t state;
 };
 
@@ -107,9 +108,9 @@ static int add(struct fdemu_kernel *k, const char *path,
 
   if (g == NULL)
     return -ENOMEM;
-  fdemu_inode_init(&g->inode, k, ops, S_IFCHR | 0666, random_free);
-  g->inode.uid = 0;
-  g->inode.rdev = makedev(1, minor_number);
+  fdemu_inode_init(&g->inode, &g->attr, k, ops, S_IFCHR | 0666, random_free);
+  g->attr.uid = 0;
+  g->attr.rdev = makedev(1, minor_number);
   g->state = ~fdemu_seed(k) ^ minor_number;
   error = fdemu_name(k, path, &g->inode);
   fdemu_inode_put(&g->inode);

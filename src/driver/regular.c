@@ -23,6 +23,7 @@
 
 struct regular {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   struct fdemu_pages pages;
   int seals;
 };
@@ -35,7 +36,7 @@ static struct regular *regular_of(struct fdemu_inode *i)
 /* Pages have come or gone. */
 static int64_t stored(struct regular *g, int64_t result)
 {
-  g->inode.room = g->pages.count * FDEMU_PAGE;
+  g->attr.room = g->pages.count * FDEMU_PAGE;
   return result;
 }
 
@@ -51,10 +52,10 @@ static int64_t regular_read(struct fdemu_file *f, struct fdemu_req *r)
     size_t in = (size_t)(at % FDEMU_PAGE), n = FDEMU_PAGE - in;
     const char *page;
 
-    if (at >= f->inode->size)
+    if (at >= f->inode->attr->size)
       break;
-    if ((int64_t)n > f->inode->size - at)
-      n = (size_t)(f->inode->size - at);
+    if ((int64_t)n > f->inode->attr->size - at)
+      n = (size_t)(f->inode->attr->size - at);
     if (n > fdemu_left(r))
       n = fdemu_left(r);
     page = fdemu_page(&g->pages, at / FDEMU_PAGE);
@@ -67,7 +68,7 @@ static int64_t regular_read(struct fdemu_file *f, struct fdemu_req *r)
  * when something was to be written to it, even if nothing could be read. */
 static int write_page(struct regular *g, struct fdemu_req *r)
 {
-  int64_t at = r->offset + (int64_t)r->done, *size = &g->inode.size;
+  int64_t at = r->offset + (int64_t)r->done, *size = &g->attr.size;
   size_t in = (size_t)(at % FDEMU_PAGE), n = FDEMU_PAGE - in, moved = r->done;
   char *page;
   bool fresh;
@@ -137,10 +138,10 @@ static int64_t resize(struct regular *g, int64_t size)
 {
   int error = 0;
 
-  if ((g->seals & F_SEAL_SHRINK && size < g->inode.size) ||
-      (g->seals & F_SEAL_GROW && size > g->inode.size))
+  if ((g->seals & F_SEAL_SHRINK && size < g->attr.size) ||
+      (g->seals & F_SEAL_GROW && size > g->attr.size))
     return -EPERM;
-  if (size <= g->inode.size) { /* also what was reserved beyond the end */
+  if (size <= g->attr.size) { /* also what was reserved beyond the end */
     int64_t last = size / FDEMU_PAGE;
     error =
         fdemu_pages_clear(&g->pages, last + (size % FDEMU_PAGE > 0), INT64_MAX);
@@ -148,7 +149,7 @@ static int64_t resize(struct regular *g, int64_t size)
       wipe(g, last, size % FDEMU_PAGE, FDEMU_PAGE);
   }
   if (error == 0)
-    g->inode.size = size;
+    g->attr.size = size;
   return stored(g, error);
 }
 
@@ -166,12 +167,12 @@ static int64_t allocate(struct regular *g, const struct fdemu_req *r)
     return -EOPNOTSUPP;
   if (r->cmd & FALLOC_FL_PUNCH_HOLE)
     return g->seals & NO_WRITE ? -EPERM : punch(g, r->offset, end);
-  if (g->seals & F_SEAL_GROW && end > g->inode.size)
+  if (g->seals & F_SEAL_GROW && end > g->attr.size)
     return -EPERM;
   error = fdemu_pages_reserve(&g->pages, r->offset / FDEMU_PAGE,
                               (end - 1) / FDEMU_PAGE + 1);
-  if (error == 0 && !(r->cmd & FALLOC_FL_KEEP_SIZE) && end > g->inode.size)
-    g->inode.size = end;
+  if (error == 0 && !(r->cmd & FALLOC_FL_KEEP_SIZE) && end > g->attr.size)
+    g->attr.size = end;
   return error;
 }
 
@@ -189,7 +190,7 @@ static int64_t regular_lseek(struct fdemu_file *f, struct fdemu_req *r)
 {
   const bool data = r->cmd == SEEK_DATA;
   const struct regular *g = regular_of(f->inode);
-  int64_t size = f->inode->size, page, at = r->offset;
+  int64_t size = f->inode->attr->size, page, at = r->offset;
 
   if (!data && r->cmd != SEEK_HOLE)
     return fdemu_lseek_default(f, r);
@@ -223,7 +224,7 @@ static int64_t add_seals(struct regular *g, int64_t seals)
   if (seals & SEAL_EXEC && g->inode.mode & 0111)
     seals |= F_SEAL_SHRINK | F_SEAL_GROW | NO_WRITE;
   g->seals |= (int)seals;
-  g->inode.same_exec = (g->seals & SEAL_EXEC) != 0;
+  g->attr.same_exec = (g->seals & SEAL_EXEC) != 0;
   return 0;
 }
 
@@ -266,9 +267,9 @@ static const char *regular_check(const struct fdemu_file *f)
 {
   const struct regular *g = regular_of(f->inode);
 
-  if (g->inode.size < 0)
+  if (g->attr.size < 0)
     return "a file of negative size";
-  if (g->inode.room != g->pages.count * FDEMU_PAGE)
+  if (g->attr.room != g->pages.count * FDEMU_PAGE)
     return "a file that has miscounted its pages";
   return fdemu_pages_check(&g->pages);
 }
@@ -291,12 +292,13 @@ static struct regular *regular_new(struct fdemu_kernel *k,
 
   if (g == NULL)
     return NULL;
-  fdemu_inode_init(&g->inode, k, ops, S_IFREG | (mode & 07777), regular_free);
+  fdemu_inode_init(&g->inode, &g->attr, k, ops, S_IFREG | (mode & 07777),
+                   regular_free);
   g->inode.open = regular_open;
-  g->inode.room = 0;
+  g->attr.room = 0;
   fdemu_pages_init(&g->pages, k);
   g->seals = seals;
-  g->inode.same_exec = (seals & SEAL_EXEC) != 0;
+  g->attr.same_exec = (seals & SEAL_EXEC) != 0;
   return g;
 }
 
@@ -323,8 +325,8 @@ static struct fdemu_file *memfd_new(struct fdemu_kernel *k, const char *name,
                                               : F_SEAL_SEAL);
   if (g == NULL)
     return NULL;
-  g->inode.nlink = 0;
-  g->inode.apart = true;
+  g->attr.nlink = 0;
+  g->attr.apart = true;
   f = fdemu_file_new(&g->inode, &memfd_ops, O_RDWR | 0100000, NULL);
   fdemu_inode_put(&g->inode);
   if (f == NULL)

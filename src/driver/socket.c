@@ -176,7 +176,8 @@ static struct fds_socket *sock_new(struct fdemu_kernel *k, int type)
   if (s == NULL)
     return NULL;
   memset(s, 0, sizeof *s);
-  fdemu_inode_init(&s->inode, k, &fds_ops, S_IFSOCK | 0777, sock_free);
+  fdemu_inode_init(&s->inode, &s->attr, k, &fds_ops, S_IFSOCK | 0777,
+                   sock_free);
   fdemu_list_init(&s->queue);
   fdemu_list_init(&s->carriers);
   fdemu_list_init(&s->flying);

@@ -43,6 +43,7 @@ struct fds_buf {
 
 struct fds_socket {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   struct fds_socket *peer;    /* NULL: none, or it is gone */
   struct fdemu_list queue;    /* received */
   struct fdemu_list carriers; /* those of them that carry descriptors */

@@ -210,8 +210,7 @@ static struct fdemu_file *timerfd_new(struct fdemu_kernel *k, int64_t origin,
   if (t == NULL)
     return NULL;
   *t = (struct timerfd){ .timer.fire = timerfd_fire, .origin = origin };
-  fdemu_inode_init(&t->inode, k, &timerfd_ops, 0600, timerfd_free);
-  t->inode.uid = 0; /* of all anonymous inodes */
+  fdemu_inode_init(&t->inode, NULL, k, &timerfd_ops, 0600, timerfd_free);
   f = fdemu_file_new(&t->inode, &timerfd_ops, O_RDWR | (flags & O_NONBLOCK),
                      NULL);
   fdemu_inode_put(&t->inode);

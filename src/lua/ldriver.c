@@ -250,6 +250,7 @@ static struct ldesc *new_scripted(lua_State *L, struct lkernel *lk,
 
 struct ldevice {
   struct fdemu_inode inode;
+  struct fdemu_attr attr;
   struct lkernel *lk;
   char name[32];
 };
@@ -346,8 +347,8 @@ static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
     return NULL;
   }
   memset(dev, 0, sizeof *dev);
-  fdemu_inode_init(&dev->inode, lk->k, &lua_ops, mode, device_free);
-  dev->inode.size = integer_in(L, ops, "size", 0);
+  fdemu_inode_init(&dev->inode, &dev->attr, lk->k, &lua_ops, mode, device_free);
+  dev->attr.size = integer_in(L, ops, "size", 0);
   dev->inode.open = device_open;
   dev->lk = lk;
   lkernel_env(L, lk, ENV_OPS);
