@@ -176,19 +176,23 @@ int fdemu_copy_zeros(struct fdemu_req *r, size_t n)
   return error;
 }
 
-/* Bytes that could not be moved at once, in halves that can. */
+/* Of bytes that could not be moved at once, those before the first that cannot:
+ * in halves. By then it may be one that can. */
 static void move_most(struct fdemu_req *r, char *dst, const char *src, size_t n)
 {
-  for (n /= 2; n > 0;) {
-    int error = dst != NULL   ? fdemu_copy_in(r, dst, n)
-                : src != NULL ? fdemu_copy_out(r, src, n)
-                              : fdemu_copy_zeros(r, n);
+  const size_t end = r->done + n;
+
+  for (n /= 2; n > 0 && r->done < end;) {
+    const size_t done = r->done, m = n < end - done ? n : end - done;
+    int error = dst != NULL   ? fdemu_copy_in(r, dst, m)
+                : src != NULL ? fdemu_copy_out(r, src, m)
+                              : fdemu_copy_zeros(r, m);
     if (error < 0)
       n /= 2;
     else if (dst != NULL)
-      dst += n;
+      dst += m;
     else if (src != NULL)
-      src += n;
+      src += m;
   }
 }
 
