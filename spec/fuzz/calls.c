@@ -652,6 +652,30 @@ static void *count_alloc(void *ud, void *ptr, size_t size)
   return realloc(ptr, size);
 }
 
+/* One of each kind, so that most steps meet something. */
+static void furnish(struct fdemu_proc *p)
+{
+  struct epoll_event event = { .events = EPOLLIN, .data.u64 = 3 };
+  int fds[2];
+
+  fdemu_pipe2(p, fds, 0);                               /* 3, 4 */
+  fdemu_socketpair(p, AF_UNIX, SOCK_STREAM, 0, fds);    /* 5, 6 */
+  fdemu_socketpair(p, AF_UNIX, SOCK_SEQPACKET, 0, fds); /* 7, 8 */
+  fdemu_eventfd(p, 0, 0);                               /* 9 */
+  fdemu_epoll_ctl(p, fdemu_epoll_create1(p, 0), EPOLL_CTL_ADD, 3, &event);
+  fdemu_timerfd_create(p, CLOCK_MONOTONIC, 0); /* 11 */
+  fdemu_memfd_create(p, "m", 0);               /* 12 */
+  fdemu_open(p, "a", O_RDWR | O_CREAT, 0644);  /* 13 */
+  fdemu_open(p, "/dev/odd", O_RDWR, 0);        /* 14 */
+  fdemu_open(p, "/dev/seek", O_RDWR, 0);       /* 15 */
+  fdemu_mkdirat(p, AT_FDCWD, "d", 0755);
+  fdemu_open(p, "d", O_RDONLY, 0); /* 16 */
+  fdemu_mknodat(p, AT_FDCWD, "fifo", S_IFIFO | 0644, 0);
+  fdemu_symlinkat(p, "d/e", AT_FDCWD, "l");
+  fdemu_write(p, 13, "twelve bytes", 12);
+  fdemu_pipe2(p, fds, O_NONBLOCK); /* 17, 18 */
+}
+
 static void start(const uint8_t *head)
 {
   const uint8_t how = head[1];
@@ -677,6 +701,8 @@ static void start(const uint8_t *head)
   memset(asyncs, 0, sizeof asyncs);
   memset(rules, 0, sizeof rules);
   fill_memory();
+  if (head[3] % 4 != 0)
+    furnish(procs[0]);
   if (how & 64)
     fdemu_set_trace(k, on_event, (void *)(uintptr_t)(head + 2));
 }
