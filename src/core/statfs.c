@@ -40,7 +40,7 @@ static int64_t answer(struct fdemu_req *r, const struct fdemu_inode *i,
   s.f_type = type;
   s.f_bsize = s.f_frsize = 4096;
   s.f_namelen = FDE_NAME_MAX;
-  s.f_flags = type == TMPFS && !i->apart ? VALID | RELATIME : VALID;
+  s.f_flags = type == TMPFS && !i->attr->apart ? VALID | RELATIME : VALID;
   if (type == TMPFS && k->space > 0) {
     int64_t left = k->space / 4096 - k->space_used / 4096;
     s.f_blocks = (fsblkcnt_t)(k->space / 4096);
