@@ -158,9 +158,10 @@ FDEMU_API void fdemu_waitq_init(struct fdemu_waitq *wq);
  */
 FDEMU_API void fdemu_wake(struct fdemu_waitq *wq, int events);
 
-/* Beside POLLOUT: whoever watches a description that can write is concerned,
- * whatever they look for. A wake of Linux's without a key. */
+/* Beside POLLOUT or POLLIN: whoever watches a description that can write, or
+ * read, is concerned, whatever they look for. A wake of Linux's without a key. */
 #define FDEMU_WAKE_WRITERS 0x10000
+#define FDEMU_WAKE_READERS 0x100000
 
 /* Those who wait in open(2) for something to change, and nobody else. */
 #define FDEMU_WAKE_OPEN 0x20000

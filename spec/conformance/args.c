@@ -1,7 +1,8 @@
 /*
  * args.c - arguments: from words to registers, and from memory to words
  *
- *   f  a descriptor: r3, or a number        i  an int: 5, -1, O_RDWR|O_CREAT
+ *   f  a descriptor: r3, or a number        i  an int: 5, -1, O_RDWR|O_CREAT;
+ *      me is the user of the script
  *      (p1: the number of process 1; g1: of its group, negative)
  *   l  a 64-bit number                      P  a process (fork)
  *   W  bytes to write: a count; #5 is the number 5 in 8 bytes (2 registers)
@@ -111,6 +112,8 @@ static int64_t one(const struct run *r, const char *s, size_t n)
     return r->pid[word[1] - '0'];
   if (word[0] == 'g' && word[1] >= '0' && word[1] < '0' + NPROCS)
     return -r->pid[word[1] - '0'];
+  if (strcmp(word, "me") == 0)
+    return user_of(r->side);
   value = (int64_t)strtoull(word, &end, 0);
   if (end != word)
     return value;
@@ -521,6 +524,12 @@ static void say_time(struct run *r, const char *name, unsigned mode, int64_t s,
     say(r, " %s %lld.%09u", name, (long long)s, ns);
 }
 
+/* The user of the script is 1000. */
+static unsigned whose(const struct run *r, uid_t uid)
+{
+  return uid == user_of(r->side) ? 1000 : uid;
+}
+
 static void decode_stat(struct run *r, uint64_t a)
 {
   const struct stat *st = at(a);
@@ -529,7 +538,7 @@ static void decode_stat(struct run *r, uint64_t a)
     return;
   say(r, " mode %o links %lu uid %u rdev %lx", (unsigned)st->st_mode,
       is_dir(st->st_mode) ? 0 : (unsigned long)st->st_nlink,
-      (unsigned)st->st_uid, (unsigned long)st->st_rdev);
+      whose(r, st->st_uid), (unsigned long)st->st_rdev);
   if (!is_dir(st->st_mode))
     say(r, " size %lld blksize %ld blocks %lld", (long long)st->st_size,
         (long)st->st_blksize, (long long)st->st_blocks);
@@ -547,7 +556,7 @@ static void decode_statx(struct run *r, uint64_t a)
   if (!in_arena(a))
     return;
   say(r, " mode %o links %u uid %u", x->stx_mode,
-      is_dir(x->stx_mode) ? 0 : x->stx_nlink, x->stx_uid);
+      is_dir(x->stx_mode) ? 0 : x->stx_nlink, whose(r, x->stx_uid));
   if (!is_dir(x->stx_mode))
     say(r, " size %llu blksize %u blocks %llu", (unsigned long long)x->stx_size,
         x->stx_blksize, (unsigned long long)x->stx_blocks);

@@ -34,7 +34,7 @@ enum {
 };
 
 /* Calls that have no number, or none that does the same on both sides. */
-enum { DO_FORK = -100, DO_EXIT, DO_WAIT, DO_EXEC, DO_SIGNALS };
+enum { DO_FORK = -100, DO_EXIT, DO_WAIT, DO_EXEC, DO_SIGNALS, DO_COLLECT };
 
 struct call {
   const char *name;
@@ -67,7 +67,7 @@ struct script {
   char *text, *copy; /* as written; cut into arguments */
   struct op *op;
   size_t n;
-  bool tasks; /* there are some */
+  bool tasks; /* there are some, or Linux's side has to do something itself */
 };
 
 /* A call in the background. */
@@ -112,6 +112,8 @@ struct side {
 };
 
 extern const struct side linux_side, fdemu_side;
+uid_t user_of(const struct side *side); /* all its processes are */
+void linux_user_init(void);
 extern char directory[];
 
 /* Memory that both sides use for what calls take and give. What lies behind it

@@ -196,6 +196,7 @@ static int64_t fdemu_special(struct run *r, int proc, const struct op *op)
   case DO_FORK: return do_fork(r, proc, op);
   case DO_WAIT: return do_wait(r, proc);
   case DO_EXEC: return fdemu_exec(procs[proc]);
+  case DO_COLLECT: return 0; /* it has happened already */
   case DO_SIGNALS: return do_signals(r, proc);
   default:
     r->alive[proc] = false;

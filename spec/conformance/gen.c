@@ -24,6 +24,7 @@ struct gen {
   int proc, live;
   bool locks;   /* a script of locks */
   bool splices; /* one of sendfile and splice */
+  bool rights;  /* one of sockets on their way */
 };
 
 static uint64_t next(struct gen *g)
@@ -208,10 +209,19 @@ static void put_lock(struct gen *g)
   put(g, ":%d:%d", pick(g, 20), pick(g, 12) - 2);
 }
 
-/* Bytes, and sometimes descriptors: not those of sockets, since Linux collects
- * sockets that are in flight among themselves when it comes to it. */
+/* Bytes, and sometimes descriptors: not those of sockets, unless the script
+ * sees to it that Linux collects those that are on their way among themselves.
+ */
 static void put_message(struct gen *g)
 {
+  if (g->rights) {
+    put(g, "[5]:");
+    put_fd(g, "ssp");
+    put(g, one_in(g, 2) ? "," : "");
+    if (g->text[g->n - 1] == ',')
+      put_fd(g, "ssp");
+    return;
+  }
   if (one_in(g, 20)) {
     put_word(g, "null bad");
     return;
@@ -342,7 +352,7 @@ static bool splices(const struct call *c)
 
 /* Anonymous inodes and devices are one for the whole machine, and so are their
  * locks: scripts have either. */
-static int weight(const struct gen *g, const struct call *c)
+static int ordinary_weight(const struct gen *g, const struct call *c)
 {
   bool locks = c->kinds != NULL && c->kinds[0] == '!';
   bool shared = c->makes != 0 && strchr("etEn", c->makes) != NULL;
@@ -350,6 +360,25 @@ static int weight(const struct gen *g, const struct call *c)
   if (g->splices ? makes_splice_vague(c) : splices(c))
     return 0;
   return g->locks ? (shared ? 0 : c->weight) : (locks ? 0 : c->weight);
+}
+
+static bool is_one_of(const struct call *c, const char *names)
+{
+  char word[40];
+
+  snprintf(word, sizeof word, " %s ", c->name);
+  return strstr(names, word) != NULL;
+}
+
+/* Few kinds of calls make circles more often than many would. */
+static int weight(const struct gen *g, const struct call *c)
+{
+  if (g->rights)
+    return is_one_of(c, " socketpair sendmsg recvmsg read close dup dup2 poll "
+                        "pipe2 shutdown fork exit exec ")
+               ? c->weight * (c->nr == SYS_sendmsg ? 4 : 1)
+               : 0;
+  return ordinary_weight(g, c);
 }
 
 static const struct call *pick_call(struct gen *g)
@@ -418,6 +447,8 @@ static void line(struct gen *g)
   if (c->makes != 0)
     put_outputs(g, c, source);
   put(g, "\n");
+  if (g->rights && is_one_of(c, " recvmsg read close dup2 exit exec "))
+    put(g, "0 collect\n");
 }
 
 static void reset(struct gen *g)
@@ -426,17 +457,42 @@ static void reset(struct gen *g)
   g->live = 0;
 }
 
+/* Pairs of all types, and two pipes. */
+static void begin_rights(struct gen *g)
+{
+  static const char *const types[] = { "STREAM", "DGRAM", "SEQPACKET",
+                                       "STREAM" };
+
+  for (int i = 0; i < 4; i++) {
+    put(g, "0 socketpair AF_UNIX SOCK_%s|SOCK_NONBLOCK 0 out > r%d r%d\n",
+        types[i], 2 * i, 2 * i + 1);
+    set_reg(g, 2 * i, 's');
+    set_reg(g, 2 * i + 1, 's');
+  }
+  for (int i = 8; i < 12; i += 2) {
+    put(g, "0 pipe2 out O_NONBLOCK > r%d r%d\n", i, i + 1);
+    set_reg(g, i, 'p');
+    set_reg(g, i + 1, 'p');
+  }
+}
+
 /* The same text for the same seed. */
 char *generate(uint64_t seed, int nops)
 {
   struct gen g = { .rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1,
                    .locks = seed % 5 == 4,
-                   .splices = seed % 5 == 3 };
+                   .splices = seed % 5 == 3,
+                   .rights = seed % 100 == 7 };
+
+  if (g.rights && nops > 100)
+    nops = 100; /* it takes long to collect */
 
   g.alive[0] = true;
   for (int i = 0; i < 10; i++)
     next(&g);
   put(&g, "%s", "");
+  if (g.rights)
+    begin_rights(&g);
   if (g.splices) {
     put(&g, "0 openat AT_FDCWD src O_RDWR|O_CREAT 0600 > r0\n0 write r0 20000\n"
             "0 close r0\n0 openat AT_FDCWD src O_RDONLY 0 > r0\n");

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -29,6 +30,20 @@
 #define WORKER   100u
 #define DONE     101u
 #define NUDGE_NS 500000 /* a call that sleeps is interrupted after about this */
+
+/* Every worker has a user of its own, if it may: how many descriptors are on
+ * their way is counted by user. */
+static uid_t user;
+
+void linux_user_init(void)
+{
+  user = getuid() == 0 ? 100000 + (uid_t)getpid() : getuid();
+}
+
+uid_t user_of(const struct side *side)
+{
+  return side == &linux_side ? user : 1000;
+}
 
 static uint32_t turn_of(const struct run *r)
 {
@@ -131,8 +146,8 @@ static void become_process(void)
   sigprocmask(SIG_SETMASK, &blocked, NULL);
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getuid() == 0 && setresgid(1000, 1000, 1000) == 0 &&
-      setresuid(1000, 1000, 1000) == 0)
+  if (getuid() == 0 && setresgid(user, user, user) == 0 &&
+      setresuid(user, user, user) == 0)
     prctl(PR_SET_DUMPABLE, 1);
 }
 
@@ -279,6 +294,7 @@ static int64_t linux_special(struct run *r, int proc, const struct op *op)
   case DO_FORK: return do_fork(r, op);
   case DO_WAIT: return do_wait(r);
   case DO_EXEC: return do_exec();
+  case DO_COLLECT: return 0; /* see collect() */
   case DO_SIGNALS: return do_signals(r);
   default:
     r->alive[proc] = false;
@@ -381,6 +397,46 @@ static void clean_directory(void)
     nftw(".", remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Makes garbage: a socket that is on its way to itself, with the write end of a
+ * pipe. Waits until the read end is told, which is when Linux has collected. */
+static void collect_once(void)
+{
+  union {
+    char room[CMSG_SPACE(2 * sizeof(int))];
+    struct cmsghdr c;
+  } control = { .c = { .cmsg_len = CMSG_LEN(2 * sizeof(int)),
+                       .cmsg_level = SOL_SOCKET,
+                       .cmsg_type = SCM_RIGHTS } };
+  struct iovec iov = { control.room, 1 };
+  struct msghdr m = { .msg_iov = &iov,
+                      .msg_iovlen = 1,
+                      .msg_control = control.room,
+                      .msg_controllen = sizeof control.room };
+  struct pollfd p = { .fd = -1 };
+  int pair[2], ends[2];
+
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || pipe(ends) < 0)
+    abort();
+  memcpy(CMSG_DATA(&control.c), (int[]){ pair[0], ends[1] }, 2 * sizeof(int));
+  if (sendmsg(pair[1], &m, 0) < 0)
+    abort();
+  close(ends[1]);
+  close(pair[0]);
+  close(pair[1]);
+  p.fd = ends[0];
+  poll(&p, 1, 1000);
+  close(ends[0]);
+}
+
+/* Linux collects in the background, and what it has collected is closed still
+ * later: the first round may be told before it is over, the second while others
+ * are being closed. */
+static void collect(void)
+{
+  for (int round = 0; round < 3; round++)
+    collect_once();
+}
+
 void linux_run(struct run *r, const struct script *s)
 {
   pid_t pid;
@@ -405,6 +461,8 @@ void linux_run(struct run *r, const struct script *s)
       tasks_gone(r, r->exiting);
     }
     r->exiting = -1;
+    if (r->line > 0 && s->op[r->line - 1].call->nr == DO_COLLECT)
+      collect();
     if (s->tasks) {
       await_quiet(r);
       tasks_done(r);

@@ -228,10 +228,14 @@ static void leave_directory(void)
  * processes of scripts are. */
 static void prepare(void)
 {
+  uid_t user;
+
+  linux_user_init();
+  user = user_of(&linux_side);
   snprintf(directory, sizeof directory, "%s/fdemu-conformance-XXXXXX", tmpfs);
   if (mkdtemp(directory) == NULL || chdir(directory) < 0 ||
       chmod(directory, 0755) < 0 ||
-      (getuid() == 0 && chown(directory, 1000, 1000) < 0)) {
+      (getuid() == 0 && chown(directory, user, user) < 0)) {
     perror(directory);
     _exit(2);
   }

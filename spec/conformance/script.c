@@ -114,7 +114,7 @@ struct script *script_parse(char *text)
     s->copy[w - s->text + (ptrdiff_t)strlen(w)] = '\0';
     if (!parse(op, s->copy + (w - s->text)))
       malformed(w);
-    s->tasks |= op->task > 0;
+    s->tasks |= op->task > 0 || op->call->nr == DO_COLLECT;
     s->n++;
   }
   return s;

@@ -178,9 +178,9 @@ static int concerns(const struct interest *it)
   int events = (int)(it->is.events & CONDITIONS);
 
   switch (it->is.file->flags & O_ACCMODE) {
-  case O_RDONLY: return events & ~WRITING;
+  case O_RDONLY: return (events & ~WRITING) | FDEMU_WAKE_READERS;
   case O_WRONLY: return (events & ~READING) | FDEMU_WAKE_WRITERS;
-  default: return events | FDEMU_WAKE_WRITERS;
+  default: return events | FDEMU_WAKE_READERS | FDEMU_WAKE_WRITERS;
   }
 }
 

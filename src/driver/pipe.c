@@ -566,16 +566,17 @@ static const struct fdemu_ops pipe_ops = {
 static void fifo_join(struct pipe *p, struct fdemu_file *f)
 {
   int mode = f->flags & O_ACCMODE;
-  bool first;
+  int wake = FDEMU_WAKE_OPEN;
 
   f->pos = mode == O_RDONLY ? p->nwrites : p->nreads;
   p->readers += mode != O_WRONLY;
   p->nreads += mode != O_WRONLY;
   p->writers += mode != O_RDONLY;
   p->nwrites += mode != O_RDONLY;
-  first = (mode != O_WRONLY && p->readers == 1) ||
-          (mode != O_RDONLY && p->writers == 1);
-  fdemu_wake(&p->inode.wq, FDEMU_WAKE_OPEN | (first ? POLLIN | POLLRDNORM : 0));
+  if ((mode != O_WRONLY && p->readers == 1) ||
+      (mode != O_RDONLY && p->writers == 1))
+    wake |= POLLIN | POLLRDNORM | FDEMU_WAKE_READERS;
+  fdemu_wake(&p->inode.wq, wake);
 }
 
 /* The other end is there, or was while this one waited. */
