@@ -56,6 +56,7 @@ build = {
         "src/core/lock.c",
         "src/core/namecalls.c",
         "src/core/names.c",
+        "src/core/note.c",
         "src/core/open.c",
         "src/core/owner.c",
         "src/core/pages.c",

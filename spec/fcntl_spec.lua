@@ -94,12 +94,14 @@ describe("fcntl", function()
       end
     end)
 
-    it("F_NOTIFY is about directories, and not there", function()
-      fails("ENOTDIR", p:fcntl(r, fdemu.F_NOTIFY, 1))
+    it("F_NOTIFY is about directories", function()
+      fails("ENOTDIR", p:fcntl(r, fdemu.F_NOTIFY, fdemu.DN_ACCESS))
       assert.equal(0, p:fcntl(r, fdemu.F_NOTIFY, 0))
       local dir = p:open("/", "r")
       assert.equal(0, p:fcntl(dir, fdemu.F_NOTIFY, 0))
-      fails("ENOSYS", p:fcntl(dir, fdemu.F_NOTIFY, 1))
+      assert.equal(0, p:fcntl(dir, fdemu.F_NOTIFY, fdemu.DN_ACCESS))
+      assert.equal(p:getpid(), p:fcntl(dir, fdemu.F_GETOWN))
+      assert.equal(0, p:fcntl(dir, fdemu.F_NOTIFY, fdemu.DN_MULTISHOT))
     end)
 
     it("a hint belongs to the file, and its owner gives it", function()

@@ -69,6 +69,11 @@ const struct call calls[] = {
     { FD, "F_SETLEASE F_SETLEASE F_SETLEASE F_GETLEASE",
       "RDLCK RDLCK WRLCK WRLCK UNLCK 3" } },
   { "fcntl", SYS_fcntl, "fii", 2, NULL, 0, { FD, "F_SETLEASE", "0 1 2" } },
+  { "fcntl", SYS_fcntl, "fii", 15, "d", 0,
+    { FD, "F_NOTIFY", "0 0x8000003f DN_MULTISHOT|DN_CREATE DN_RENAME DN_ATTRIB "
+      "DN_MODIFY|DN_MULTISHOT DN_DELETE|DN_ACCESS DN_MULTISHOT 0x100" } },
+  { "fcntl", SYS_fcntl, "fii", 2, NULL, 0,
+    { FD, "F_NOTIFY", "0 DN_CREATE DN_MULTISHOT|DN_ACCESS" } },
   { "ioctl", SYS_ioctl, "fiI", 3, NULL, 0, { FD, "FIOASYNC", "1 1 0 bad" } },
   { "fcntl", SYS_fcntl, "fii", 8, "p", 0,
     { FD, "F_GETPIPE_SZ F_SETPIPE_SZ",

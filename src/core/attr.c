@@ -70,8 +70,13 @@ int64_t fde_truncate_end(struct fdemu_req *r, int64_t result)
     fdemu_inode_put(r->inode);
     r->inode = NULL;
   }
-  if (result == 0 && r->file != NULL)
+  if (result == 0 && r->file != NULL) {
     (same ? drop_ids : fde_wrote)(r->proc, r->file->inode);
+    fde_note_entry(r->call == &fdemu_truncate_call ? r->entry : r->file->entry,
+                   DN_MODIFY);
+  }
+  fde_entry_put(r->entry);
+  r->entry = NULL;
   r->ops = r->call == &fdemu_truncate_call ? NULL : r->ops;
   return result;
 }
@@ -223,8 +228,16 @@ static int64_t attr_access(struct fdemu_file *f, struct fdemu_req *r)
 
 /* ---- change ----------------------------------------------------------- */
 
+/* Who watches the directory is told, if n says that something has changed. */
+static int64_t changed(int64_t n, const struct fde_entry *e, unsigned events)
+{
+  if (n == 0 && events != 0)
+    fde_note_entry(e, events);
+  return n;
+}
+
 /* Do something with the inode that a path means. */
-static int64_t with_inode(struct fdemu_req *r, unsigned how,
+static int64_t with_inode(struct fdemu_req *r, unsigned how, unsigned events,
                           int64_t (*change)(struct fdemu_inode *i,
                                             struct fdemu_req *r))
 {
@@ -232,7 +245,7 @@ static int64_t with_inode(struct fdemu_req *r, unsigned how,
   int64_t n = fde_walk(&w, r, how);
 
   if (n == 0)
-    n = change(w.at.inode, r);
+    n = changed(change(w.at.inode, r), w.at.entry, events);
   fde_walk_end(&w);
   return n;
 }
@@ -259,12 +272,12 @@ static int64_t attr_chmod(struct fdemu_file *f, struct fdemu_req *r)
   (void)f;
   if (r->cmd & ~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
     return -EINVAL;
-  return with_inode(r, how_of(r), change_mode);
+  return with_inode(r, how_of(r), DN_ATTRIB, change_mode);
 }
 
 static int64_t attr_fchmod(struct fdemu_file *f, struct fdemu_req *r)
 {
-  return change_mode(f->inode, r);
+  return changed(change_mode(f->inode, r), f->entry, DN_ATTRIB);
 }
 
 /* An id of -1 is to stay. The owner may give a file to himself, and to his
@@ -304,17 +317,23 @@ static int64_t change_owner(struct fdemu_inode *i, struct fdemu_req *r)
   return 0;
 }
 
+static unsigned events_of_chown(const struct fdemu_req *r)
+{
+  return (uid_t)r->arg != (uid_t)-1 || (gid_t)r->offset != (gid_t)-1 ? DN_ATTRIB
+                                                                     : 0;
+}
+
 static int64_t attr_chown(struct fdemu_file *f, struct fdemu_req *r)
 {
   (void)f;
   if (r->cmd & ~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
     return -EINVAL;
-  return with_inode(r, how_of(r), change_owner);
+  return with_inode(r, how_of(r), events_of_chown(r), change_owner);
 }
 
 static int64_t attr_fchown(struct fdemu_file *f, struct fdemu_req *r)
 {
-  return change_owner(f->inode, r);
+  return changed(change_owner(f->inode, r), f->entry, events_of_chown(r));
 }
 
 static int may_set_times(const struct fdemu_req *r, const struct fdemu_inode *i,
@@ -370,6 +389,14 @@ static int64_t change_times(struct fdemu_inode *i, struct fdemu_req *r)
   return 0;
 }
 
+/* As fsnotify_change() of Linux. */
+static unsigned events_of_utimens(const struct timespec ts[2])
+{
+  if (ts[0].tv_nsec == UTIME_OMIT)
+    return DN_MODIFY;
+  return ts[1].tv_nsec == UTIME_OMIT ? DN_ACCESS : DN_ATTRIB;
+}
+
 static int64_t attr_utimens(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct timespec ts[2];
@@ -385,11 +412,13 @@ static int64_t attr_utimens(struct fdemu_file *f, struct fdemu_req *r)
     if (r->cmd != 0)
       return -EINVAL;
     on = fdemu_file_usable(r->proc, r->fd);
-    return on != NULL ? change_times(on->inode, r) : -EBADF;
+    return on == NULL ? -EBADF
+                      : changed(change_times(on->inode, r), on->entry,
+                                events_of_utimens(ts));
   }
   if (r->cmd & ~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
     return -EINVAL;
-  return with_inode(r, how_of(r), change_times);
+  return with_inode(r, how_of(r), events_of_utimens(ts), change_times);
 }
 
 /* It counts as open for writing, and breaks leases as an open(2) does. */
@@ -429,12 +458,26 @@ static int64_t truncate_inode(struct fdemu_inode *i, struct fdemu_req *r)
   return truncate_opened(r);
 }
 
+static int64_t truncate_path(struct fdemu_req *r)
+{
+  struct fde_walk w;
+  int64_t n = fde_walk(&w, r, FDE_FOLLOW);
+
+  if (n == 0) {
+    r->entry = w.at.entry;
+    if (r->entry != NULL)
+      fde_entry_get(r->entry);
+    n = truncate_inode(w.at.inode, r);
+  }
+  fde_walk_end(&w);
+  return n;
+}
+
 static int64_t attr_truncate(struct fdemu_file *f, struct fdemu_req *r)
 {
   if (f != NULL)
     return FDEMU_NEXT;
-  return r->inode != NULL ? truncate_opened(r)
-                          : with_inode(r, FDE_FOLLOW, truncate_inode);
+  return r->inode != NULL ? truncate_opened(r) : truncate_path(r);
 }
 
 static int64_t truncate_check(struct fdemu_req *r)

@@ -159,6 +159,7 @@ static int64_t dir_getdents(struct fdemu_file *f, struct fdemu_req *r)
     n = 0;
   }
   fde_accessed(f);
+  fde_note_entry(f->entry, DN_ACCESS);
   f->pos = (int64_t)it.pos;
   if (offset > 0)
     return (int64_t)offset;

@@ -2,6 +2,7 @@
 #include "core/name.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #define FIRST_COOKIE 2 /* 0 and 1 are . and .. */
@@ -267,6 +268,7 @@ int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
   i->attr->named = true;
   fde_touch(i, FDE_CTIME);
   attach(dir, e);
+  fde_note(dir->inode, DN_CREATE);
   return 0;
 }
 
@@ -308,6 +310,7 @@ int fde_dir_move(struct fde_entry *e, struct fde_entry *dir, const char *name,
   e->hash = hash(copy, len);
   fde_touch(e->inode, FDE_CTIME);
   attach(dir, e);
+  fde_note_rename(old->inode, dir->inode);
   fde_entry_put(old);
   return 0;
 }
@@ -341,6 +344,8 @@ int fde_dir_swap(struct fde_entry *a, struct fde_entry *b)
   fde_touch(b->inode, FDE_CTIME);
   attach(in_b, a);
   attach(in_a, b);
+  fde_note_rename(in_a->inode, in_b->inode);
+  fde_note_rename(in_b->inode, in_a->inode);
   fde_entry_put(in_a);
   fde_entry_put(in_b);
   return 0;

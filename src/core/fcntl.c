@@ -11,19 +11,10 @@ enum {
   CREATED_QUERY = 1028,
   GET_RW_HINT = 1035,
   SET_RW_HINT = 1036,
-  LIFE_EXTREME = 5,             /* the last RWH_WRITE_LIFE_* */
-  NOTIFY_MANY = (int)(1u << 31) /* DN_MULTISHOT */
+  LIFE_EXTREME = 5 /* the last RWH_WRITE_LIFE_* */
 };
 
-/* ---- notes, hints --------------------------------------------- */
-
-/* Unlike Linux: nobody is told what happens in directories. */
-static int64_t notify(const struct fdemu_file *f, int events)
-{
-  if ((events & ~NOTIFY_MANY) == 0)
-    return 0;
-  return S_ISDIR(f->inode->mode) ? -ENOSYS : -ENOTDIR;
-}
+/* ---- hints --------------------------------------------- */
 
 static int64_t get_hint(const struct fdemu_file *f, struct fdemu_req *r)
 {
@@ -72,7 +63,7 @@ int64_t fde_fcntl_kept(struct fdemu_file *f, struct fdemu_req *r)
   switch (r->cmd) {
   case F_SETLEASE: return fde_setlease(f, r);
   case F_GETLEASE: return fde_getlease(f);
-  case F_NOTIFY: return notify(f, (int)r->arg);
+  case F_NOTIFY: return fde_notify(f, r);
   case GET_RW_HINT: return get_hint(f, r);
   case SET_RW_HINT: return set_hint(f, r);
   default: return fde_fcntl_owner(f, r);

@@ -44,6 +44,7 @@ struct fdemu_kernel {
   fdemu_make_fn *makers[16];   /* by the type in mode_t */
   struct fde_move *spare_move; /* one that was used, or NULL */
   struct fdemu_attr anonymous; /* of every inode that has none of its own */
+  size_t nnotes;               /* F_NOTIFYs in force */
   size_t pending;              /* requests not yet handed back */
   uint64_t timer_seq, last_ino, last_file;
   int64_t now; /* ns */
@@ -172,7 +173,17 @@ uint64_t fde_splitmix(uint64_t *state);
 struct fdemu_locks {
   struct fdemu_list flocks, records; /* lock.c */
   struct fdemu_list leases;          /* lease.c */
+  struct fdemu_list notes;           /* note.c; of a directory */
 };
+
+/* note.c: what happens (DN_*) in a directory, or with what has an entry */
+void fde_note(const struct fdemu_inode *dir, unsigned event);
+void fde_note_entry(const struct fde_entry *e, unsigned event);
+void fde_note_io(const struct fdemu_req *r, int64_t result);
+void fde_note_rename(const struct fdemu_inode *from,
+                     const struct fdemu_inode *to);
+void fde_note_close(const struct fdemu_proc *p, const struct fdemu_file *f);
+int64_t fde_notify(struct fdemu_file *f, const struct fdemu_req *r);
 
 /* lease.c */
 int fde_lease_break(const struct fdemu_inode *i, int flags, bool again);

@@ -58,6 +58,7 @@ struct fdemu_locks *fde_locks_get(const struct fdemu_file *f)
     fdemu_list_init(&(*at)->flocks);
     fdemu_list_init(&(*at)->records);
     fdemu_list_init(&(*at)->leases);
+    fdemu_list_init(&(*at)->notes);
   }
   return *at;
 }
@@ -605,8 +606,11 @@ int64_t fde_getlk(struct fdemu_file *f, struct fdemu_req *r)
  * through whichever descriptor it got that. O_PATH has opened nothing. */
 void fde_locks_close(struct fdemu_proc *p, struct fdemu_file *f)
 {
-  if (p->locked && !(f->flags & O_PATH))
-    unlock_all(f, &p->waits);
+  if (!p->locked || f->flags & O_PATH)
+    return;
+  if (S_ISDIR(f->inode->mode))
+    fde_note_close(p, f);
+  unlock_all(f, &p->waits);
 }
 
 /* The description goes. */

@@ -252,6 +252,7 @@ static int64_t do_rmdir(struct fde_walk *w)
   if (has_names(child.inode))
     return -ENOTEMPTY;
   fde_dir_remove(child.entry);
+  fde_note(w->at.inode, DN_DELETE);
   return 0;
 }
 
@@ -268,8 +269,10 @@ static int64_t do_unlink(struct fde_walk *w)
   if (w->slash)
     return fde_is_dir(child.inode) ? -EISDIR : -ENOTDIR;
   error = may_delete(w, &child, false);
-  if (error == 0)
+  if (error == 0) {
     fde_dir_remove(child.entry);
+    fde_note(w->at.inode, DN_DELETE);
+  }
   return error;
 }
 

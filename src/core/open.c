@@ -306,8 +306,10 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
     }
     f->created = r->made && flags & O_CREAT && f->inode == r->inode;
     if (flags & O_TRUNC && !r->made && f->inode == r->inode &&
-        S_ISREG(f->inode->mode))
+        S_ISREG(f->inode->mode)) {
       fde_wrote(r->proc, f->inode);
+      fde_note_entry(f->entry, DN_MODIFY);
+    }
     fdemu_fill(r->proc, r->newfd, f, (flags & O_CLOEXEC) != 0);
     result = r->newfd;
     f = NULL;

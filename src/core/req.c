@@ -351,6 +351,8 @@ static int64_t io_end(struct fdemu_req *r, int64_t result)
       !(r->call->flags & FDEMU_CALL_AT))
     f->pos = r->offset + result;
   touch(r, f->inode, result);
+  if (r->proc->kernel->nnotes > 0)
+    fde_note_io(r, result);
   return result;
 }
 
