@@ -144,6 +144,13 @@ static void named_devices(void)
     TRY(n, fdemu_name(k, path, &d->inode));
     CHECK_EQ(n, 0);
   }
+  look(&before);
+  n = fdemu_name(k, "/deep/and/deeper", &d->inode);
+  if (again(n == -ENOMEM, "name", __LINE__, true)) {
+    CHECK_EQ(fdemu_unlinkat(p, AT_FDCWD, "/deep", 0), -ENOENT);
+    n = fdemu_name(k, "/deep/and/deeper", &d->inode);
+  }
+  CHECK_EQ(n, 0);
   fdemu_inode_put(&d->inode);
   for (int i = 0; i < 4; i++) { /* the second name replaces the first */
     TRY(n, fdemu_name_request(k, 0x100u + (unsigned)i % 2, "NAME"));
@@ -164,6 +171,15 @@ static void names(void)
   struct stat st;
   int n;
 
+  look(&before);
+  n = fdemu_open(p, "/new", O_RDWR | O_CREAT, 0600);
+  if (again(n == -ENOMEM, "open", __LINE__, true)) {
+    CHECK_EQ(fdemu_unlinkat(p, AT_FDCWD, "/new", 0), -ENOENT);
+    n = fdemu_open(p, "/new", O_RDWR | O_CREAT | O_EXCL, 0600);
+  }
+  CHECK(n >= 0);
+  CHECK(fdemu_file_at(p, n)->path != NULL);
+  CHECK_EQ(fdemu_close(p, n), 0);
   TRY(n, fdemu_mkdirat(p, AT_FDCWD, "/n", 0755));
   CHECK_EQ(n, 0);
   TRY(n, fdemu_chdir(p, "/n"));

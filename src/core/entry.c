@@ -400,29 +400,56 @@ static int subdir(struct fde_entry **dir, const char *name, size_t len)
   return fde_is_dir(e->inode) ? 0 : -ENOTDIR;
 }
 
-int fdemu_name(struct fdemu_kernel *k, const char *path, struct fdemu_inode *i)
+/* i gets a name in dir, instead of what had it before. */
+static int name_in(struct fde_entry *dir, const char *name, size_t len,
+                   struct fdemu_inode *i)
 {
-  struct fde_entry *dir = k->root, *old;
-  size_t len;
+  struct fde_entry *old = fde_dir_find(fde_dir_of(dir->inode), name, len);
   int error;
 
+  if (len > FDE_NAME_MAX)
+    return -ENAMETOOLONG;
+  if (len == 0 || (old != NULL && fde_is_dir(old->inode)))
+    return -EISDIR;
+  error = fde_dir_add(dir, name, len, i); /* in front of the old one */
+  if (error == 0 && old != NULL)
+    fde_dir_remove(old);
+  return error;
+}
+
+/* Directories that were made for nothing go again. */
+static void unmake(struct fde_entry *dir, int made)
+{
+  struct fde_entry *parent;
+
+  for (; made > 0; made--, dir = parent) {
+    parent = dir->parent;
+    fde_dir_remove(dir);
+  }
+}
+
+int fdemu_name(struct fdemu_kernel *k, const char *path, struct fdemu_inode *i)
+{
+  struct fde_entry *dir = k->root;
+  int error = 0, made = 0; /* of the last directories */
+  size_t len;
+
   for (;; path += len) {
+    bool there;
     path += strspn(path, "/");
     len = strcspn(path, "/");
     if (path[len] == '\0')
       break;
+    there = fde_dir_find(fde_dir_of(dir->inode), path, len) != NULL;
     error = subdir(&dir, path, len);
     if (error < 0)
-      return error;
+      break;
+    made += !there && !(len == 1 && *path == '.');
   }
-  if (len > FDE_NAME_MAX)
-    return -ENAMETOOLONG;
-  old = fde_dir_find(fde_dir_of(dir->inode), path, len);
-  if (len == 0 || (old != NULL && fde_is_dir(old->inode)))
-    return -EISDIR;
-  error = fde_dir_add(dir, path, len, i); /* in front of the old one */
-  if (error == 0 && old != NULL)
-    fde_dir_remove(old);
+  if (error == 0)
+    error = name_in(dir, path, len, i);
+  if (error < 0)
+    unmake(dir, made);
   return error;
 }
 

@@ -239,43 +239,56 @@ const struct fdemu_inode *fdemu_awaited_inode(const struct fdemu_req *r)
   return r->call == &fdemu_calls[FDEMU_OPEN] ? r->inode : NULL;
 }
 
-/* For explanations: without memory there is none. */
-static void set_path(struct fdemu_file *f, const char *path)
+/* 0 or -ENOMEM */
+static int set_path(struct fdemu_file *f, const char *path)
 {
   size_t size = strlen(path) + 1;
 
   if (f->path != NULL)
-    return;
+    return 0;
   f->path = fdemu_alloc(f->inode->kernel, size);
-  if (f->path != NULL)
-    memcpy(f->path, path, size);
+  if (f->path == NULL)
+    return -ENOMEM;
+  memcpy(f->path, path, size);
+  return 0;
 }
 
 /* What Linux calls a file without a name, in the directory where it was made. */
-static void set_nameless(struct fdemu_file *f, const struct fdemu_req *r)
+static int set_nameless(struct fdemu_file *f, const struct fdemu_req *r)
 {
   char dir[FDE_PATH_MAX], path[FDE_PATH_MAX + 40];
 
   if (fde_entry_path(r->entry, dir) < 0)
-    return;
+    return 0;
   snprintf(path, sizeof path, "%s/#%llu (deleted)",
            strcmp(dir, "/") == 0 ? "" : dir,
            (unsigned long long)f->inode->attr->ino);
-  set_path(f, path);
+  return set_path(f, path);
 }
 
-/* Where f is, unless open() gave a description that is somewhere else. */
-static void set_place(struct fdemu_file *f, struct fdemu_req *r)
+/* Where f is, unless open() gave a description that is somewhere else. 0 or
+ * -ENOMEM */
+static int set_place(struct fdemu_file *f, struct fdemu_req *r)
 {
-  if (r->made && r->cmd & TMPFILE) {
-    set_nameless(f, r);
-    return;
-  }
-  set_path(f, r->path);
+  int error;
+
+  if (r->made && r->cmd & TMPFILE)
+    return set_nameless(f, r);
+  error = set_path(f, r->path);
+  if (error < 0)
+    return error;
   if (f->entry == NULL && f->inode == r->inode) {
     f->entry = r->entry;
     r->entry = NULL;
   }
+  return 0;
+}
+
+/* There was no memory to open what this call has made. */
+static void unmake(const struct fdemu_req *r)
+{
+  if (r->made && r->cmd & O_CREAT && r->entry != NULL && !r->entry->gone)
+    fde_dir_remove(r->entry);
 }
 
 static void forget_place(struct fdemu_req *r)
@@ -298,8 +311,9 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
   r->out = NULL;
   if (!r->proc->alive && result >= 0)
     result = -EINTR; /* whatever opened it has ended the process */
+  if (result >= 0 && f != NULL)
+    result = set_place(f, r);
   if (result >= 0 && f != NULL) {
-    set_place(f, r);
     if (f->inode == r->inode) {
       f->mode |= FDEMU_MODE_COUNTED;
       fde_count(f->inode, (int)r->cmd, 1);
@@ -317,6 +331,8 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
     fdemu_unreserve(r->proc, &r->newfd, 1);
   if (f != NULL)
     fdemu_file_put(f);
+  if (result == -ENOMEM)
+    unmake(r);
   forget_place(r);
   return result;
 }
