@@ -396,7 +396,8 @@ function Kernel:inject(rule) end
 function Kernel:rules() end
 
 ---Show every call: to a file, or to a function, which gets events; nil: to
----nobody. With a format, a function gets pieces of text.
+---nobody. With a format, a function gets pieces of text. A function looks on: the
+---calls that it makes are not traced, and must not wait.
 ---
 ---```lua
 ---local fdemu = require "fdemu"

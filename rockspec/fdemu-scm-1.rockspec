@@ -135,6 +135,7 @@ build = {
         "src/lua/lkernel.c",
         "src/lua/llimit.c",
         "src/lua/llsof.c",
+        "src/lua/lmem.c",
         "src/lua/lname.c",
         "src/lua/lpoll.c",
         "src/lua/lmisuse.c",

@@ -209,6 +209,24 @@ describe("a driver's methods", function()
   end)
 end)
 
+if close then
+  describe("a coroutine that has outlived its task", function()
+    it("can be closed after the kernel", function()
+      local k, p = make()
+      local co
+      k:spawn(function()
+        co = coroutine.running()
+        waits["a read"](k, p)
+      end)
+      k:run(1)
+      k:close()
+      k, p = nil, nil -- luacheck: ignore
+      for _ = 1, 3 do collectgarbage() end
+      assert.is_true(close(co))
+    end)
+  end)
+end
+
 describe("a kernel that is dropped", function()
   for name, wait in pairs(waits) do
     it("with a task in " .. name .. " is collected", function()

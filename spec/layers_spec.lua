@@ -101,6 +101,19 @@ describe("layers #plain", function()
     assert.same({}, wrong)
   end)
 
+  it("take memory from the Lua state's allocator in the binding", function()
+    local wrong = {}
+    local folder = ("../lua%s/obj/lua"):format(shell.version)
+    for _, symbol in ipairs(symbols(folder)) do
+      if symbol.type == "U" and matches({ "^[mc]alloc$", "^realloc$",
+        "^free$", "^strn?dup$" },
+          symbol.name) then
+        wrong[#wrong + 1] = symbol.object .. " needs " .. symbol.name
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
   it("have headers that compile alone", function()
     local lua = "lua" .. shell.version
     local flags = shell.must("pkg-config --cflags " .. lua ..

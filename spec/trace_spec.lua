@@ -391,16 +391,68 @@ describe("trace", function()
       assert.equal(1, p:description(w).refs)
     end)
 
-    it("may make calls itself", function()
-      local n = 0
-      k:trace(function()
-        n = n + 1
-        if n < 50 then p:write(w, "x") end
+    it("may make calls itself, which are not traced", function()
+      local seen = {}
+      k:trace(function(event)
+        seen[#seen + 1] = event.call
+        p:write(w, "x")
       end)
       p:write(w, "abc")
+      p:fstat(w)
       k:trace(nil)
-      local s = p:read(r, 100)
-      assert.equal("abc", (s:gsub("x", "")))
+      assert.same({ "write", "fstat" }, seen)
+      assert.equal("abcxx", p:read(r, 100))
+    end)
+
+    it("may be exchanged by itself", function()
+      local seen = {}
+      k:trace(function(event)
+        seen[#seen + 1] = event.call
+        k:trace(nil)
+      end)
+      p:write(w, "abc")
+      p:fstat(w)
+      assert.same({ "write" }, seen)
+    end)
+
+    it("must not wait", function()
+      local a = p:pipe()
+      k:trace(function() p:read(a, 1) end)
+      local ok, err = pcall(p.write, p, w, "x")
+      assert.is_false(ok)
+      assert.truthy(err:find("a trace function must not wait, but read would",
+        1, true), err)
+      assert.equal(0, #require "fdemu.core".waiting(k))
+      k:trace(nil)
+    end)
+
+    it("shows when others wait, though it makes calls", function()
+      local a, b = p:pipe()
+      local seen = {}
+      k:trace(function(event)
+        seen[#seen + 1] = event.call .. " " .. event.phase
+        p:fstat(w)
+      end)
+      k:spawn(function() p:read(a, 1) end)
+      k:spawn(function() p:write(b, "x") end)
+      k:run()
+      k:trace(nil)
+      assert.same({ "read unfinished", "write call", "read resumed" }, seen)
+    end)
+
+    it("takes no chances of the program's", function()
+      local function lengths(sink)
+        local kernel = fdemu.kernel { seed = 5, short = 0.5 }
+        local q = kernel:process { stdout = "null", stderr = "null" }
+        local fd = q:memfd_create "m"
+        q:write(fd, ("x"):rep(100))
+        kernel:trace(sink and function() q:pread(fd, 50, 0) end or nil)
+        local out = {}
+        for i = 1, 20 do out[i] = #q:pread(fd, 50, 0) end
+        kernel:close()
+        return out
+      end
+      assert.same(lengths(false), lengths(true))
     end)
 
     it("sees one kernel alone", function()

@@ -61,7 +61,10 @@ end
 -- @param options format = "strace", or "json" or "perfetto", for which a
 -- function gets pieces of text
 function Kernel:trace(sink, options)
-  if not pcall(self.now, self) then
+  local open, err = pcall(self.now, self)
+  if err == "not enough memory" then
+    error(err, 0)
+  elseif not open then
     return core_trace(self, sink) -- which says that it is closed
   end
   check_sink(sink)

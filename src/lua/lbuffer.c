@@ -161,10 +161,10 @@ static int buffer_point(lua_State *L)
     n = lua_tointeger(L, -1);
   lua_pop(L, 1);
   lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, n);
-  lua_pushvalue(L, 2);
   lua_pushinteger(L, n);
   lua_rawset(L, -3);
+  lua_pushvalue(L, 2); /* last: it is what takes the number */
+  lua_rawseti(L, -2, n);
   lua_pushinteger(L, n * SPACE);
   return 1;
 }

@@ -1,6 +1,5 @@
 /* lcall.c - calls from Lua: submit, wait where one can, give the results */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lua/lfdemu.h"
@@ -35,31 +34,48 @@ const char *lcall_data(const struct call *c)
   return c->store != NULL ? c->store : c->req.buf.iov_base;
 }
 
-static int push_store(lua_State *L)
+/* The bytes of a read. */
+int lcall_string(lua_State *L, struct call *c)
 {
-  const struct call *c = lua_touserdata(L, 1);
-
-  lua_pushlstring(L, c->store, (size_t)c->req.result);
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  lua_pushlstring(L, lcall_data(c), (size_t)c->req.result);
   return 1;
 }
 
-/* The bytes of a read. Making the string may raise, and the store must not be
- * lost then. */
-int lcall_string(lua_State *L, struct call *c)
+static int push_results(lua_State *L, struct call *c)
 {
-  int status;
+  if (c->lk->origins)
+    lmisuse_note(L, c);
+  return c->failed ? 0 : c->result(L, c);
+}
 
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  if (c->store == NULL) {
-    lua_pushlstring(L, c->req.buf.iov_base, (size_t)c->req.result);
-    return 1;
+/* (the caller's stack, call): its results */
+static int result_protected(lua_State *L)
+{
+  struct call *c = lua_touserdata(L, -1);
+
+  lua_pop(L, 1);
+  return push_results(L, c);
+}
+
+/* The same on a copy of the stack: it may raise, and the store must not be lost
+ * then. */
+static int result_of_store(lua_State *L, struct call *c)
+{
+  int top = lua_gettop(L), status;
+
+  if (!lua_checkstack(L, top + LUA_MINSTACK)) {
+    lcall_free(c);
+    return luaL_error(L, "not enough memory");
   }
-  lua_pushcfunction(L, push_store);
+  lua_pushcfunction(L, result_protected);
+  for (int i = 1; i <= top; i++)
+    lua_pushvalue(L, i);
   lua_pushlightuserdata(L, c);
-  status = lua_pcall(L, 1, 1, 0);
+  status = lua_pcall(L, top + 1, LUA_MULTRET, 0);
   lcall_free(c);
-  return status == LUA_OK ? 1 : lua_error(L);
+  return status == LUA_OK ? lua_gettop(L) - top : lua_error(L);
 }
 
 /* ---- errors of drivers ------------------------------------------------ */
@@ -71,19 +87,28 @@ void lcall_fail(lua_State *L, struct lkernel *lk, struct fdemu_req *r)
   struct call *c;
 
   if (r == NULL || !lcall_is(r)) {
-    lcall_orphan(L, lk);
+    lcall_orphan(L, lk, LUA_ERRRUN);
     return;
   }
   c = r->user;
   c->failed = true;
-  lkernel_env(L, lk, ENV_ERRORS);
-  lua_insert(L, -2);
-  lua_rawsetp(L, -2, c);
-  lua_pop(L, 1);
+  lkernel_set(L, lk, ENV_ERRORS, c);
 }
 
-void lcall_orphan(lua_State *L, struct lkernel *lk)
+/* There is no memory, which the next who looks will hear of. */
+void lcall_orphan_memory(struct lkernel *lk)
 {
+  lk->orphan = lk->no_memory = lk->attention = true;
+}
+
+/* status: of what gave the error. */
+void lcall_orphan(lua_State *L, struct lkernel *lk, int status)
+{
+  if (status == LUA_ERRMEM) {
+    lua_pop(L, 1);
+    lcall_orphan_memory(lk);
+    return;
+  }
   if (lk->orphan) { /* the first is the one that explains the others */
     lua_pop(L, 1);
     return;
@@ -100,9 +125,13 @@ void lcall_raise_orphan(lua_State *L, struct lkernel *lk)
   if (!lk->orphan)
     return;
   lk->orphan = false;
+  if (lk->no_memory) {
+    lk->no_memory = false;
+    llimit_no_memory(L, lk);
+  }
   lkernel_env(L, lk, ENV_ORPHAN);
   lkernel_env(L, lk, 0);
-  lua_pushnil(L);
+  lua_pushboolean(L, 0);
   lua_rawseti(L, -2, ENV_ORPHAN);
   lua_pop(L, 1);
   lua_error(L);
@@ -112,7 +141,8 @@ static int raise(lua_State *L, struct call *c)
 {
   c->failed = false;
   lkernel_env(L, c->lk, ENV_ERRORS);
-  lua_rawgetp(L, -1, c);
+  if (lua_rawgetp(L, -1, c) == LUA_TNIL) /* there was no room for it */
+    return llimit_no_memory(L, c->lk);
   lua_pushnil(L);
   lua_rawsetp(L, -3, c);
   return lua_error(L);
@@ -122,7 +152,8 @@ static int raise(lua_State *L, struct call *c)
 
 void lcall_free(struct call *c)
 {
-  free(c->store);
+  if (c->store != NULL)
+    lmem_free(c->lk, c->store, c->cap);
   c->store = NULL;
   c->cap = 0;
 }
@@ -136,7 +167,7 @@ static int store_grow(struct call *c, size_t size)
     cap *= 2;
   if (cap == c->cap)
     return 0;
-  store = realloc(c->store, cap);
+  store = lmem_resize(c->lk, c->store, c->cap, cap);
   if (store == NULL)
     return -ENOMEM;
   c->store = store;
@@ -195,9 +226,11 @@ static int keep_data(struct call *c)
     c->req.buf.iov_base = c->few;
     return 0;
   }
-  if (store_grow(c, c->req.done > 0 ? c->req.done : 1) < 0)
-    return -ENOMEM;
-  memcpy(c->store, c->lk->scratch, c->req.done);
+  if (c->req.done > 0) {
+    if (store_grow(c, c->req.done) < 0)
+      return -ENOMEM;
+    memcpy(c->store, c->lk->scratch, c->req.done);
+  }
   use_store(c);
   return 0;
 }
@@ -231,8 +264,10 @@ void lcall_want(struct call *c, size_t count)
 char *lcall_interrupt(struct lkernel *lk)
 {
   char *scratch = lk->scratch;
-  char *other = lk->spare != NULL ? lk->spare : malloc(SCRATCH_SIZE);
+  char *other = lk->spare;
 
+  if (other == NULL)
+    other = lmem_resize(lk, NULL, 0, SCRATCH_SIZE);
   if (other == NULL)
     return NULL;
   lk->spare = NULL;
@@ -244,7 +279,7 @@ char *lcall_interrupt(struct lkernel *lk)
 void lcall_resume(struct lkernel *lk, char *scratch)
 {
   lk->polling--;
-  free(lk->spare);
+  lmem_free(lk, lk->spare, SCRATCH_SIZE);
   lk->spare = lk->scratch;
   lk->scratch = scratch;
 }
@@ -383,6 +418,8 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   if (lk->limits.asked)
     llimit_step(L, lk);
   t = waiting_task(L, lk);
+  if (t != NULL && t->guard == LUA_NOREF)
+    lsched_make_guard(L, t);
   c = t != NULL ? &t->call : local;
   call_clear(&c->req);
   c->lk = lk;
@@ -397,6 +434,8 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   c->req.call = what;
   c->req.complete = completed;
   c->req.user = c;
+  if (lk->telling)
+    c->req.quiet = true; /* what looks on changes nothing */
   if (lk->origins)
     c->req.origin = lcall_origin(L, lk);
   if (lk->current != NULL)
@@ -410,11 +449,11 @@ static int finish(lua_State *L, struct call *c)
   struct lkernel *lk = c->lk;
   int n;
 
-  if (lk->origins)
-    lmisuse_note(L, c);
-  n = c->failed ? 0 : c->result(L, c);
-  if (c->store != NULL)
+  if (lk->no_memory && !c->failed) {
     lcall_free(c);
+    lcall_raise_orphan(L, lk); /* or it would be for an innocent */
+  }
+  n = c->store != NULL ? result_of_store(L, c) : push_results(L, c);
   if (lk->attention || c->failed)
     attend(L, lk, c);
   return n;
@@ -486,17 +525,17 @@ static int wait_nested(lua_State *L, struct call *c)
   c->below = false;
   lk->nested = c->outer;
   lk->L = L;
+  if (status != LUA_OK) {
+    fdemu_abandon(&c->req);
+    lcall_free(c);
+  }
   if (c->ioarg != IOARG_NONE) {
     lkernel_env(L, lk, ENV_ARGS);
     lua_pushnil(L);
     lua_rawsetp(L, -2, c);
     lua_pop(L, 1);
   }
-  if (status == LUA_OK)
-    return finish_wait(L, c);
-  fdemu_abandon(&c->req);
-  lcall_free(c);
-  return lua_error(L);
+  return status == LUA_OK ? finish_wait(L, c) : lua_error(L);
 }
 
 static int wait(lua_State *L, struct call *c)
@@ -511,8 +550,8 @@ static int wait(lua_State *L, struct call *c)
     fdemu_abandon(&c->req);
     lcall_free(c);
     return luaL_error(L,
-                      "a driver's poll and a rule's predicate must not wait,"
-                      " but %s would",
+                      "a driver's poll, a rule's predicate and a trace"
+                      " function must not wait, but %s would",
                       c->req.call->name);
   }
   return c->task != NULL ? wait_task(L, c) : wait_nested(L, c);
@@ -525,7 +564,7 @@ RARE static int submitted(lua_State *L, struct call *c)
 
   if (!fdemu_list_empty(&lk->jobs) && lk->jobs.prev == &c->req.link &&
       lk->polling == 0)
-    lworker_job(L, &c->req); /* a method written in Lua: run it now */
+    lworker_job(L, lk, &c->req); /* a method written in Lua: run it now */
   if (c->req.result == FDEMU_PENDING)
     return wait(L, c);
   return finish_wait(L, c);

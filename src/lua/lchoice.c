@@ -15,6 +15,14 @@ static int no_memory(lua_State *L)
   return luaL_error(L, "not enough memory");
 }
 
+static void keep_name(lua_State *L, struct lkernel *lk, lua_Integer who)
+{
+  lkernel_env(L, lk, ENV_NAMES);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, who);
+  lua_pop(L, 1);
+}
+
 /* The names of tasks are kept, since tasks end before they are asked for. */
 void lchoice_keep_names(lua_State *L, struct lkernel *lk)
 {
@@ -22,30 +30,22 @@ void lchoice_keep_names(lua_State *L, struct lkernel *lk)
 
   if (lk->names)
     return;
-  lk->names = true;
-  lkernel_env(L, lk, 0);
-  lua_newtable(L);
-  lua_rawseti(L, -2, ENV_NAMES);
-  lua_pop(L, 1);
   for (n = lk->tasks.next; n != &lk->tasks; n = n->next) {
     struct task *t = fdemu_entry(n, struct task, all);
     if (t->worker)
       continue;
     lsched_push_name(L, t);
-    lchoice_name(L, t);
+    keep_name(L, lk, lsched_who(t));
     lua_pop(L, 1);
   }
+  lk->names = true;
 }
 
 /* The name of a new task is on top of the stack. */
-void lchoice_name(lua_State *L, const struct task *t)
+void lchoice_name(lua_State *L, struct lkernel *lk, lua_Integer who)
 {
-  if (!t->lk->names)
-    return;
-  lkernel_env(L, t->lk, ENV_NAMES);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, lsched_who(t));
-  lua_pop(L, 1);
+  if (lk->names)
+    keep_name(L, lk, who);
 }
 
 /* record(kernel): choices(kernel) will know them from now on. */

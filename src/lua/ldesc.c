@@ -44,6 +44,15 @@ void ldesc_forget(lua_State *L, struct ldesc *d)
   lua_pop(L, 1);
 }
 
+/* A table has it now, or nobody: it has no reference of its own any more. */
+void ldesc_sink(struct ldesc *d)
+{
+  if (fdemu_list_empty(&d->floating))
+    return;
+  fdemu_list_remove(&d->floating);
+  fdemu_file_put(d->file);
+}
+
 /* Push f's Description, made now if it has none. The fields table is new. */
 struct ldesc *ldesc_new(lua_State *L, struct lkernel *lk, struct fdemu_file *f,
                         bool scripted)
@@ -60,6 +69,7 @@ struct ldesc *ldesc_new(lua_State *L, struct lkernel *lk, struct fdemu_file *f,
   d->honest = lk->honest;
   fdemu_list_init(&d->link);
   fdemu_list_init(&d->polled);
+  fdemu_list_init(&d->floating);
   luaL_setmetatable(L, LFD_DESCRIPTION);
   lua_newtable(L);
   lkernel_push(L, lk); /* whoever holds a Description holds its kernel */
@@ -266,6 +276,13 @@ static bool has_native(const struct ldesc *d, const struct lslot *slot)
 
 /* ---- fields ----------------------------------------------------------- */
 
+static lua_Integer references(const struct ldesc *d)
+{
+  if (d->file == NULL)
+    return 0;
+  return d->file->refs - !fdemu_list_empty(&d->floating);
+}
+
 static bool push_builtin(lua_State *L, struct ldesc *d, const char *key)
 {
   if (strcmp(key, "id") == 0)
@@ -277,7 +294,7 @@ static bool push_builtin(lua_State *L, struct ldesc *d, const char *key)
   else if (strcmp(key, "kernel") == 0)
     lkernel_push(L, d->lk);
   else if (strcmp(key, "refs") == 0)
-    lua_pushinteger(L, d->file != NULL ? d->file->refs - d->floating : 0);
+    lua_pushinteger(L, references(d));
   else
     return false;
   return true;

@@ -90,7 +90,7 @@ static int64_t release(struct fdemu_file *f)
   fdemu_list_remove(&d->link);
   fdemu_list_remove(&d->polled);
   d->file = NULL;
-  if (lua_checkstack(L, 4))
+  if (!d->lk->closing && lua_checkstack(L, 4)) /* else env goes, too */
     ldesc_forget(L, d);
   return 0;
 }
@@ -155,24 +155,27 @@ int ldriver_poll(struct fdemu_file *f)
   struct ldesc *d = ldesc_of(f);
   struct lkernel *lk = d->lk;
   lua_State *L = lk->L;
-  int mask = POLLERR;
+  int mask = POLLERR, status;
   char *scratch;
 
-  if (lk->closing || !lua_checkstack(L, LUA_MINSTACK))
+  if (lk->closing)
     return mask;
-  scratch = lcall_interrupt(lk);
-  if (scratch == NULL)
+  scratch = lua_checkstack(L, LUA_MINSTACK) ? lcall_interrupt(lk) : NULL;
+  if (scratch == NULL) {
+    lcall_orphan_memory(lk);
     return mask;
+  }
   lua_pushcfunction(L, traceback);
   lua_pushcfunction(L, poll_protected);
   lua_pushlightuserdata(L, f);
-  if (lua_pcall(L, 1, 1, -3) == LUA_OK) {
+  status = lua_pcall(L, 1, 1, -3);
+  if (status == LUA_OK) {
     mask = (int)lua_tointeger(L, -1);
     d->seen = mask;
     d->seen_wakes = f->inode->wq.seq;
     lua_pop(L, 1);
   } else
-    lcall_orphan(L, lk);
+    lcall_orphan(L, lk, status);
   lua_pop(L, 1);
   lcall_resume(lk, scratch);
   lk->L = L;
@@ -207,18 +210,14 @@ void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on)
 /* Push a new Description of a device for r's open, with ops below its fields;
  * NULL: no memory. */
 static struct ldesc *new_scripted(lua_State *L, struct lkernel *lk,
-                                  struct fdemu_inode *i, int flags)
+                                  struct fdemu_file *f)
 {
-  struct fdemu_file *f = fdemu_file_new(i, &lua_ops, flags, NULL);
-  struct ldesc *d;
+  struct ldesc *d = ldesc_new(L, lk, f, true);
 
-  if (f == NULL)
-    return NULL;
-  d = ldesc_new(L, lk, f, true);
   lua_getiuservalue(L, -1, 1);
   lua_createtable(L, 0, 1);
   lkernel_env(L, lk, ENV_OPS);
-  lua_rawgetp(L, -1, i);
+  lua_rawgetp(L, -1, f->inode);
   lua_remove(L, -2);
   if (lua_getfield(L, -1, "honest") == LUA_TBOOLEAN && !lua_toboolean(L, -1))
     d->honest = false;
@@ -255,15 +254,31 @@ struct ldevice {
   char name[32];
 };
 
-/* Push the Description of a device that r opens. NULL: no memory. */
-struct ldesc *ldriver_opening(lua_State *L, struct fdemu_req *r)
+/* A new description for r's open of a device; NULL without memory. */
+struct fdemu_file *ldriver_opening(const struct fdemu_req *r)
 {
   struct ldevice *dev = r->driver;
-  struct ldesc *d = new_scripted(L, dev->lk, &dev->inode, (int)r->cmd);
 
-  if (d != NULL && dev->name[0] != '\0' && strcmp(d->kind, "lua") == 0)
+  return fdemu_file_new(&dev->inode, &lua_ops, (int)r->cmd, NULL);
+}
+
+/* Push its Description. */
+struct ldesc *ldriver_scripted(lua_State *L, struct fdemu_file *f)
+{
+  const struct ldevice *dev = fdemu_entry(f->inode, struct ldevice, inode);
+  struct ldesc *d = new_scripted(L, dev->lk, f);
+
+  if (dev->name[0] != '\0' && strcmp(d->kind, "lua") == 0)
     memcpy(d->kind, dev->name, sizeof d->kind);
   return d;
+}
+
+/* It was never open: there is nothing to release. */
+void ldriver_put_unopened(struct fdemu_file *f)
+{
+  if (f->handle != NULL)
+    ldesc_of(f)->released = true;
+  fdemu_file_put(f);
 }
 
 static int64_t device_open(struct fdemu_inode *i, struct fdemu_req *r)
@@ -279,7 +294,16 @@ static int64_t device_open(struct fdemu_inode *i, struct fdemu_req *r)
 
 static void device_free(struct fdemu_inode *i)
 {
-  fdemu_free(i->kernel, fdemu_entry(i, struct ldevice, inode));
+  struct ldevice *dev = fdemu_entry(i, struct ldevice, inode);
+  lua_State *L = dev->lk->L;
+
+  if (!dev->lk->closing && lua_checkstack(L, 4)) {
+    lkernel_env(L, dev->lk, ENV_OPS);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, i);
+    lua_pop(L, 1);
+  }
+  fdemu_free(i->kernel, dev);
 }
 
 static void check_field(lua_State *L, int index, const char *key, int type)
@@ -351,10 +375,11 @@ static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
   dev->attr.size = integer_in(L, ops, "size", 0);
   dev->inode.open = device_open;
   dev->lk = lk;
-  lkernel_env(L, lk, ENV_OPS);
   lua_pushvalue(L, ops);
-  lua_rawsetp(L, -2, &dev->inode);
-  lua_pop(L, 1);
+  if (!lkernel_set(L, lk, ENV_OPS, &dev->inode)) {
+    fdemu_free(lk->k, dev);
+    llimit_no_memory(L, lk);
+  }
   return dev;
 }
 
@@ -370,13 +395,23 @@ int ldriver_device(lua_State *L)
   larg_check(L, len > 0, 2, "path is empty");
   larg_check(L, strlen(path) == len, 2, "path contains a zero byte");
   check_ops(L, 3);
+  lk->L = L;
   dev = device_new(L, lk, 3);
   strncpy(dev->name, base != NULL ? base + 1 : path, sizeof dev->name - 1);
   error = fdemu_name(lk->k, path, &dev->inode);
   fdemu_inode_put(&dev->inode);
+  if (error == -ENOMEM)
+    llimit_no_memory(L, lk);
   if (error < 0)
     larg_error(L, 2, strerror(-error));
   return 0;
+}
+
+/* (lkernel, file) -> Description */
+static int description_protected(lua_State *L)
+{
+  new_scripted(L, lua_touserdata(L, 1), lua_touserdata(L, 2));
+  return 1;
 }
 
 /* k:description(ops [, flags]) -> Description, in no table yet */
@@ -385,15 +420,22 @@ int ldriver_description(lua_State *L)
   struct lkernel *lk = lkernel_check(L, 1);
   lua_Integer flags = larg_optinteger(L, 3, O_RDWR);
   struct ldevice *dev;
-  struct ldesc *d;
+  struct fdemu_file *f;
 
   check_ops(L, 2);
   lk->L = L;
   dev = device_new(L, lk, 2);
-  d = new_scripted(L, lk, &dev->inode, (int)flags);
+  f = fdemu_file_new(&dev->inode, &lua_ops, (int)flags, NULL);
   fdemu_inode_put(&dev->inode);
-  if (d == NULL)
+  if (f == NULL)
     return llimit_no_memory(L, lk);
-  d->floating = true;
+  lua_pushcfunction(L, description_protected);
+  lua_pushlightuserdata(L, lk);
+  lua_pushlightuserdata(L, f);
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+    ldriver_put_unopened(f);
+    return lua_error(L);
+  }
+  fdemu_list_append(&lk->floating, &ldesc_of(f)->floating);
   return 1;
 }

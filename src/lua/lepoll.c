@@ -1,6 +1,5 @@
 /* lepoll.c - epoll from Lua */
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -53,13 +52,14 @@ static int epoll_ctl_method(lua_State *L)
   return lcall_submit(L, lp->p, c);
 }
 
-/* (call) -> list of { events=, data= } */
-static int push_events(lua_State *L)
+/* A list of { events=, data= } */
+static int events_result(lua_State *L, struct call *c)
 {
-  const struct call *c = lua_touserdata(L, 1);
   const char *from = lcall_data(c);
   int n = (int)c->req.result;
 
+  if (n < 0)
+    return lcall_error(L, c->req.result, NULL);
   lua_createtable(L, n, 0);
   for (int i = 0; i < n; i++) {
     struct epoll_event ev;
@@ -72,20 +72,6 @@ static int push_events(lua_State *L)
     lua_rawseti(L, -2, i + 1);
   }
   return 1;
-}
-
-/* Making the list may raise, and the store must not be lost then. */
-static int events_result(lua_State *L, struct call *c)
-{
-  int status;
-
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  lua_pushcfunction(L, push_events);
-  lua_pushlightuserdata(L, c);
-  status = lua_pcall(L, 1, 1, 0);
-  lcall_free(c);
-  return status == LUA_OK ? 1 : lua_error(L);
 }
 
 /* p:epoll_wait(ep, maxevents [, timeout_ms]) -> list of { events=, data= } */

@@ -232,13 +232,14 @@ static struct pollfd *add_set(lua_State *L, int index, lua_Integer n,
   return end;
 }
 
-/* (call): the count, and a list for each set of what is in it now. */
-static int push_sets(lua_State *L)
+/* The count, and a list for each set of what is in it now. */
+static int select_result(lua_State *L, struct call *c)
 {
-  const struct call *c = lua_touserdata(L, 1);
   size_t n = c->req.buf.iov_len / sizeof(struct pollfd);
   struct pollfd p;
 
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
   lua_pushinteger(L, (lua_Integer)c->req.result);
   for (int set = 0; set < SETS; set++) {
     lua_Integer count = 0;
@@ -252,18 +253,6 @@ static int push_sets(lua_State *L)
     }
   }
   return 1 + SETS;
-}
-
-static int select_result(lua_State *L, struct call *c)
-{
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  lua_pushcfunction(L, push_sets);
-  lua_pushlightuserdata(L, c);
-  if (lua_pcall(L, 1, 1 + SETS, 0) == LUA_OK)
-    return 1 + SETS;
-  lcall_free(c);
-  return lua_error(L);
 }
 
 /* Nanoseconds; -1: for ever. */

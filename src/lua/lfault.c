@@ -108,26 +108,28 @@ static bool match(const struct fdemu_rule *rule, const struct fdemu_req *r)
   struct lrule *lr = lrule_of(rule);
   struct lkernel *lk = lr->lk;
   lua_State *L = lk->L;
-  bool yes = false;
+  bool yes = false, room = lua_checkstack(L, LUA_MINSTACK) != 0;
   char *scratch;
+  int status;
 
-  if (!lua_checkstack(L, LUA_MINSTACK))
+  if (room && !right_task(L, lr))
     return false;
-  if (!right_task(L, lr))
-    return false;
-  if (!lr->predicate)
+  if (room && !lr->predicate)
     return true;
-  scratch = lcall_interrupt(lk);
-  if (scratch == NULL)
+  scratch = room ? lcall_interrupt(lk) : NULL;
+  if (scratch == NULL) {
+    lcall_orphan_memory(lk);
     return false;
+  }
   lua_pushcfunction(L, ask);
   lua_pushlightuserdata(L, lr);
   lua_pushlightuserdata(L, (void *)(uintptr_t)r);
-  if (lua_pcall(L, 2, 1, 0) == LUA_OK) {
+  status = lua_pcall(L, 2, 1, 0);
+  if (status == LUA_OK) {
     yes = lua_toboolean(L, -1);
     lua_pop(L, 1);
   } else
-    lcall_orphan(L, lk);
+    lcall_orphan(L, lk, status);
   lcall_resume(lk, scratch);
   lk->L = L;
   return yes;

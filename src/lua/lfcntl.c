@@ -114,7 +114,7 @@ void lfcntl_push_flock(lua_State *L, const struct flock *fl)
   push_struct(L, flock_fields, fl);
 }
 
-/* What F_GETLK has found. Making the table may raise. */
+/* What F_GETLK has found. */
 static int flock_result(lua_State *L, struct call *c)
 {
   struct flock fl;
@@ -122,7 +122,6 @@ static int flock_result(lua_State *L, struct call *c)
   if (c->req.result < 0)
     return lcall_error(L, c->req.result, NULL);
   memcpy(&fl, c->req.buf.iov_base, sizeof fl);
-  lcall_free(c);
   lfcntl_push_flock(L, &fl);
   return 1;
 }
@@ -175,7 +174,6 @@ static int owner_result(lua_State *L, struct call *c)
   if (c->req.result < 0)
     return lcall_error(L, c->req.result, NULL);
   memcpy(&owner, c->req.buf.iov_base, sizeof owner);
-  lcall_free(c);
   push_struct(L, owner_fields, &owner);
   return 1;
 }
@@ -197,7 +195,6 @@ static int hint_result(lua_State *L, struct call *c)
   if (c->req.result < 0)
     return lcall_error(L, c->req.result, NULL);
   memcpy(&hint, c->req.buf.iov_base, sizeof hint);
-  lcall_free(c);
   lua_pushinteger(L, (lua_Integer)hint);
   return 1;
 }

@@ -10,6 +10,13 @@
  * The core never calls Lua. A method written in Lua is put on a list (jobs) by
  * its C method, and run from here, in a coroutine of its own. The exception is
  * poll, which must answer at once: it is called under lua_pcall().
+ *
+ * Lua may have no memory wherever it allocates, and then leaves the C frames
+ * below by a longjmp(). So nothing of Lua's that allocates comes between a
+ * change of state and what belongs to it: objects are made before the call that
+ * fills them, and where that cannot be it is called under lua_pcall(). While a
+ * request is pending that lies in a C frame, nothing raises. What can be lost is
+ * a result that there is no room for: the call has happened.
  */
 #ifndef LFDEMU_H
 #define LFDEMU_H
@@ -53,8 +60,11 @@ enum {
   ENV_MISUSE,
   ENV_TRACE,
   ENV_TRACE_END,
-  ENV_ORPHAN
+  ENV_ORPHAN /* false: none */
 };
+
+/* In the user value of a task. */
+enum { TASK_THREAD = 1, TASK_KERNEL, TASK_NAME, TASK_BOUND };
 
 struct task;
 
@@ -69,7 +79,7 @@ enum llimit {
 struct llimits {
   lua_Integer max[LIMIT_NONE];
   lua_Integer steps; /* system calls, and tasks that went on */
-  size_t used;       /* bytes; counted if memory is limited */
+  size_t used;       /* bytes */
   enum llimit hit;
   bool asked;
 };
@@ -83,9 +93,14 @@ struct lkernel {
   struct fdemu_list jobs;                       /* of requests */
   struct fdemu_list dying;                      /* of descriptions */
   struct fdemu_list processes;
-  struct fdemu_list events; /* of trace events */
-  struct fdemu_list polled; /* of descriptions; see lhonest_wakes() */
+  struct fdemu_list events;   /* of trace events */
+  struct fdemu_list polled;   /* of descriptions; see lhonest_wakes() */
+  struct fdemu_list floating; /* of descriptions */
   struct llimits limits;
+  struct {
+    lua_Alloc f;
+    void *ud;
+  } mem;              /* the Lua state's allocator */
   int live;           /* tasks that k:run() waits for */
   int ntasks;         /* that live; no workers */
   int nidle;          /* workers in idle */
@@ -96,6 +111,8 @@ struct lkernel {
   bool closing, random_order, strict, honest, host, origins, orphan;
   bool attention; /* there is more to a call than the call; see lcall.c */
   bool misused;   /* strict: the last row of ENV_MISUSE is to be raised */
+  bool no_memory; /* an error that had no memory is to be raised */
+  bool telling;   /* a trace function runs */
   lua_Integer seed, last_task;
   lua_Integer place; /* of env in the list that is at envs in the registry */
   int envs;
@@ -213,9 +230,10 @@ struct ldesc {
   bool honest;                    /* what its methods say is compared */
   bool ended;                     /* a read has said end of file */
   bool scripted;                  /* no native kind below */
-  bool floating; /* holds the reference that k:description() made */
-  bool release;  /* a release method in Lua is to be run ... */
-  bool released; /* ... or was */
+  struct fdemu_list floating;     /* in lk->floating: has the reference that
+                                 k:description() made */
+  bool release;                   /* a release method in Lua is to be run ... */
+  bool released;                  /* ... or was */
   char kind[32];
 };
 
@@ -261,7 +279,14 @@ struct lkernel *lkernel_check(lua_State *L, int index);
 void lkernel_env(lua_State *L, struct lkernel *lk, int table);
 void lkernel_push_env(lua_State *L, const struct lkernel *lk);
 void lkernel_push(lua_State *L, struct lkernel *lk);
+bool lkernel_set(lua_State *L, struct lkernel *lk, int table, const void *key);
 int lkernel_open(lua_State *L);
+
+/* lmem.c */
+void lmem_init(lua_State *L, struct lkernel *lk);
+void *lmem_resize(struct lkernel *lk, void *ptr, size_t old, size_t size);
+void lmem_free(struct lkernel *lk, void *ptr, size_t size);
+void *lmem_core(void *ud, void *ptr, size_t size);
 
 /* lcall.c */
 struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
@@ -274,7 +299,8 @@ const char *lcall_data(const struct call *c);
 int lcall_error(lua_State *L, int64_t result, const char *path);
 void lcall_want(struct call *c, size_t count);
 void lcall_fail(lua_State *L, struct lkernel *lk, struct fdemu_req *r);
-void lcall_orphan(lua_State *L, struct lkernel *lk);
+void lcall_orphan(lua_State *L, struct lkernel *lk, int status);
+void lcall_orphan_memory(struct lkernel *lk);
 void lcall_raise_orphan(lua_State *L, struct lkernel *lk);
 void lcall_free(struct call *c);
 uint32_t lcall_origin(lua_State *L, struct lkernel *lk);
@@ -293,6 +319,7 @@ int lcall_open(lua_State *L);
 /* llimit.c */
 void llimit_options(lua_State *L, struct llimits *l,
                     struct fdemu_config *config);
+bool llimit_memory(struct llimits *l, size_t more);
 void llimit_check(lua_State *L, struct lkernel *lk);
 int llimit_no_memory(lua_State *L, struct lkernel *lk);
 void llimit_step(lua_State *L, struct lkernel *lk);
@@ -302,13 +329,16 @@ void llimit_task(lua_State *L, struct lkernel *lk);
 bool lsched_step(lua_State *L, struct lkernel *lk, int64_t limit);
 void lsched_resume(lua_State *L, struct task *t);
 void lsched_ready(struct task *t);
-struct task *lsched_new(lua_State *L, struct lkernel *lk);
+struct task *lsched_new(lua_State *L, struct lkernel *lk, int nargs);
 void lsched_push(lua_State *L, struct task *t);
+void lsched_push_value(lua_State *L, int index, int what);
 void lsched_push_name(lua_State *L, struct task *t);
 void lsched_abandon(struct task *t);
 void lsched_unanchor(lua_State *L, struct task *t);
 void lsched_end(lua_State *L, struct task *t, enum task_status status);
+void lsched_drop(lua_State *L, struct task *t);
 const char *lsched_check(const struct lkernel *lk);
+void lsched_make_guard(lua_State *L, struct task *t);
 void lsched_guard(lua_State *L, struct task *t);
 uint32_t lsched_who(const struct task *t);
 int lsched_run(lua_State *L);
@@ -325,7 +355,9 @@ int ltask_open(lua_State *L);
 /* ldriver.c */
 int ldriver_device(lua_State *L);
 int ldriver_description(lua_State *L);
-struct ldesc *ldriver_opening(lua_State *L, struct fdemu_req *r);
+struct fdemu_file *ldriver_opening(const struct fdemu_req *r);
+struct ldesc *ldriver_scripted(lua_State *L, struct fdemu_file *f);
+void ldriver_put_unopened(struct fdemu_file *f);
 int ldriver_poll(struct fdemu_file *f);
 int ldriver_mask(lua_State *L, int index);
 void ldriver_hook(struct ldesc *d, const struct lslot *slot, bool on);
@@ -333,7 +365,7 @@ const struct lslot *ldriver_slot(const char *name);
 const struct lslot *ldriver_slot_of(const struct fdemu_call *call);
 
 /* lworker.c */
-void lworker_job(lua_State *L, struct fdemu_req *r);
+void lworker_job(lua_State *L, struct lkernel *lk, struct fdemu_req *r);
 bool lworker_drain(lua_State *L, struct lkernel *lk);
 void lworker_die(struct ldesc *d);
 void lworker_closed(lua_State *L, struct task *t);
@@ -380,6 +412,7 @@ struct ldesc *ldesc_new(lua_State *L, struct lkernel *lk, struct fdemu_file *f,
                         bool scripted);
 void ldesc_push(lua_State *L, struct ldesc *d);
 void ldesc_forget(lua_State *L, struct ldesc *d);
+void ldesc_sink(struct ldesc *d);
 int ldesc_open(lua_State *L);
 
 /* lproc.c */
@@ -457,12 +490,12 @@ int lbuffer_open(lua_State *L);
 int ltrace_set(lua_State *L);
 void ltrace_stop(struct lkernel *lk);
 void ltrace_end(lua_State *L, struct lkernel *lk);
-void ltrace_deliver(lua_State *L, struct lkernel *lk);
+bool ltrace_deliver(lua_State *L, struct lkernel *lk);
 int ltrace_open(lua_State *L);
 
 /* lchoice.c */
 void lchoice_keep_names(lua_State *L, struct lkernel *lk);
-void lchoice_name(lua_State *L, const struct task *t);
+void lchoice_name(lua_State *L, struct lkernel *lk, lua_Integer who);
 int lchoice_record(lua_State *L);
 int lchoice_replay(lua_State *L);
 int lchoice_list(lua_State *L);

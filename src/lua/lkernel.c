@@ -1,6 +1,5 @@
 /* lkernel.c - Kernels: options, the env table, and the end */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lua/lfdemu.h"
@@ -61,6 +60,28 @@ static void take_place(lua_State *L, struct lkernel *lk)
   lua_pop(L, 3);
 }
 
+/* (table, key, value) */
+static int set_protected(lua_State *L)
+{
+  lua_rawsetp(L, 1, lua_touserdata(L, 2));
+  return 0;
+}
+
+/* Set what a table of env has under key to the value on top of the stack, which
+ * is popped. False, and nothing has changed: no memory. */
+bool lkernel_set(lua_State *L, struct lkernel *lk, int table, const void *key)
+{
+  lua_pushcfunction(L, set_protected);
+  lkernel_env(L, lk, table);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)key);
+  lua_pushvalue(L, -4);
+  lua_remove(L, -5);
+  if (lua_pcall(L, 3, 0, 0) == LUA_OK)
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 /* Make env findable from lk. */
 static void register_env(lua_State *L, struct lkernel *lk, int kernel)
 {
@@ -76,6 +97,10 @@ static void new_env(lua_State *L, int kernel)
   lua_newtable(L);
   for (int i = ENV_TASKS; i <= ENV_MISUSE; i++) {
     lua_newtable(L);
+    lua_rawseti(L, -2, i);
+  }
+  for (int i = ENV_TRACE; i <= ENV_ORPHAN; i++) { /* places for them */
+    lua_pushboolean(L, 0);
     lua_rawseti(L, -2, i);
   }
   lua_pushvalue(L, kernel);
@@ -172,6 +197,7 @@ static void init_lists(struct lkernel *lk)
   fdemu_list_init(&lk->processes);
   fdemu_list_init(&lk->events);
   fdemu_list_init(&lk->polled);
+  fdemu_list_init(&lk->floating);
 }
 
 /* kernel([options]) */
@@ -191,6 +217,7 @@ static int kernel_new(lua_State *L)
   lk = lcompat_newuserdata(L, sizeof *lk);
   memset(lk, 0, sizeof *lk);
   init_lists(lk);
+  lmem_init(L, lk);
   luaL_setmetatable(L, LFD_KERNEL);
   lk->seed = option_integer(L, "seed", 0);
   nofile = option_integer(L, "nofile", 1024);
@@ -209,12 +236,14 @@ static int kernel_new(lua_State *L)
   lk->host = option_boolean(L, "host", false);
   config.origins = lk->origins = option_boolean(L, "origins", false);
   llimit_options(L, &lk->limits, &config);
+  config.alloc = lmem_core;
+  config.alloc_ud = lk;
   lk->attention = lcall_wants_attention(lk);
   take_place(L, lk);
   new_env(L, 2);
   register_env(L, lk, 2);
   lk->L = L;
-  lk->scratch = malloc(SCRATCH_SIZE);
+  lk->scratch = lmem_resize(lk, NULL, 0, SCRATCH_SIZE);
   lk->k = fdemu_kernel_new(&config);
   if (lk->scratch == NULL || lk->k == NULL || fdemu_std_devices(lk->k) < 0)
     return llimit_no_memory(L, lk);
@@ -239,31 +268,24 @@ static void end_tasks(lua_State *L, struct lkernel *lk)
 }
 
 /* Give back the references of Descriptions that are in no table. */
-static void put_floating(lua_State *L, struct lkernel *lk)
+static void put_floating(struct lkernel *lk)
 {
-  lkernel_env(L, lk, ENV_DESCS);
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    struct ldesc *d = lua_touserdata(L, -1);
-    if (d->floating) {
-      d->floating = false;
-      fdemu_file_put(d->file);
-    }
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
+  while (!fdemu_list_empty(&lk->floating))
+    ldesc_sink(fdemu_entry(lk->floating.next, struct ldesc, floating));
 }
 
-/* Nobody waits any more: let go of what workers still have. */
-static void end_workers(lua_State *L, struct lkernel *lk)
+/* Nobody waits any more: let go of what workers still have. env: there is
+ * one, from which they go, too. */
+static void end_workers(lua_State *L, struct lkernel *lk, bool env)
 {
   while (!fdemu_list_empty(&lk->tasks)) {
     struct task *t = fdemu_entry(lk->tasks.next, struct task, all);
     struct fdemu_file *f = t->file;
-    fdemu_abandon(&t->call.req);
-    lcall_free(&t->call);
     t->file = NULL;
-    lsched_end(L, t, TASK_CANCELLED);
+    if (env)
+      lsched_end(L, t, TASK_CANCELLED);
+    else
+      lsched_drop(L, t);
     if (f != NULL && t->holds)
       fdemu_file_put(f);
   }
@@ -283,6 +305,13 @@ static void put_dying(struct lkernel *lk)
   }
 }
 
+static void free_scratch(struct lkernel *lk)
+{
+  lmem_free(lk, lk->scratch, SCRATCH_SIZE);
+  lmem_free(lk, lk->spare, SCRATCH_SIZE);
+  lk->scratch = lk->spare = NULL;
+}
+
 /* Processes exit, descriptions are released, and drivers hear of it. */
 static void close_kernel(lua_State *L, struct lkernel *lk)
 {
@@ -292,54 +321,57 @@ static void close_kernel(lua_State *L, struct lkernel *lk)
   end_tasks(L, lk);
   while ((p = fdemu_next_proc(lk->k, 1)) != NULL)
     fdemu_exit(p, 0);
-  put_floating(L, lk);
+  put_floating(lk);
   do
     fdemu_run(lk->k);
   while (lworker_drain(L, lk));
   lk->closing = true;
-  end_workers(L, lk);
+  end_workers(L, lk, true);
   put_dying(lk);
-  put_floating(L, lk); /* what drivers have made meanwhile */
-  ltrace_deliver(L, lk);
+  put_floating(lk); /* what drivers have made meanwhile */
+  if (!ltrace_deliver(L, lk))
+    llimit_no_memory(L, lk);
+  ltrace_end(L, lk);
+  lcall_raise_orphan(L, lk);
 }
 
-static void free_kernel(struct lkernel *lk)
+static void free_kernel(lua_State *L, struct lkernel *lk)
 {
   struct fdemu_kernel *k = lk->k;
 
   ltrace_stop(lk);
+  put_floating(lk);
+  end_workers(L, lk, false);
+  put_dying(lk);
   while (!fdemu_list_empty(&lk->processes))
     lproc_forget(fdemu_entry(lk->processes.next, struct lprocess, link));
   if (k != NULL)
     fdemu_kernel_free(k);
   lk->k = NULL;
-  free(lk->scratch);
-  free(lk->spare);
-  lk->scratch = lk->spare = NULL;
+  free_scratch(lk);
 }
 
 static int close_protected(lua_State *L)
 {
   struct lkernel *lk = lua_touserdata(L, 1);
 
+  register_env(L, lk, 1);
   close_kernel(L, lk);
-  ltrace_end(L, lk);
-  lcall_raise_orphan(L, lk);
   return 0;
 }
 
-/* Whatever goes wrong, the kernel is closed afterwards. */
+/* Whatever goes wrong, the kernel is closed afterwards: from then on without
+ * Lua, which may have no memory, and without env. */
 static int shut(lua_State *L, struct lkernel *lk)
 {
   int status;
 
-  register_env(L, lk, 1);
   lua_pushcfunction(L, close_protected);
   lua_pushvalue(L, 1);
   status = lua_pcall(L, 1, 0, 0);
   lk->closing = true;
   lk->L = L;
-  free_kernel(lk);
+  free_kernel(L, lk);
   return status;
 }
 
@@ -361,9 +393,7 @@ static int kernel_gc(lua_State *L)
 
   if (lk->k != NULL)
     shut(L, lk);
-  free(lk->scratch);
-  free(lk->spare);
-  lk->scratch = lk->spare = NULL;
+  free_scratch(lk);
   return 0;
 }
 

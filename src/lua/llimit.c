@@ -1,11 +1,10 @@
 /*
  * llimit.c - limits of a kernel: what a script that runs away is stopped by
  *
- * Memory is what the core allocates: an allocator that counts, which is only
- * there when asked for. Inside, a limit is ENOMEM or ENFILE; outside it is an
- * error, of the call that met it and of every call after it.
+ * Memory is what the core allocates; lmem.c counts it. Inside, a limit is
+ * ENOMEM or ENFILE; outside it is an error, of the call that met it and of
+ * every call after it.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "lua/lfdemu.h"
@@ -13,38 +12,13 @@
 static const char *const names[LIMIT_NONE] = { "memory", "descriptors", "tasks",
                                                "steps" };
 
-/* In front of a block: how large it is. */
-union header {
-  size_t size;
-  max_align_t align;
-};
-
-static void *refuse(struct llimits *l)
+/* Whether the core may have so many bytes more. */
+bool llimit_memory(struct llimits *l, size_t more)
 {
+  if (more <= (size_t)l->max[LIMIT_MEMORY] - l->used)
+    return true;
   l->hit = LIMIT_MEMORY;
-  return NULL;
-}
-
-/* As fdemu_config.alloc. */
-static void *counted(void *ud, void *ptr, size_t size)
-{
-  struct llimits *l = ud;
-  union header *h = ptr != NULL ? (union header *)ptr - 1 : NULL, *block;
-  size_t old = h != NULL ? h->size : 0;
-
-  if (size == 0) {
-    l->used -= old;
-    free(h);
-    return NULL;
-  }
-  if (size > old && size - old > (size_t)l->max[LIMIT_MEMORY] - l->used)
-    return refuse(l);
-  block = realloc(h, sizeof *block + size);
-  if (block == NULL)
-    return NULL;
-  block->size = size;
-  l->used += size - old;
-  return block + 1;
+  return false;
 }
 
 static int find(const char *name)
@@ -93,10 +67,6 @@ void llimit_options(lua_State *L, struct llimits *l,
     }
     if (l->max[LIMIT_DESCRIPTORS] < LUA_MAXINTEGER)
       config->descriptors = (size_t)l->max[LIMIT_DESCRIPTORS];
-    if (l->max[LIMIT_MEMORY] < LUA_MAXINTEGER) {
-      config->alloc = counted;
-      config->alloc_ud = l;
-    }
   }
   lua_pop(L, 1);
 }

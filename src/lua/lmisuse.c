@@ -115,6 +115,8 @@ static void push_row(lua_State *L, const struct use *u)
 /* A line that does it again and again has one row. */
 static void note(lua_State *L, const struct use *u)
 {
+  lua_Integer count;
+
   lkernel_env(L, u->lk, ENV_MISUSE);
   lua_pushfstring(L, "%d %d %s %d %d %d", u->pid, u->fd, u->call, (int)u->where,
                   (int)u->closed, (int)u->made);
@@ -122,18 +124,21 @@ static void note(lua_State *L, const struct use *u)
   if (lua_rawget(L, -3) == LUA_TNIL) {
     lua_pop(L, 1);
     push_row(L, u);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, -4, (lua_Integer)lua_rawlen(L, -4) + 1);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
     lua_rawset(L, -5);
   }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, "last"); /* the row, for lmisuse_raise() */
   lua_getfield(L, -1, "count");
-  lua_pushinteger(L, lua_tointeger(L, -1) + 1);
+  count = lua_tointeger(L, -1);
+  if (count == 0) {
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -5, (lua_Integer)lua_rawlen(L, -5) + 1);
+  }
+  lua_pushinteger(L, count + 1);
   lua_setfield(L, -3, "count");
-  lua_pop(L, 1);
-  lua_setfield(L, -3, "last"); /* the row, for lmisuse_raise() */
-  lua_pop(L, 2);
+  lua_pop(L, 4);
   u->lk->misused = true;
 }
 

@@ -31,12 +31,13 @@ static struct pollfd check_pollfd(lua_State *L, lua_Integer i)
   return p;
 }
 
-/* (call, list): set revents in each entry. */
-static int set_revents(lua_State *L)
+/* Set revents in each entry of the list at index 2. */
+static int poll_result(lua_State *L, struct call *c)
 {
-  const struct call *c = lua_touserdata(L, 1);
   size_t n = c->req.buf.iov_len / sizeof(struct pollfd);
 
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
   for (size_t i = 0; i < n; i++) {
     struct pollfd p;
     memcpy(&p, (const char *)c->req.buf.iov_base + i * sizeof p, sizeof p);
@@ -46,23 +47,6 @@ static int set_revents(lua_State *L)
       lua_setfield(L, -2, "revents");
     }
     lua_pop(L, 1);
-  }
-  return 0;
-}
-
-static int poll_result(lua_State *L, struct call *c)
-{
-  int status;
-
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  lua_pushcfunction(L, set_revents);
-  lua_pushlightuserdata(L, c);
-  lua_pushvalue(L, 2);
-  status = lua_pcall(L, 2, 0, 0);
-  if (status != LUA_OK) {
-    lcall_free(c);
-    return lua_error(L);
   }
   return lcall_integer(L, c);
 }

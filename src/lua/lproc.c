@@ -53,20 +53,22 @@ int lproc_optint(lua_State *L, int index)
 
 /* ---- processes -------------------------------------------------------- */
 
-/* Push a Process for p, whose reference it takes over. */
+/* Push a Process, for set_process(). */
 static struct lprocess *push_process(lua_State *L, struct lkernel *lk)
 {
   struct lprocess *lp = lcompat_newuserdata(L, sizeof *lp);
 
   memset(lp, 0, sizeof *lp);
   lp->lk = lk;
-  fdemu_list_append(&lk->processes, &lp->link);
+  fdemu_list_init(&lp->link);
   luaL_setmetatable(L, LFD_PROCESS);
   lkernel_push(L, lk); /* whoever holds a Process holds its kernel */
   lua_setiuservalue(L, -2, 1);
+  fdemu_list_append(&lk->processes, &lp->link);
   return lp;
 }
 
+/* lp has p, whose reference it takes over. */
 static void set_process(struct lprocess *lp, struct fdemu_proc *p)
 {
   lp->p = p;
@@ -235,10 +237,8 @@ static int proc_install(lua_State *L)
     llimit_check(L, lp->lk);
     return lcall_error(L, fd, NULL);
   }
-  if (d->floating)
-    d->floating = false; /* its reference is the descriptor's now */
-  else
-    fdemu_file_get(d->file);
+  fdemu_file_get(d->file);
+  ldesc_sink(d);
   lua_pushinteger(L, fd);
   return 1;
 }
@@ -276,6 +276,7 @@ static int proc_host(lua_State *L)
 
   if (!lp->lk->host)
     return host_refused(L);
+  lcall_set_origin(L, lp->lk);
   hostfd = fcntl(hostfd, F_DUPFD_CLOEXEC, 0);
   if (hostfd < 0)
     return lcall_error(L, -errno, NULL);
@@ -284,7 +285,6 @@ static int proc_host(lua_State *L)
     close(hostfd);
     return lcall_error(L, error, NULL);
   }
-  lcall_set_origin(L, lp->lk);
   fd = fdemu_install(lp->p, f, 0, false);
   if (fd < 0) {
     fdemu_file_put(f);
@@ -299,55 +299,61 @@ static int proc_host(lua_State *L)
 
 static const char *const std_names[] = { "stdin", "stdout", "stderr" };
 
-/* A description, a reference to which is the caller's, from an option. */
-static int std_file(lua_State *L, struct lprocess *lp, int i,
+/* What an option says; its value is on the stack. */
+struct std {
+  const char *s; /* NULL: d */
+  size_t n;
+  struct ldesc *d;
+};
+
+/* The option on top of the stack, for descriptor i. */
+static struct std check_std(lua_State *L, const struct lkernel *lk, int i)
+{
+  struct std std = { .s = i == 0 ? "null" : "host" };
+
+  if (luaL_testudata(L, -1, LFD_DESCRIPTION) != NULL) {
+    std = (struct std){ .d = ldesc_check(L, lua_gettop(L)) };
+    if (std.d->lk != lk)
+      luaL_error(L, "option '%s' is a description of another kernel",
+                 std_names[i]);
+  } else if (lua_type(L, -1) == LUA_TSTRING)
+    std.s = lua_tolstring(L, -1, &std.n);
+  else if (!lua_isnil(L, -1))
+    luaL_error(L, "option '%s' must be a string or a Description",
+               std_names[i]);
+  if (i != 0 && std.s != NULL && strcmp(std.s, "null") != 0 &&
+      strcmp(std.s, "host") != 0 && strcmp(std.s, "capture") != 0)
+    luaL_error(L,
+               "option '%s' must be \"null\", \"host\", \"capture\" or"
+               " a Description, not '%s'",
+               std_names[i], std.s);
+  return std;
+}
+
+/* The description that it stands for, a reference to which is the caller's. */
+static int std_file(struct lprocess *lp, int i, const struct std *std,
                     struct fdemu_file **f)
 {
   struct fdemu_kernel *k = lp->lk->k;
-  size_t n;
-  const char *s = NULL;
-  int error;
+  bool capture;
 
   *f = NULL;
-  if (luaL_testudata(L, -1, LFD_DESCRIPTION) != NULL) {
-    struct ldesc *d = ldesc_check(L, lua_gettop(L));
-    if (d->lk != lp->lk)
-      return luaL_error(L, "option '%s' is a description of another kernel",
-                        std_names[i]);
-    *f = d->file;
-    if (d->floating)
-      d->floating = false;
-    else
-      fdemu_file_get(*f);
+  if (std->s == NULL) {
+    *f = std->d->file;
+    fdemu_file_get(*f);
     return 0;
   }
-  if (lua_isnil(L, -1))
-    s = i == 0 ? "null" : "host";
-  else if (lua_type(L, -1) == LUA_TSTRING)
-    s = lua_tolstring(L, -1, &n);
-  else
-    return luaL_error(L, "option '%s' must be a string or a Description",
-                      std_names[i]);
-  if (strcmp(s, "null") == 0) {
-    *f = fdemu_null_new(k, i == 0 ? O_RDONLY : O_WRONLY);
-    return *f != NULL ? 0 : -ENOMEM;
-  }
-  if (strcmp(s, "host") == 0)
+  if (strcmp(std->s, "host") == 0)
     return fdemu_host_new(k, i, false, f);
-  if (strcmp(s, "capture") != 0 && i != 0)
-    return luaL_error(L,
-                      "option '%s' must be \"null\", \"host\", \"capture\" or"
-                      " a Description, not '%s'",
-                      std_names[i], s);
-  if (strcmp(s, "capture") == 0)
-    n = 0;
-  *f = fdemu_capture_new(k, s, n);
-  error = *f != NULL ? 0 : -ENOMEM;
-  if (error == 0 && (i != 0 || n == 0)) {
+  capture = strcmp(std->s, "capture") == 0;
+  *f = strcmp(std->s, "null") == 0
+           ? fdemu_null_new(k, i == 0 ? O_RDONLY : O_WRONLY)
+           : fdemu_capture_new(k, std->s, capture ? 0 : std->n);
+  if (*f != NULL && capture) {
     lp->captured[i] = (*f)->inode;
     fdemu_inode_get(lp->captured[i]);
   }
-  return error;
+  return *f != NULL ? 0 : -ENOMEM;
 }
 
 static void check_options(lua_State *L)
@@ -367,14 +373,50 @@ static void check_options(lua_State *L)
   }
 }
 
+/* lp gets a process with three descriptors: 0, or -errno, and nothing is left of
+ * it. *i: the descriptor that an error is about. */
+static int make_process(struct lprocess *lp, const struct std std[3], int *i)
+{
+  struct fdemu_proc *p = fdemu_proc_new(lp->lk->k);
+  struct fdemu_file *f[3];
+  int fds[3], error;
+
+  if (p == NULL)
+    return -ENOMEM;
+  set_process(lp, p);
+  *i = 0;
+  error = fdemu_reserve(p, fds, 3);
+  if (error < 0)
+    goto fail_exit;
+  for (; *i < 3; ++*i) {
+    error = std_file(lp, *i, &std[*i], &f[*i]);
+    if (error < 0)
+      goto fail_put;
+  }
+  for (int n = 0; n < 3; n++) {
+    fdemu_fill(p, fds[n], f[n], false);
+    if (std[n].s == NULL)
+      ldesc_sink(std[n].d);
+  }
+  fdemu_set_initial(p);
+  return 0;
+
+fail_put:
+  for (int n = 0; n < *i; n++)
+    fdemu_file_put(f[n]);
+  fdemu_unreserve(p, fds, 3);
+fail_exit:
+  fdemu_exit(p, 0);
+  return error;
+}
+
 /* k:process{stdin=, stdout=, stderr=} */
 int lproc_new(lua_State *L)
 {
   struct lkernel *lk = lkernel_check(L, 1);
   struct lprocess *lp;
-  struct fdemu_file *f;
-  struct fdemu_proc *p;
-  int error;
+  struct std std[3];
+  int error, i = 0;
 
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) {
@@ -383,29 +425,23 @@ int lproc_new(lua_State *L)
   }
   larg_type(L, 2, LUA_TTABLE);
   check_options(L);
+  for (int n = 0; n < 3; n++) {
+    lua_getfield(L, 2, std_names[n]);
+    std[n] = check_std(L, lk, n);
+  }
   lk->L = L;
   llimit_check(L, lk);
-  lp = push_process(L, lk);
-  p = fdemu_proc_new(lk->k);
-  if (p == NULL)
-    return llimit_no_memory(L, lk);
-  set_process(lp, p);
   lcall_set_origin(L, lk);
-  for (int i = 0; i < 3; i++) {
-    lua_getfield(L, 2, std_names[i]);
-    error = std_file(L, lp, i, &f);
-    if (error == -ENOMEM)
-      return llimit_no_memory(L, lk);
-    if (error < 0)
-      return luaL_error(L, "the host's %s is closed", std_names[i]);
-    if (fdemu_install(p, f, 0, false) < 0) {
-      fdemu_file_put(f);
-      llimit_check(L, lk);
-      return luaL_error(L, "no descriptor for %s", std_names[i]);
-    }
-    lua_pop(L, 1);
+  lp = push_process(L, lk);
+  error = make_process(lp, std, &i);
+  if (error == -ENOMEM)
+    return llimit_no_memory(L, lk);
+  if (error == -ENFILE || error == -EMFILE) {
+    llimit_check(L, lk);
+    return luaL_error(L, "no descriptors for stdin, stdout and stderr");
   }
-  fdemu_set_initial(p);
+  if (error < 0)
+    return luaL_error(L, "the host's %s is closed", std_names[i]);
   return 1;
 }
 

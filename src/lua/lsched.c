@@ -14,9 +14,17 @@
 
 /* ---- the life of a task ----------------------------------------------- */
 
-/* Push a new task, anchored in env, with an empty coroutine: at 1 in its user
- * value. */
-struct task *lsched_new(lua_State *L, struct lkernel *lk)
+/* Push what the task at index has in its user value (TASK_THREAD, ...). */
+void lsched_push_value(lua_State *L, int index, int what)
+{
+  lua_getiuservalue(L, index, 1);
+  lua_rawgeti(L, -1, what);
+  lua_remove(L, -2);
+}
+
+/* Push a new task, anchored in env, with a coroutine that has room for a
+ * function and its arguments. Its name is on top of the stack, and is popped. */
+struct task *lsched_new(lua_State *L, struct lkernel *lk, int nargs)
 {
   struct task *t = lcompat_newuserdata(L, sizeof *t);
 
@@ -25,12 +33,17 @@ struct task *lsched_new(lua_State *L, struct lkernel *lk)
   fdemu_list_init(&t->all);
   fdemu_list_init(&t->joiners);
   luaL_setmetatable(L, LFD_TASK);
-  lua_createtable(L, 2, 1);
+  lua_createtable(L, TASK_BOUND, 0);
   t->co = lua_newthread(L);
-  lua_rawseti(L, -2, 1);
+  lua_rawseti(L, -2, TASK_THREAD);
   lkernel_push(L, lk); /* whoever holds a Task holds its kernel */
-  lua_rawseti(L, -2, 2);
+  lua_rawseti(L, -2, TASK_KERNEL);
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, TASK_NAME);
   lua_setiuservalue(L, -2, 1);
+  lua_remove(L, -2);
+  if (!lua_checkstack(t->co, nargs + LUA_MINSTACK))
+    luaL_error(L, "too many arguments");
   lkernel_env(L, lk, ENV_TASKS);
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, t);
@@ -48,7 +61,7 @@ void lsched_push(lua_State *L, struct task *t)
   lua_remove(L, -2);
 }
 
-/* Push the name of a task; nil for NULL and for a worker. */
+/* Push the name of a task; nil for NULL and for a worker. Allocates nothing. */
 void lsched_push_name(lua_State *L, struct task *t)
 {
   if (t == NULL || t->worker) {
@@ -56,16 +69,26 @@ void lsched_push_name(lua_State *L, struct task *t)
     return;
   }
   lsched_push(L, t);
-  lua_getiuservalue(L, -1, 1);
-  lua_getfield(L, -1, "name");
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+  lsched_push_value(L, -1, TASK_NAME);
+  lua_remove(L, -2);
 }
 
 void lsched_ready(struct task *t)
 {
   t->status = TASK_READY;
   fdemu_list_append(&t->lk->ready, &t->link);
+}
+
+/* The coroutine may be there, and be closed, when t is not. */
+static void unguard(lua_State *L, struct task *t)
+{
+  if (t->guard == LUA_NOREF)
+    return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->guard);
+  *(struct task **)lua_touserdata(L, -1) = NULL;
+  lua_pop(L, 1);
+  luaL_unref(L, LUA_REGISTRYINDEX, t->guard);
+  t->guard = LUA_NOREF;
 }
 
 /* Nothing of the binding points to t any more; its userdata may. While it runs
@@ -79,8 +102,7 @@ void lsched_unanchor(lua_State *L, struct task *t)
   lua_pushnil(L);
   lua_rawsetp(L, -2, t);
   lua_pop(L, 1);
-  luaL_unref(L, LUA_REGISTRYINDEX, t->guard);
-  t->guard = LUA_NOREF;
+  unguard(L, t);
 }
 
 /* t waits for nothing any more. */
@@ -113,6 +135,16 @@ void lsched_end(lua_State *L, struct task *t, enum task_status status)
     lsched_unanchor(L, t);
 }
 
+/* t is over because its kernel is, which has no env any more. */
+void lsched_drop(lua_State *L, struct task *t)
+{
+  lsched_abandon(t);
+  fdemu_list_remove(&t->link);
+  fdemu_list_remove(&t->all);
+  t->status = TASK_CANCELLED;
+  unguard(L, t);
+}
+
 /* coroutine.close() on a waiting task's coroutine closes its guard: the
  * request must not outlive the wait (Lua 5.4). */
 static int guard_close(lua_State *L)
@@ -130,16 +162,25 @@ static int guard_close(lua_State *L)
   return 0;
 }
 
+/* Give t its guard, before the first call that might have to wait. */
+void lsched_make_guard(lua_State *L, struct task *t)
+{
+#if LUA_VERSION_NUM >= 504
+  struct task **guard = lcompat_newuserdata(L, sizeof(struct task *));
+
+  *guard = t;
+  luaL_setmetatable(L, LFD_GUARD);
+  t->guard = luaL_ref(L, LUA_REGISTRYINDEX);
+#else
+  (void)L;
+  (void)t;
+#endif
+}
+
 /* Push t's guard as a to-be-closed value of the C function that will yield. */
 void lsched_guard(lua_State *L, struct task *t)
 {
 #if LUA_VERSION_NUM >= 504
-  if (t->guard == LUA_NOREF) {
-    struct task **guard = lcompat_newuserdata(L, sizeof(struct task *));
-    *guard = t;
-    luaL_setmetatable(L, LFD_GUARD);
-    t->guard = luaL_ref(L, LUA_REGISTRYINDEX);
-  }
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->guard);
   lua_toclose(L, -1);
 #else
@@ -150,26 +191,52 @@ void lsched_guard(lua_State *L, struct task *t)
 
 /* ---- running ---------------------------------------------------------- */
 
+/* (coroutine, message) -> the message with where the coroutine is */
+static int add_traceback(lua_State *L)
+{
+  luaL_traceback(L, lua_touserdata(L, 1), lua_tostring(L, 2), 0);
+  return 1;
+}
+
+/* (coroutine) -> what is wrong with its yielding */
+static int yielded_error(lua_State *L)
+{
+  lua_State *co = lua_touserdata(L, 1);
+
+  lua_settop(L, 1);
+  lcall_where(L, co);
+  lua_pushfstring(L,
+                  "%s%scoroutine.yield in the body of a peer, which waits with "
+                  "dev:read, dev:sleep and the like",
+                  lua_isnil(L, 2) ? "" : lua_tostring(L, 2),
+                  lua_isnil(L, 2) ? "" : ": ");
+  lua_replace(L, 2);
+  lua_settop(L, 2);
+  return add_traceback(L);
+}
+
 /* An error is all that stays on the stack of a coroutine that it ended, with a
- * traceback if it is a message. */
-static void keep_error(lua_State *co)
+ * traceback if it is a message; without memory for that, as it is. */
+static void keep_error(lua_State *L, lua_State *co)
 {
   if (lua_type(co, -1) == LUA_TSTRING &&
-      strstr(lua_tostring(co, -1), "\nstack traceback:\n") == NULL)
-    luaL_traceback(co, co, lua_tostring(co, -1), 0);
+      strstr(lua_tostring(co, -1), "\nstack traceback:\n") == NULL) {
+    lua_pushcfunction(L, add_traceback);
+    lua_pushlightuserdata(L, co);
+    lua_pushvalue(co, -1);
+    lua_xmove(co, L, 1);
+    lua_pcall(L, 2, 1, 0);
+    lua_xmove(L, co, 1);
+  }
   lua_insert(co, 1);
 }
 
 /* A bound task ends when it yields to nobody, with an error. */
 static void end_yielded(lua_State *L, struct task *t)
 {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  luaL_where(t->co, 1);
-  lua_pushfstring(t->co,
-                  "%scoroutine.yield in the body of a peer, which waits with "
-                  "dev:read, dev:sleep and the like",
-                  lua_tostring(t->co, -1));
-  luaL_traceback(L, t->co, lua_tostring(t->co, -1), 0);
+  lua_pushcfunction(L, yielded_error);
+  lua_pushlightuserdata(L, t->co);
+  lua_pcall(L, 1, 1, 0);
   lua_settop(t->co, 0);
   if (lcompat_resetthread(t->co) != LUA_OK)
     lua_settop(t->co, 0);
@@ -177,7 +244,8 @@ static void end_yielded(lua_State *L, struct task *t)
   lsched_end(L, t, TASK_ERROR);
 }
 
-/* Let t go on until it waits or ends. As lsched_step(). */
+/* Let t go on until it waits or ends. L has room for LUA_MINSTACK values.
+ * Nothing is raised. */
 void lsched_resume(lua_State *L, struct task *t)
 {
   struct lkernel *lk = t->lk;
@@ -207,7 +275,7 @@ void lsched_resume(lua_State *L, struct task *t)
   } else if (t->status == TASK_RUNNING) {
     t->nres = nres;
     if (status != LUA_OK)
-      keep_error(t->co);
+      keep_error(L, t->co);
     if (t->worker)
       lworker_ended(L, t, status);
     else
@@ -411,7 +479,8 @@ int lsched_run(lua_State *L)
 int lsched_open(lua_State *L)
 {
   luaL_newmetatable(L, LFD_GUARD);
-  lua_pushcfunction(L, guard_close);
+  lua_pushliteral(L, "the coroutine of a driver's method was closed");
+  lua_pushcclosure(L, guard_close, 1);
   lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
   return 0;

@@ -275,12 +275,12 @@ static void set_control(lua_State *L, const struct msghdr *m)
   lua_setfield(L, -2, "fds");
 }
 
-static int recvmsg_result(lua_State *L, struct call *c)
+/* (call) -> its table */
+static int push_message(lua_State *L)
 {
+  const struct call *c = lua_touserdata(L, 1);
   const struct msghdr *m = c->req.msg;
 
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
   lua_createtable(L, 0, 4);
   lua_pushlstring(L, c->req.iov->iov_base, c->req.done);
   lua_setfield(L, -2, "data");
@@ -288,6 +288,39 @@ static int recvmsg_result(lua_State *L, struct call *c)
   lua_setfield(L, -2, "flags");
   set_control(L, m);
   return 1;
+}
+
+/* Descriptors that came, and that nobody will hear of. */
+static void close_fds(const struct call *c)
+{
+  const struct msghdr *m = c->req.msg;
+  const char *at = m->msg_control, *end = at + m->msg_controllen;
+  struct cmsghdr h;
+  int fd;
+
+  for (; at + sizeof h <= end; at += CMSG_ALIGN(h.cmsg_len)) {
+    memcpy(&h, at, sizeof h);
+    if (h.cmsg_type != SCM_RIGHTS)
+      continue;
+    for (size_t i = sizeof h; i + sizeof fd <= h.cmsg_len; i += sizeof fd) {
+      memcpy(&fd, at + i, sizeof fd);
+      fdemu_close(c->req.proc, fd);
+    }
+  }
+}
+
+/* There may be no memory for the table: then the bytes are lost, and the
+ * descriptors closed. */
+static int recvmsg_result(lua_State *L, struct call *c)
+{
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
+  lua_pushcfunction(L, push_message);
+  lua_pushlightuserdata(L, c);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+    return 1;
+  close_fds(c);
+  return lua_error(L);
 }
 
 /* p:recvmsg(fd, count [, flags]) -> { data =, fds =, flags =, creds = } */
@@ -453,7 +486,7 @@ static int proc_signals(lua_State *L)
   struct lprocess *lp = lproc_check(L);
   unsigned counts[FDEMU_NSIG];
 
-  lua_newtable(L);
+  lua_createtable(L, FDEMU_NSIG, 0); /* before they are forgotten */
   fdemu_signals(lp->p, counts);
   for (int i = 1; i < FDEMU_NSIG; i++) {
     if (counts[i] == 0)

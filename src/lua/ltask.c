@@ -27,12 +27,33 @@ static void check_options(lua_State *L, int index)
   }
 }
 
+/* Push the name of the next task, from the table at index options, or its
+ * default. Returns whether it is a daemon. */
+static bool push_options(lua_State *L, struct lkernel *lk, int options)
+{
+  bool daemon = false;
+
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (options != 0) {
+    lua_getfield(L, options, "daemon");
+    daemon = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  if (options != 0 && lua_getfield(L, options, "name") == LUA_TSTRING)
+    return daemon;
+  if (options != 0)
+    lua_pop(L, 1);
+  lua_pushfstring(L, "task %d", (int)(lk->last_task + 1));
+  return daemon;
+}
+
 /* spawn(fn, ...) or spawn{fn, ..., name=, daemon=}, arguments from index 2 on:
  * push the task. */
 int ltask_spawn(lua_State *L, struct lkernel *lk, int pid)
 {
   struct task *t;
   int options = 0, n;
+  bool daemon;
 
   if (lua_type(L, 2) == LUA_TTABLE) {
     options = 2;
@@ -49,26 +70,13 @@ int ltask_spawn(lua_State *L, struct lkernel *lk, int pid)
   }
   if (lk->limits.asked)
     llimit_task(L, lk);
-  t = lsched_new(L, lk);
-  lua_insert(L, -1 - n);
+  daemon = push_options(L, lk, options);
+  lchoice_name(L, lk, lk->last_task + 1);
+  t = lsched_new(L, lk, n);
   t->id = ++lk->last_task;
   t->pid = pid;
-  lua_getiuservalue(L, -1 - n, 1);
-  if (options == 0 || lua_getfield(L, options, "name") != LUA_TSTRING) {
-    if (options != 0)
-      lua_pop(L, 1);
-    lua_pushfstring(L, "task %d", (int)t->id);
-  }
-  lchoice_name(L, t);
-  lua_setfield(L, -2, "name");
-  lua_pop(L, 1);
-  if (options != 0) {
-    lua_getfield(L, options, "daemon");
-    t->daemon = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-  }
-  if (!lua_checkstack(t->co, n + LUA_MINSTACK))
-    return luaL_error(L, "too many arguments");
+  t->daemon = daemon;
+  lua_insert(L, -1 - n);
   lua_xmove(L, t->co, n);
   t->nargs = n - 1;
   lk->ntasks++;
@@ -88,7 +96,7 @@ int ltask_bind(lua_State *L)
   lua_settop(L, 2);
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, 3);
+  lua_rawseti(L, -2, TASK_BOUND);
   return 0;
 }
 
@@ -106,9 +114,7 @@ static bool over(const struct task *t)
 
 static void push_name(lua_State *L)
 {
-  lua_getiuservalue(L, 1, 1);
-  lua_getfield(L, -1, "name");
-  lua_remove(L, -2);
+  lsched_push_value(L, 1, TASK_NAME);
 }
 
 /* A joiner's request is kept in the task's list until the task is over. The

@@ -3,10 +3,10 @@
  *
  * The core reports an event in the middle of a call. A file gets its line at
  * once; for a function the event is queued, and delivered when the core has
- * returned.
+ * returned. The function looks on: it may make calls, which are not traced and
+ * must not wait.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lua/lfdemu.h"
@@ -24,6 +24,7 @@ struct event {
   size_t asked;            /* if the call was cut short, else 0 */
   uint64_t file;           /* the description's id, or 0 */
   size_t line, kind, path; /* lengths; SIZE_MAX: there is none */
+  size_t size;             /* of all this */
   char text[];             /* line, kind and path */
 };
 
@@ -54,11 +55,14 @@ static void queue(struct lkernel *lk, const struct fdemu_event *e,
                      : r->file != NULL ? r->file->path
                                        : NULL;
   size_t nkind = length(kind), npath = length(path);
-  struct event *v = malloc(sizeof *v + n + (kind != NULL ? nkind : 0) +
-                           (path != NULL ? npath : 0));
+  size_t size = sizeof(struct event) + n + (kind != NULL ? nkind : 0) +
+                (path != NULL ? npath : 0);
+  struct event *v = lmem_resize(lk, NULL, 0, size);
 
-  if (v == NULL)
+  if (v == NULL) {
+    lcall_orphan_memory(lk); /* who reads the trace would miss it */
     return;
+  }
   *v = (struct event){ .phase = e->phase,
                        .call = r->call->name,
                        .pid = fdemu_getpid(r->proc),
@@ -73,7 +77,8 @@ static void queue(struct lkernel *lk, const struct fdemu_event *e,
                        .file = r->file != NULL ? r->file->id : 0,
                        .line = n,
                        .kind = nkind,
-                       .path = npath };
+                       .path = npath,
+                       .size = size };
   append(append(append(v->text, line, n), kind, nkind), path, npath);
   fdemu_list_append(&lk->events, &v->link);
   lk->attention = true;
@@ -191,52 +196,79 @@ static void set_task(lua_State *L, struct lkernel *lk, uint32_t who)
   lua_pop(L, 1);
 }
 
-/* Hand what is queued to the function. What it does is traced later. */
-void ltrace_deliver(lua_State *L, struct lkernel *lk)
+static void forget(struct lkernel *lk, struct event *v)
 {
-  struct fdemu_list events;
+  fdemu_list_remove(&v->link);
+  lmem_free(lk, v, v->size);
+}
 
-  fdemu_list_init(&events);
-  fdemu_list_splice(&events, &lk->events);
-  while (!fdemu_list_empty(&events)) {
-    struct event *v = fdemu_entry(events.next, struct event, link);
-    fdemu_list_remove(&v->link);
-    lkernel_env(L, lk, ENV_TRACE);
-    push_event(L, v);
-    set_task(L, lk, v->who);
-    free(v);
-    if (lua_isfunction(L, -2)) {
-      if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-        fdemu_list_splice(&events, &lk->events);
-        fdemu_list_splice(&lk->events, &events);
-        lua_error(L);
-      }
-    } else
-      lua_pop(L, 2);
+struct delivery {
+  struct lkernel *lk;
+  bool made; /* the event */
+};
+
+/* (delivery): hand the first event that is queued to the function. It stays
+ * there if there is no memory to make it of. */
+static int deliver_first(lua_State *L)
+{
+  struct delivery *d = lua_touserdata(L, 1);
+  struct event *v = fdemu_entry(d->lk->events.next, struct event, link);
+
+  lkernel_env(L, d->lk, ENV_TRACE);
+  push_event(L, v);
+  set_task(L, d->lk, v->who);
+  forget(d->lk, v);
+  d->made = true;
+  if (lua_isfunction(L, -2))
+    lua_call(L, 1, 0);
+  return 0;
+}
+
+/* Hand what is queued to the function, whose errors are raised. False: there is
+ * no memory, and they are for the next time. */
+bool ltrace_deliver(lua_State *L, struct lkernel *lk)
+{
+  struct delivery d = { .lk = lk, .made = true };
+
+  if (lk->telling)
+    return true;
+  while (d.made && !fdemu_list_empty(&lk->events)) {
+    int status;
+    d.made = false;
+    lk->telling = true;
+    lk->polling++;
+    lua_pushcfunction(L, deliver_first);
+    lua_pushlightuserdata(L, &d);
+    status = lua_pcall(L, 1, 0, 0);
+    lk->polling--;
+    lk->telling = false;
+    lk->L = L;
+    if (status != LUA_OK && d.made)
+      lua_error(L);
+    if (status != LUA_OK)
+      lua_pop(L, 1);
   }
+  return d.made;
 }
 
 void ltrace_stop(struct lkernel *lk)
 {
   if (lk->k != NULL)
     fdemu_set_trace(lk->k, NULL, NULL);
-  while (!fdemu_list_empty(&lk->events)) {
-    struct event *v = fdemu_entry(lk->events.next, struct event, link);
-    fdemu_list_remove(&v->link);
-    free(v);
-  }
+  while (!fdemu_list_empty(&lk->events))
+    forget(lk, fdemu_entry(lk->events.next, struct event, link));
 }
 
 /* Tracing stops, or the kernel closes: the sink may want to know. */
 void ltrace_end(lua_State *L, struct lkernel *lk)
 {
   lkernel_env(L, lk, ENV_TRACE_END);
-  if (lua_isnil(L, -1)) {
+  if (!lua_toboolean(L, -1)) {
     lua_pop(L, 1);
     return;
   }
   lkernel_env(L, lk, 0);
-  lua_pushnil(L);
+  lua_pushboolean(L, 0);
   lua_rawseti(L, -2, ENV_TRACE_END);
   lua_pop(L, 1);
   lua_call(L, 0, 0);
@@ -254,16 +286,20 @@ int ltrace_set(lua_State *L)
   if (!lua_isnoneornil(L, 3))
     larg_type(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);
-  ltrace_deliver(L, lk);
-  ltrace_stop(lk);
-  ltrace_end(L, lk);
+  if (!ltrace_deliver(L, lk))
+    llimit_no_memory(L, lk);
   if (lua_isfunction(L, 2))
     lchoice_keep_names(L, lk);
+  ltrace_stop(lk);
+  ltrace_end(L, lk);
   lkernel_env(L, lk, 0);
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, ENV_TRACE);
-  lua_pushvalue(L, 3);
-  lua_rawseti(L, -2, ENV_TRACE_END);
+  for (int i = 0; i < 2; i++) {
+    if (lua_isnil(L, 2 + i))
+      lua_pushboolean(L, 0); /* keeps the place */
+    else
+      lua_pushvalue(L, 2 + i);
+    lua_rawseti(L, -2, ENV_TRACE + i);
+  }
   lk->tracefile = stream;
   if (!lua_isnil(L, 2))
     fdemu_set_trace(lk->k, on_event, lk);

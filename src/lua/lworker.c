@@ -14,21 +14,21 @@
 
 /* ---- workers ---------------------------------------------------------- */
 
+/* A worker, in the list of the idle ones. No method has more arguments than a
+ * coroutine that is not running has room for: LUA_MINSTACK. */
 static struct task *worker_get(lua_State *L, struct lkernel *lk)
 {
   struct task *t;
 
-  if (fdemu_list_empty(&lk->idle)) {
-    t = lsched_new(L, lk);
-    t->worker = true;
-    lua_pop(L, 1);
-  } else {
-    t = fdemu_entry(lk->idle.next, struct task, link);
-    fdemu_list_remove(&t->link);
-    lk->nidle--;
-  }
-  t->status = TASK_READY;
-  t->yielded = false;
+  if (!fdemu_list_empty(&lk->idle))
+    return fdemu_entry(lk->idle.next, struct task, link);
+  lua_pushnil(L); /* workers have no name */
+  t = lsched_new(L, lk, 0);
+  t->worker = true;
+  t->status = TASK_DONE;
+  fdemu_list_prepend(&lk->idle, &t->link);
+  lk->nidle++;
+  lua_pop(L, 1);
   return t;
 }
 
@@ -76,31 +76,48 @@ static void cancel(struct fdemu_file *f, struct fdemu_req *r)
   }
 }
 
-/*
- * Run what push_method() has pushed, with nargs arguments (self is the first),
- * in a worker, for r, or for nobody. No method has more than a coroutine that
- * is not running has room for: LUA_MINSTACK.
- */
-static void start(lua_State *L, struct ldesc *d, const struct lslot *slot,
-                  enum ljob job, struct fdemu_req *r, int nargs)
-{
-  struct task *t = worker_get(L, d->lk);
+/* A method to be called. */
+struct job {
+  struct lkernel *lk;
+  struct fdemu_req *r; /* NULL: nobody waits for the answer */
+  struct ldesc *d;
+  const struct lslot *slot;
+  enum ljob kind;
+  struct task *t; /* has the function and its arguments; NULL: there is none */
+};
 
-  t->slot = slot;
-  t->job = job;
-  t->file = d->file;
-  t->holds = job != LJOB_CALL;
-  t->counts = job == LJOB_FLUSH || job == LJOB_RELEASE;
-  if (t->counts)
-    d->lk->live++; /* nobody else waits for it to end: run() does */
-  t->serving = r;
-  if (r != NULL) {
-    r->driver = t;
-    r->cancel = cancel;
-  }
+/* Give the function and nargs arguments on top of the stack (self is the first)
+ * to a worker, the job's. */
+static void give(lua_State *L, struct job *j, int nargs)
+{
+  struct task *t = worker_get(L, j->lk);
+
+  fdemu_list_remove(&t->link);
+  j->lk->nidle--;
   lua_xmove(L, t->co, nargs + 1);
-  lua_pop(L, BELOW);
   t->nargs = nargs;
+  j->t = t;
+}
+
+/* Run it. */
+static void start(lua_State *L, const struct job *j)
+{
+  struct task *t = j->t;
+
+  t->status = TASK_READY;
+  t->yielded = false;
+  t->slot = j->slot;
+  t->job = j->kind;
+  t->file = j->d->file;
+  t->holds = t->job != LJOB_CALL;
+  t->counts = t->job == LJOB_FLUSH || t->job == LJOB_RELEASE;
+  if (t->counts)
+    j->lk->live++; /* nobody else waits for it to end: run() does */
+  t->serving = j->r;
+  if (j->r != NULL) {
+    j->r->driver = t;
+    j->r->cancel = cancel;
+  }
   lsched_resume(L, t);
 }
 
@@ -160,7 +177,7 @@ static void end_job(struct task *t, int64_t n)
 /* A worker's coroutine was closed under it, and this runs in there. */
 void lworker_closed(lua_State *L, struct task *t)
 {
-  lua_pushstring(L, "the coroutine of a driver's method was closed");
+  lua_pushvalue(L, lua_upvalueindex(1)); /* guard_close()'s: what to say */
   report(L, t);
   end_job(t, -EIO);
   lsched_end(L, t, TASK_CANCELLED);
@@ -177,8 +194,10 @@ void lworker_ended(lua_State *L, struct task *t, int status)
     worker_put(L, t);
     return;
   }
-  luaL_checkstack(L, t->nres + LUA_MINSTACK, NULL);
-  if (!dead) {
+  if (!lua_checkstack(L, t->nres + LUA_MINSTACK)) {
+    n = -ENOMEM;
+    status = LUA_OK;
+  } else if (!dead) {
     lua_pushcfunction(L, lanswer_protected);
     lua_xmove(t->co, L, t->nres);
     lua_pushlightuserdata(L, t);
@@ -227,16 +246,7 @@ static int push_data(lua_State *L, struct fdemu_req *r)
   return error;
 }
 
-/* A caller in Lua gives its own argument; memory of another is copied in. */
-static void push_ioctl(lua_State *L, struct fdemu_req *r)
-{
-  lua_pushinteger(L, (lua_Integer)r->cmd);
-  if (lcall_is(r)) {
-    lcall_push_ioarg(L, r->user);
-  } else
-    lua_pushinteger(L, (lua_Integer)r->arg);
-}
-
+/* The arguments behind self; in prepare_call(). */
 static int push_args(lua_State *L, struct fdemu_req *r)
 {
   switch (r->call->slot) {
@@ -255,7 +265,10 @@ static int push_args(lua_State *L, struct fdemu_req *r)
   case offsetof(struct fdemu_ops, flock):
     lua_pushinteger(L, (lua_Integer)r->cmd);
     return 1;
-  case offsetof(struct fdemu_ops, ioctl): push_ioctl(L, r); return 2;
+  case offsetof(struct fdemu_ops, ioctl):
+    lua_pushinteger(L, (lua_Integer)r->cmd);
+    lua_pushvalue(L, 2);
+    return 2;
   case offsetof(struct fdemu_ops, fcntl):
     lua_pushinteger(L, (lua_Integer)r->cmd);
     lua_pushinteger(L, (lua_Integer)r->arg);
@@ -270,59 +283,130 @@ static int push_args(lua_State *L, struct fdemu_req *r)
   }
 }
 
-/* The slot is empty after all: the default, or with strict an error. */
-static void no_method(lua_State *L, struct ldesc *d, const char *slot,
-                      struct fdemu_req *r)
+static int push_no_method(lua_State *L)
 {
+  const struct job *j = lua_touserdata(L, 1);
+
+  lua_pushfstring(L, "driver '%s' has no %s", j->d->kind, j->slot->name);
+  return lua_error(L);
+}
+
+/* The slot is empty after all: the default, or with strict an error. */
+static void no_method(lua_State *L, struct job *j)
+{
+  struct fdemu_req *r = j->r;
   int64_t n = r->call->missing;
 
-  if (d->lk->strict) {
-    lua_pushfstring(L, "driver '%s' has no %s", d->kind, slot);
-    lcall_fail(L, d->lk, r);
+  if (j->lk->strict) {
+    lua_pushcfunction(L, push_no_method);
+    lua_pushlightuserdata(L, j);
+    lua_pcall(L, 1, 0, 0);
+    lcall_fail(L, j->lk, r);
   } else if (r->call->other != NULL)
     n = r->call->other(r->file, r);
   fdemu_complete(r, n);
 }
 
-static const struct lslot open_slot = { "open", 0 };
-
-static void open_job(lua_State *L, struct fdemu_req *r)
+/* A caller in Lua gives its own argument; memory of another is copied in. */
+static void push_ioarg(lua_State *L, struct fdemu_req *r)
 {
-  struct ldesc *d = ldriver_opening(L, r);
-
-  if (d == NULL) {
-    fdemu_complete(r, -ENOMEM);
-    return;
-  }
-  if (push_method(L, d, "open")) {
-    lua_pushinteger(L, (lua_Integer)(r->cmd & ~0100000ul));
-    start(L, d, &open_slot, LJOB_OPEN, r, 2);
-  } else {
-    fdemu_opened(r, d->file);
-    fdemu_complete(r, 0);
-  }
-  lua_pop(L, 1);
+  if (r == NULL || r->call->slot != offsetof(struct fdemu_ops, ioctl))
+    lua_pushnil(L);
+  else if (lcall_is(r))
+    lcall_push_ioarg(L, r->user);
+  else
+    lua_pushinteger(L, (lua_Integer)r->arg);
 }
 
-/* Run the method for a request that is on the list of jobs. */
-void lworker_job(lua_State *L, struct fdemu_req *r)
+/* Call prepare(job, argument of an ioctl), where it does no harm that it raises.
+ * LUA_OK, LUA_ERRMEM, or another error, which is left to who waits. */
+static int run_prepare(lua_State *L, struct job *j, lua_CFunction prepare)
 {
-  struct ldesc *d;
-  const struct lslot *slot;
+  int status;
+
+  if (!lua_checkstack(L, LUA_MINSTACK))
+    return LUA_ERRMEM;
+  lua_pushcfunction(L, prepare);
+  lua_pushlightuserdata(L, j);
+  push_ioarg(L, j->r);
+  status = lua_pcall(L, 2, 0, 0);
+  if (status == LUA_ERRMEM)
+    lua_pop(L, 1);
+  else if (status != LUA_OK)
+    lcall_fail(L, j->lk, j->r);
+  return status;
+}
+
+static const struct lslot open_slot = { "open", 0 };
+
+/* The description is the request's already. */
+static int prepare_open(lua_State *L)
+{
+  struct job *j = lua_touserdata(L, 1);
+
+  j->d = ldriver_scripted(L, j->r->out);
+  if (push_method(L, j->d, "open")) {
+    lua_pushinteger(L, (lua_Integer)(j->r->cmd & ~0100000ul));
+    give(L, j, 2);
+  }
+  return 0;
+}
+
+static void open_job(lua_State *L, struct lkernel *lk, struct fdemu_req *r)
+{
+  struct job j = { .lk = lk, .r = r, .slot = &open_slot, .kind = LJOB_OPEN };
+  struct fdemu_file *f = ldriver_opening(r);
+
+  r->out = f;
+  if (f == NULL || run_prepare(L, &j, prepare_open) != LUA_OK) {
+    r->out = NULL;
+    if (f != NULL)
+      ldriver_put_unopened(f);
+    fdemu_complete(r, -ENOMEM);
+  } else if (j.t != NULL) {
+    r->out = NULL; /* until the method has returned */
+    start(L, &j);
+  } else
+    fdemu_complete(r, fdemu_opened(r, f));
+}
+
+static int prepare_call(lua_State *L)
+{
+  struct job *j = lua_touserdata(L, 1);
+
+  if (push_method(L, j->d, j->slot->name))
+    give(L, j, 1 + (j->r != NULL ? push_args(L, j->r) : 0));
+  return 0;
+}
+
+/* Run the method for a request that is on the list of jobs. Nothing is
+ * raised. */
+void lworker_job(lua_State *L, struct lkernel *lk, struct fdemu_req *r)
+{
+  struct job j = { .lk = lk, .r = r };
+  int status;
 
   fdemu_list_remove(&r->link);
   if (r->file == NULL) {
-    open_job(L, r);
+    open_job(L, lk, r);
     return;
   }
-  d = ldesc_of(r->file);
-  slot = ldriver_slot_of(r->call);
-  if (slot->offset != offsetof(struct fdemu_ops, read))
-    d->ended = false;
-  if (push_method(L, d, slot->name))
-    start(L, d, slot, LJOB_CALL, r, 1 + push_args(L, r));
+  j.d = ldesc_of(r->file);
+  j.slot = ldriver_slot_of(r->call);
+  if (j.slot->offset != offsetof(struct fdemu_ops, read))
+    j.d->ended = false;
+  status = run_prepare(L, &j, prepare_call);
+  if (status == LUA_ERRMEM &&
+      j.slot->offset == offsetof(struct fdemu_ops, flush)) {
+    r->file->ops->flush(r->file,
+                        NULL); /* it is closed, and hears of it later */
+    fdemu_complete(r, 0);
+  } else if (status != LUA_OK)
+    fdemu_complete(r, -ENOMEM);
+  else if (j.t != NULL)
+    start(L, &j);
   else
-    no_method(L, d, slot->name, r);
+    no_method(L, &j);
 }
 
 /* d's last methods are to be run: flush, and release. */
@@ -333,24 +417,32 @@ void lworker_die(struct ldesc *d)
   d->lk->attention = true;
 }
 
-/* Flush or release: each job has a reference to the description. */
-static void last_job(lua_State *L, struct ldesc *d)
+/* Flush or release: each job has a reference to the description. False: there
+ * is no memory; later, then. */
+static bool last_job(lua_State *L, struct ldesc *d)
 {
-  enum ljob job = d->flushes > 0 ? LJOB_FLUSH : LJOB_RELEASE;
-  const char *name = job == LJOB_FLUSH ? "flush" : "release";
+  bool flush = d->flushes > 0;
+  struct job j = { .lk = d->lk,
+                   .d = d,
+                   .slot = ldriver_slot(flush ? "flush" : "release"),
+                   .kind = flush ? LJOB_FLUSH : LJOB_RELEASE };
 
+  if (run_prepare(L, &j, prepare_call) == LUA_ERRMEM)
+    return false;
   fdemu_list_remove(&d->link);
-  if (job == LJOB_FLUSH && --d->flushes > 0)
+  if (flush && --d->flushes > 0)
     lworker_die(d);
-  if (job == LJOB_RELEASE)
+  if (!flush)
     d->released = true;
-  if (push_method(L, d, name))
-    start(L, d, ldriver_slot(name), job, NULL, 1);
+  if (j.t != NULL)
+    start(L, &j);
   else
     fdemu_file_put(d->file);
+  return true;
 }
 
-/* Run what is on the lists. Returns whether there was anything. */
+/* Run what is on the lists. Returns whether there was anything. Nothing is
+ * raised. */
 bool lworker_drain(lua_State *L, struct lkernel *lk)
 {
   bool any = false;
@@ -359,12 +451,11 @@ bool lworker_drain(lua_State *L, struct lkernel *lk)
   if (lk->polling > 0)
     return false;
   while (!fdemu_list_empty(&lk->jobs)) {
-    lworker_job(L, fdemu_entry(lk->jobs.next, struct fdemu_req, link));
+    lworker_job(L, lk, fdemu_entry(lk->jobs.next, struct fdemu_req, link));
     any = true;
   }
-  while (!fdemu_list_empty(&lk->dying)) {
-    last_job(L, fdemu_entry(lk->dying.next, struct ldesc, link));
+  while (!fdemu_list_empty(&lk->dying) &&
+         last_job(L, fdemu_entry(lk->dying.next, struct ldesc, link)))
     any = true;
-  }
   return any;
 }

@@ -1,0 +1,53 @@
+/*
+ * lmem.c - memory that is not Lua's: from the allocator of the Lua state
+ *
+ * Whoever limits or counts what a Lua state has sees all of it. A block is
+ * given back with its size, which the core does not know: its blocks have it
+ * in front of them, and what they sum up to is what the option limits.memory
+ * is about.
+ */
+#include "lua/lfdemu.h"
+
+union header {
+  size_t size;
+  max_align_t align;
+};
+
+void lmem_init(lua_State *L, struct lkernel *lk)
+{
+  lk->mem.f = lua_getallocf(L, &lk->mem.ud);
+}
+
+/* As lua_Alloc: from old bytes to size, 0 frees. NULL without memory. */
+void *lmem_resize(struct lkernel *lk, void *ptr, size_t old, size_t size)
+{
+  return lk->mem.f(lk->mem.ud, ptr, old, size);
+}
+
+void lmem_free(struct lkernel *lk, void *ptr, size_t size)
+{
+  if (ptr != NULL)
+    lmem_resize(lk, ptr, size, 0);
+}
+
+/* fdemu_config.alloc, for the kernel of lk. */
+void *lmem_core(void *ud, void *ptr, size_t size)
+{
+  struct lkernel *lk = ud;
+  union header *h = ptr != NULL ? (union header *)ptr - 1 : NULL;
+  size_t old = h != NULL ? h->size : 0;
+
+  if (size == 0) {
+    lk->limits.used -= old;
+    lmem_free(lk, h, sizeof *h + old);
+    return NULL;
+  }
+  if (size > old && !llimit_memory(&lk->limits, size - old))
+    return NULL;
+  h = lmem_resize(lk, h, h != NULL ? sizeof *h + old : 0, sizeof *h + size);
+  if (h == NULL)
+    return NULL;
+  h->size = size;
+  lk->limits.used += size - old;
+  return h + 1;
+}
