@@ -25,7 +25,7 @@ BINDING_O = $(BINDING:src/%.c=$(BUILD)/$(LUA)/obj/%.o)
 CORE_SO = $(BUILD)/$(LUA)/fdemu/core.so
 CTEST_BIN = $(CTESTS:spec/c/%.c=$(BUILD)/spec/%)
 C_FILES = $(wildcard src/*.h src/*/*.h src/*/*.c spec/c/*.h spec/c/*.c) \
-  $(wildcard bench/*.c spec/fuzz/*.[ch] spec/conformance/*.[ch])
+  $(wildcard bench/*.c spec/fuzz/*.[ch] spec/oom/*.c spec/conformance/*.[ch])
 
 # What each target needs of Debian.
 NEED_DEMO = gcc libc6-dev lua5.4 liblua5.4-dev
@@ -33,6 +33,7 @@ NEED_TEST = $(NEED_DEMO) lua5.3 liblua5.3-dev lua-busted luarocks
 NEED_BENCH_53 = lua5.3 liblua5.3-dev lua-posix
 NEED_FUZZ = $(NEED_DEMO) clang libclang-rt-14-dev
 # (Debian starts LDoc with Lua 5.1.)
+NEED_OOM = $(NEED_DEMO) lua5.3 liblua5.3-dev
 NEED_DOC = lua5.4 lua5.1 lua-ldoc
 NEED_LINT = $(NEED_TEST) clang-format lua-check cppcheck
 
@@ -50,8 +51,8 @@ MAKEFLAGS += --no-print-directory
 PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
-.PHONY: all lib all-tests ctests demo test bench cbench guard fuzz coverage \
-  sanitize lint format conformance conformance-fixed conformance-seeds \
+.PHONY: all lib all-tests ctests demo test bench cbench guard fuzz oom \
+  coverage sanitize lint format conformance conformance-fixed conformance-seeds \
   package deps clean help
 .DELETE_ON_ERROR:
 
@@ -188,6 +189,22 @@ $(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/%.o $(FUZZ_LIB_O)
 
 -include $(FUZZ_LIB_O:.o=.d) $(FUZZ_LUA_O:.o=.d) $(FUZZ_O:.o=.d)
 
+# Every allocation fails once: in C, and of Lua and the binding. With QUICK
+# only so many of each case.
+OOM_LUA = $(BUILD)/$(LUA)/oom
+
+oom:
+	@tools/need.sh $(NEED_OOM)
+	@$(MAKE) $(PARALLEL) $(BUILD)/spec/oom_test
+	@$(foreach lua,$(LUAS),$(MAKE) $(PARALLEL) LUA=$(lua) \
+	  $(BUILD)/$(lua)/oom &&) :
+	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" tools/oom.sh $(BUILD) $(LUAS)
+
+$(OOM_LUA): spec/oom/oom.c $(BINDING_O) $(BUILD)/libfdemu.a Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(CFLAGS) $(LUA_CFLAGS) $(LDFLAGS) -o $@ $< \
+	  $(BINDING_O) $(BUILD)/libfdemu.a -l$(LUA) -lm -ldl
+
 # The same calls on Linux and on fdemu; SHARD=1/4 is a second quarter. After
 # so many of them as CHECK says the whole state is looked at.
 SEEDS = 2000
@@ -274,6 +291,7 @@ help:
 	@echo "make bench     against the real calls, bare Lua, memcpy; JSON=file"
 	@echo "make cbench    the same from C"
 	@echo "make guard     instructions per call, which have limits"
+	@echo "make oom       every allocation fails once; QUICK=n of each case"
 	@echo "make fuzz      random calls, TIME=60 seconds for each fuzzer"
 	@echo "make conformance  the same calls on Linux and on fdemu; SEEDS= OPS="
 	@echo "                  SEED=first SHARD=i/n"
