@@ -82,6 +82,49 @@ local waits = {
     p:flock(one, fdemu.LOCK_EX)
     p:flock(two, fdemu.LOCK_EX)
   end,
+  ["a record lock"] = function(_, p)
+    local fd = p:open("/tmp/lock", fdemu.O_RDWR | fdemu.O_CREAT, 384)
+    p:fork():fcntl(fd, fdemu.F_SETLK, { l_type = fdemu.F_WRLCK })
+    p:fcntl(fd, fdemu.F_SETLKW, { l_type = fdemu.F_WRLCK })
+  end,
+  ["an open of a FIFO"] = function(_, p)
+    p:mkfifo "/tmp/fifo"
+    p:open("/tmp/fifo", "r")
+  end,
+  ["a readv"] = function(_, p)
+    local r = p:pipe()
+    p:readv(r, { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 })
+  end,
+  ["a writev"] = function(_, p)
+    local _, w = p:pipe()
+    p:writev(w, { ("x"):rep(70000), "y" })
+  end,
+  ["a splice"] = function(_, p)
+    local r = p:pipe()
+    local _, w = p:pipe()
+    p:splice(r, nil, w, nil, 10)
+  end,
+  ["a tee"] = function(_, p)
+    local r = p:pipe()
+    local _, w = p:pipe()
+    p:tee(r, w, 10)
+  end,
+  ["recvmsg"] = function(_, p)
+    p:recvmsg((p:socketpair()), 10)
+  end,
+  ["sendmsg"] = function(_, p)
+    p:sendmsg((p:socketpair(fdemu.AF_UNIX, fdemu.SOCK_STREAM, 0)),
+      { data = ("x"):rep(1000000) })
+  end,
+  ["an eventfd that is full"] = function(_, p)
+    local fd = p:eventfd(0)
+    p:eventfd_write(fd, -2)
+    p:eventfd_write(fd, 1)
+  end,
+  ["a peer that says nothing"] = function(k, p)
+    k:device("/dev/peer", fdemu.peer(function(dev) dev:read(100) end))
+    p:read(p:open("/dev/peer", "r+"), 1)
+  end,
   ["the exit of a child"] = function(_, p)
     p:fork()
     p:wait()

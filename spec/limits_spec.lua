@@ -170,6 +170,41 @@ describe("a kernel with limits", function()
     stops("steps", 1000, function() p:read(fd, 1) end)
   end)
 
+  it("ends what runs away where it waits on the C stack", function()
+    make { steps = 1000 }
+    k:spawn(function() while true do k:sleep(1) end end)
+    local r = p:pipe()
+    stops("steps", 1000, function()
+      ("x"):gsub("x", function() p:read(r, 1) end)
+    end)
+  end)
+
+  it("ends a driver's method that spawns", function()
+    make { tasks = 20 }
+    k:device("/dev/spawn", { read = many(function() k:spawn(print) end) })
+    local fd = p:open("/dev/spawn", fdemu.O_RDONLY)
+    stops("tasks", 20, function() p:read(fd, 1) end)
+  end)
+
+  it("ends a driver's poll that duplicates descriptors", function()
+    make { descriptors = 50 }
+    k:device("/dev/poll", { poll = many(function() p:dup(0) end) })
+    local fd = p:open("/dev/poll", fdemu.O_RDONLY)
+    stops("descriptors", 50, function()
+      p:poll({ { fd = fd, events = fdemu.POLLIN } }, 0)
+    end)
+  end)
+
+  it("ends a driver's method that has a file grow, in a task", function()
+    make { memory = 1000000 }
+    local data = ("x"):rep(10000)
+    local file = p:memfd_create "growing"
+    k:device("/dev/grow", { write = many(function() p:write(file, data) end) })
+    local fd = p:open("/dev/grow", fdemu.O_WRONLY)
+    k:spawn(function() p:write(fd, "x") end)
+    stops("memory", 1000000, function() k:run() end)
+  end)
+
   it("takes as many steps as it may", function()
     make { steps = 10 }
     for _ = 1, 10 do p:fstat(0) end
