@@ -2,23 +2,65 @@
  * drivers.c - a libFuzzer target: bytes are what drivers written in Lua do
  *
  * Each input runs drivers.lua and collects what it left; the Lua state is
- * closed now and then. With leaks and wrong accesses found by the sanitizers,
- * what is left to say here is an error that the script raises itself.
+ * closed now and then, and looked for leaks. (libFuzzer would do that after
+ * each input that leaves the state larger, and do little else.) Then all inputs
+ * since the last time are written to ...-leak-1 and so on, to be tried alone.
+ * What is left to say here is an error that the script raises itself.
  *
  * It is run in the project's folder, with LUA_PATH as the Makefile sets it.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <sanitizer/lsan_interface.h>
 
 #define RUNS 20 /* inputs for a Lua state */
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int luaopen_fdemu_core(lua_State *L);
+
+static const char *program = "drivers";
+static struct input {
+  uint8_t *data;
+  size_t size;
+} inputs[RUNS]; /* since the state was made */
+static int runs;
+
+static void remember(const uint8_t *data, size_t size)
+{
+  struct input *i = &inputs[runs++ % RUNS];
+
+  i->data = realloc(i->data, size + 1);
+  if (i->data == NULL)
+    abort();
+  memcpy(i->data, data, size);
+  i->size = size;
+}
+
+/* One of the last inputs has left something. */
+static void blame(const char *what)
+{
+  char name[4096];
+
+  fprintf(stderr, "%s are left, by one of %s-leak-1 ... -%d\n", what, program,
+          RUNS);
+  for (int i = 0; i < RUNS && inputs[i].data != NULL; i++) {
+    FILE *f;
+    snprintf(name, sizeof name, "%s-leak-%d", program, i + 1);
+    f = fopen(name, "w");
+    if (f == NULL || fwrite(inputs[i].data, 1, inputs[i].size, f) == 0)
+      fprintf(stderr, "cannot write %s\n", name);
+    if (f != NULL)
+      fclose(f);
+  }
+  abort();
+}
 
 static void need(lua_State *L, int status)
 {
@@ -50,27 +92,36 @@ static void stop(lua_State *L)
 {
   lua_pushvalue(L, 2);
   need(L, lua_pcall(L, 0, 1, 0));
-  if (lua_tointeger(L, -1) != 0) {
-    fprintf(stderr, "%d kernels are left\n", (int)lua_tointeger(L, -1));
-    abort();
-  }
+  if (lua_tointeger(L, -1) != 0)
+    blame("kernels");
   lua_close(L);
+  if (__lsan_do_recoverable_leak_check() != 0)
+    blame("allocations");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   static lua_State *L;
-  static int runs;
 
+  if (size == 0)
+    return 0;
   if (L == NULL)
     L = start();
+  remember(data, size);
   lua_pushvalue(L, 1);
   lua_pushlstring(L, (const char *)data, size);
   need(L, lua_pcall(L, 1, 0, 0));
   lua_gc(L, LUA_GCCOLLECT, 0);
-  if (++runs % RUNS == 0) {
+  if (runs % RUNS == 0) {
     stop(L);
     L = NULL;
   }
+  return 0;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+  (void)argc;
+  program = (*argv)[0];
   return 0;
 }

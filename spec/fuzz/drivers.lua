@@ -37,7 +37,7 @@ local function options(w)
   local pick, one_of = w.pick, w.one_of
 
   return {
-    seed = pick(256), nofile = 16,
+    seed = pick(256), nofile = 20,
     short = one_of { 0, 0.5 }, eintr = one_of { 0, 0, 0.3 },
     order = one_of { "fifo", "random" }, origins = pick(2) == 1,
     strict = pick(4) == 1, honest = pick(4) ~= 1,
@@ -103,7 +103,7 @@ local function new_world(data)
 
   function w.one_of(list) return list[pick(math.max(#list, 1)) + 1] end
   function w.value() return values[pick(18) + 1] end
-  function w.fd() return pick(12) end
+  function w.fd() return pick(13) end
   function w.buffer() return fdemu.buffer(pick(16)) end
 
   function w.act()
@@ -164,6 +164,10 @@ local function furnish(w)
   pcall(p.open, p, "/dev/odd", fdemu.O_RDWR)
   pcall(p.pipe, p)
   pcall(p.socketpair, p)
+  pcall(p.epoll_create1, p, 0)
+  pcall(p.eventfd, p, 0)
+  pcall(p.memfd_create, p, "m")
+  pcall(p.open, p, "/dev/peer", fdemu.O_RDWR)
 end
 
 local function run(data)
