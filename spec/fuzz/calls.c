@@ -90,10 +90,13 @@ static const uint64_t open_flags[] = { O_RDONLY,
                                        O_RDWR | O_NOATIME };
 
 static const uint64_t commands[] = {
-  F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,       F_SETFD,      F_GETFL,
-  F_SETFL,     F_GETOWN,        F_SETOWN,      F_GETSIG,     F_SETSIG,
-  F_GETOWN_EX, F_SETOWN_EX,     F_GETPIPE_SZ,  F_SETPIPE_SZ, F_GET_SEALS,
-  F_ADD_SEALS, F_GET_RW_HINT,   F_SET_RW_HINT, F_GETLEASE,   F_NOTIFY,
+  F_DUPFD,      F_DUPFD_CLOEXEC, F_GETFD,
+  F_SETFD,      F_GETFL,         F_SETFL,
+  F_GETOWN,     F_SETOWN,        F_GETSIG,
+  F_SETSIG,     F_GETOWN_EX,     F_SETOWN_EX,
+  F_GETPIPE_SZ, F_SETPIPE_SZ,    F_GET_SEALS,
+  F_ADD_SEALS,  F_GET_RW_HINT,   F_SET_RW_HINT,
+  F_SETLEASE,   F_GETLEASE,      F_NOTIFY,
   999
 };
 
@@ -242,7 +245,7 @@ static const struct {
   { SYS_eventfd, "n" },
   { SYS_eventfd2, "n#" },
   { SYS_timerfd_create, "h#" },
-  { SYS_timerfd_settime, "fhtx" },
+  { SYS_timerfd_settime, "fhxx" },
   { SYS_timerfd_gettime, "fs" },
   { SYS_epoll_create, "n" },
   { SYS_epoll_create1, "#" },
@@ -322,6 +325,7 @@ static const struct {
   { SYS_getrlimit, "hs" },
   { SYS_prlimit64, "0hxs" },
   { SYS_getpid, "" },
+  { SYS_fcntl, "fC#" },
 };
 
 /* A letter in 16 is of another kind than it should be. */

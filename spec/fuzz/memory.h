@@ -70,12 +70,26 @@ static const struct fdemu_mem mem = { load, put };
 
 /* ---- what is in it ------------------------------------------------------- */
 
-static const char *const paths[] = {
-  "/dev/odd", "/dev/seek", "a",         "b",      "d",   "d/e",
-  "/tmp/x",   "l",         "fifo",      "d/../a", "a/b", "/dev/null",
-  "d/e/f",    "/dev/full", "/dev/fd/3", ".",      "..",  "/proc/self/fd",
-  "",         "//"
-};
+static const char *const paths[] = { "/dev/odd",
+                                     "/dev/seek",
+                                     "a",
+                                     "b",
+                                     "d",
+                                     "d/e",
+                                     "/tmp/x",
+                                     "l",
+                                     "fifo",
+                                     "d/../a",
+                                     "a/b",
+                                     "/dev/null",
+                                     "/dev/console",
+                                     "/dev/full",
+                                     "/dev/fd/3",
+                                     ".",
+                                     "..",
+                                     "/proc/self/fd",
+                                     "",
+                                     "/dev/urandom" };
 
 static void copy(size_t at, const void *src, size_t n)
 {
