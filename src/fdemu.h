@@ -749,7 +749,8 @@ FDEMU_API struct fdemu_file *fdemu_file_usable(const struct fdemu_proc *p,
 FDEMU_API void fdemu_file_put(struct fdemu_file *f);
 
 /* The lowest free descriptor >= min becomes f, whose reference it takes over
- * unless it fails: -EINVAL (min), -EMFILE, -ENOMEM. */
+ * unless it fails: -EINVAL (min), -EMFILE, -ENFILE, -ENOMEM; -ESRCH (p has
+ * exited). */
 FDEMU_API int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
                             bool cloexec);
 

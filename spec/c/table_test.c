@@ -568,6 +568,23 @@ static void origins(void)
   TEST_KERNEL_FREE(k);
 }
 
+static void the_dead_get_nothing(void)
+{
+  struct fdemu_proc *p;
+  struct fdemu_file *f;
+
+  k = test_kernel();
+  p = fdemu_proc_new(k);
+  f = fdemu_null_new(k, O_RDONLY);
+  fdemu_exit(p, 0);
+  CHECK_EQ(fdemu_install(p, f, 0, false), -ESRCH);
+  CHECK(fdemu_check(k) == NULL);
+  CHECK_EQ(fdemu_next_fd(p, 0), -1);
+  fdemu_file_put(f);
+  fdemu_proc_put(p);
+  TEST_KERNEL_FREE(k);
+}
+
 int main(void)
 {
   for (uint64_t seed = 0; seed < 8; seed++)
@@ -578,5 +595,6 @@ int main(void)
   limit_of_all();
   a_million();
   origins();
+  the_dead_get_nothing();
   return test_summary();
 }

@@ -98,7 +98,7 @@ void fdemu_unreserve(struct fdemu_proc *p, const int *fds, int n)
 int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
                   bool cloexec)
 {
-  int fd = fde_table_reserve(p, min);
+  int fd = p->alive ? fde_table_reserve(p, min) : -ESRCH;
 
   if (fd >= 0)
     fdemu_fill(p, fd, f, cloexec);
