@@ -48,6 +48,8 @@ local function add_bytes(add, w)
     return list
   end
   local function offset() return one_of { nil, 0, 1, 5, 4096 } end
+  -- What bytes are moved from and to: mostly drivers, pipes and sockets.
+  local function end_of() return one_of { 3, 4, 5, 6, 7, 8, 11, 12, fd() } end
 
   add(function(p) return p:read(fd(), pick(40)) end)
   add(function(p) return p:write(fd(), bytes()) end)
@@ -61,17 +63,17 @@ local function add_bytes(add, w)
   add(function(p) return p:pwritev(fd(), strings(), pick(9)) end)
   add(function(p) return p:lseek(fd(), pick(20), pick(6)) end)
   add(function(p)
-    return p:sendfile(fd(), fd(), offset(), pick(200) * pick(200))
+    return p:sendfile(end_of(), end_of(), offset(), pick(200) * pick(200))
   end)
   add(function(p)
-    return p:splice(fd(), offset(), fd(), offset(), pick(200) * pick(200),
+    return p:splice(end_of(), offset(), end_of(), offset(), pick(200) * pick(200),
       pick(2) * fdemu.SPLICE_F_NONBLOCK)
   end)
   add(function(p)
-    return p:tee(fd(), fd(), pick(200), pick(2) * fdemu.SPLICE_F_NONBLOCK)
+    return p:tee(end_of(), end_of(), pick(200), pick(2) * fdemu.SPLICE_F_NONBLOCK)
   end)
   add(function(p)
-    return p:copy_file_range(fd(), offset(), fd(), offset(), pick(200))
+    return p:copy_file_range(end_of(), offset(), end_of(), offset(), pick(200))
   end)
   add(function(p) return p:ioctl(fd(), fdemu.FIONREAD) end)
   add(function(p)
@@ -93,6 +95,7 @@ local function add_descriptors(add, w)
   add(function(p) return p:close_range(fd(), fd(), one_of { 0, 4 }) end)
   add(function(p) return p:dup2(fd(), fd()) end)
   add(function(p) return p:dup(fd()) end)
+  add(function(p) return p:dup3(fd(), fd(), fdemu.O_CLOEXEC) end)
   add(function(p) return p:pipe() end)
   add(function(p) return p:pipe2(O_NONBLOCK) end)
   add(function(p) return p:eventfd(pick(3), pick(2) * O_NONBLOCK) end)
@@ -121,7 +124,10 @@ local function add_descriptors(add, w)
   end)
   add(function(p) return p:flock(fd(), one_of { 1, 2, 8, 6 }) end)
   add(function(p) return p:fstat(fd()) end)
-  add(function(p) return p:setrlimit(fdemu.RLIMIT_NOFILE, pick(20), 20) end)
+  add(function(p)
+    return p:setrlimit(fdemu.RLIMIT_NOFILE, pick(20), 20),
+      p:getrlimit(fdemu.RLIMIT_NOFILE)
+  end)
 end
 
 local function add_waiting(add, w)
@@ -160,6 +166,7 @@ local function add_sockets(add, w)
   end)
   add(function(p) return p:recvmsg(fd(), pick(12), flags()) end)
   add(function(p) return p:shutdown(fd(), pick(4)) end)
+  add(function(p) return p:socket(), p:getsockname(fd()), p:getpeername(fd()) end)
   add(function(p)
     return p:setsockopt(fd(), fdemu.SOL_SOCKET, one_of { fdemu.SO_SNDBUF,
       fdemu.SO_RCVBUF, fdemu.SO_RCVTIMEO, fdemu.SO_SNDTIMEO, fdemu.SO_PASSCRED,
@@ -187,7 +194,25 @@ local function add_names(add, w)
   add(function(p) return p:truncate(path(), pick(256) * 10) end)
   add(function(p) return p:stat(path()), p:readlink(path()) end)
   add(function(p) return p:readdir(w.fd()) end)
-  add(function(p) return p:chdir(path()), p:getcwd() end)
+  add(function(p) return p:chdir(path()), p:getcwd(), p:umask(pick(64)) end)
+  add(function(p)
+    return p[one_of { "access", "lstat", "chown", "lchown", "creat", "mknod",
+      "utime" }](p, path(), pick(9), pick(9))
+  end)
+  add(function(p)
+    return p[one_of { "mkdirat", "unlinkat", "fstatat", "readlinkat",
+      "faccessat", "fchmodat", "mknodat", "fchownat", "utimensat" }](p,
+      one_of { fdemu.AT_FDCWD, w.fd() }, path(), one_of { nil, 0, 420, 512 },
+      one_of { nil, 0, 1, 256 })
+  end)
+  add(function(p)
+    return p[one_of { "renameat2", "linkat" }](p, fdemu.AT_FDCWD, path(),
+      fdemu.AT_FDCWD, path(), pick(4))
+  end)
+  add(function(p)
+    return p[one_of { "fchdir", "fchmod", "fchown", "posix_fadvise" }](p,
+      w.fd(), pick(512), pick(9), pick(6))
+  end)
   add(function(p) return p:chmod(path(), pick(256) * 2) end)
   add(function() return w.k:device(one_of { "/dev/odd", "/dev/odd2",
     "/tmp/a" }, w.device()) end)
@@ -302,6 +327,21 @@ local function add_descriptions(add, w)
   end)
 end
 
+local function add_buffers(add, w)
+  local pick, one_of, buffers = w.pick, w.one_of, w.buffers
+  local function buffer() return one_of(buffers) or w.buffer() end
+
+  add(function() buffers[#buffers % 4 + 1] = w.buffer() end)
+  add(function() return buffer():get(pick(9), pick(9)), #buffer() end)
+  add(function() return buffer():set(("b"):rep(pick(9)), pick(9)) end)
+  add(function() return buffer():pack("<I4", pick(9), pick(99)) end)
+  add(function() return buffer():unpack("<I4", pick(9)) end)
+  add(function()
+    local b = buffer()
+    return b:pointee(b:point(buffer())), tostring(b)
+  end)
+end
+
 local function add_kernel(add, w)
   local pick, one_of, rules, act = w.pick, w.one_of, w.rules, w.act
 
@@ -324,7 +364,7 @@ local function add_kernel(add, w)
   end)
   add(function() local r = one_of(rules) if r then r:remove() end end)
   add(function() local r = one_of(rules) if r then r:close() end end)
-  add(function() return w.k:rules() end)
+  add(function() return w.k:rules(), tostring(one_of(rules)) end)
   add(function() return w.k:close() end)
   add(function() return w.other() end)
   add(function() return w.explore() end)
@@ -371,6 +411,7 @@ return function(w)
   add_threads(add, w)
   add_tasks(add, w)
   add_descriptions(add, w)
+  add_buffers(add, w)
   add_kernel(add, w)
   return list
 end

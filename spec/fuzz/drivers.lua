@@ -68,7 +68,10 @@ local function add_devices(w)
       open = pick(2) == 0 and method(function() end) or nil,
       read = method(function(_, count) return ("r"):rep(count) end),
       write = method(function(_, bytes) return #bytes end),
-      ioctl = method(function() return 0 end),
+      ioctl = method(function(_, _, arg)
+        if type(arg) == "userdata" then arg:set "io" end
+        return 0
+      end),
       poll = pick(2) == 0 and method(function() return "rw" end) or nil,
       lseek = method(function(_, offset) return offset end),
       flush = pick(2) == 0 and method(function() end) or nil,
@@ -82,7 +85,7 @@ local function add_devices(w)
   function w.peer()
     local does = {
       function(dev) return dev:read(pick(9)) end,
-      function(dev) return dev:readline(pick(3)) end,
+      function(dev) return dev:readline("w", pick(3)) end,
       function(dev) return dev:expect("w+", pick(3)) end,
       function(dev) return dev:write(("p"):rep(pick(60))) end,
       function(dev) return dev:sleep(pick(3) / 2) end,
@@ -96,7 +99,8 @@ end
 
 local function new_world(data)
   local w = {
-    procs = {}, tasks = {}, descs = {}, threads = {}, rules = {}, acts = 0,
+    procs = {}, tasks = {}, descs = {}, threads = {}, rules = {}, buffers = {},
+    acts = 0,
   }
   w.pick, w.over = chooser(data)
   local pick = w.pick
