@@ -950,7 +950,7 @@ local function try_all(c, context, all)
     oom.check(ok, c.name, ("in %s, allocation %d%s: %s"):format(context, n,
       all and " and all after it" or "", what))
   end
-  local reference = attempt(c, context, math.maxinteger, all)
+  local reference = attempt(c, context, 1 << 40, all)
   check(reference.ok, show(reference.values))
   reference.after = digest(reference.w)
   finish(reference, check)
