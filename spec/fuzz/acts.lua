@@ -347,6 +347,8 @@ local function add_kernel(add, w)
 
   add(function() collectgarbage() end)
   add(function() collectgarbage "step" end)
+  add(function() w.oom(1 + pick(60), 1 + pick(3)) act() w.oom(0) end)
+  add(function() w.oom(1 + pick(60), 1 + pick(3)) end)
   add(function() return w.k:lsof(), w.k:leaks(), w.k:misuse(), w.k:now() end)
   add(function() w.k:trace(pick(2) == 0 and function() act() end or nil) end)
   add(function()

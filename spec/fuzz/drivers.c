@@ -9,6 +9,7 @@
  *
  * It is run in the project's folder, with LUA_PATH as the Makefile sets it.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,35 @@ static void blame(const char *what)
   abort();
 }
 
+static int oom_in, oom_for; /* after so many allocations, so many fail */
+static bool refused;
+
+static void *allocate(void *ud, void *ptr, size_t old, size_t size)
+{
+  (void)ud;
+  if (size == 0) {
+    free(ptr);
+    return NULL;
+  }
+  if (oom_in > 0 && (ptr == NULL || size > old) && --oom_in == 0) {
+    oom_in = --oom_for > 0;
+    refused = true;
+    return NULL;
+  }
+  return realloc(ptr, size);
+}
+
+/* oom(n, times): the nth of Lua's allocations from now on fails, and those
+ * after it. If it is one, Lua collects everything, and has it in the end. */
+static int set_oom(lua_State *L)
+{
+  int n = (int)luaL_checkinteger(L, 1);
+
+  oom_for = (int)luaL_optinteger(L, 2, 1);
+  oom_in = n;
+  return 0;
+}
+
 static void need(lua_State *L, int status)
 {
   if (status == LUA_OK)
@@ -73,7 +103,7 @@ static void need(lua_State *L, int status)
 /* A state with the script's two functions at 1 and 2. */
 static lua_State *start(void)
 {
-  lua_State *L = luaL_newstate();
+  lua_State *L = lua_newstate(allocate, NULL);
 
   if (L == NULL)
     abort();
@@ -83,7 +113,8 @@ static lua_State *start(void)
   lua_setfield(L, -2, "fdemu.core");
   lua_pop(L, 1);
   need(L, luaL_loadfile(L, "spec/fuzz/drivers.lua"));
-  need(L, lua_pcall(L, 0, 2, 0));
+  lua_pushcfunction(L, set_oom);
+  need(L, lua_pcall(L, 1, 2, 0));
   return L;
 }
 
@@ -99,9 +130,18 @@ static void stop(lua_State *L)
     blame("allocations");
 }
 
+/* The script itself may meet what it has asked for. */
+static bool is_memory_error(lua_State *L)
+{
+  const char *message = lua_tostring(L, -1);
+
+  return message != NULL && strstr(message, "not enough memory") != NULL;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   static lua_State *L;
+  int status;
 
   if (size == 0)
     return 0;
@@ -110,7 +150,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   remember(data, size);
   lua_pushvalue(L, 1);
   lua_pushlstring(L, (const char *)data, size);
-  need(L, lua_pcall(L, 1, 0, 0));
+  refused = false;
+  status = lua_pcall(L, 1, 0, 0);
+  oom_in = 0;
+  if (refused && status != LUA_OK && is_memory_error(L))
+    lua_pop(L, 1);
+  else
+    need(L, status);
   lua_gc(L, LUA_GCCOLLECT, 0);
   if (runs % RUNS == 0) {
     stop(L);

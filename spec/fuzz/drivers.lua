@@ -10,6 +10,7 @@
 local core = require "fdemu.core"
 local fdemu = require "fdemu"
 local acts_of = assert(loadfile "spec/fuzz/acts.lua")()
+local oom = ... -- oom(n, times): the nth allocation fails, and more after it
 
 local MAX_ACTS = 300
 
@@ -100,7 +101,7 @@ end
 local function new_world(data)
   local w = {
     procs = {}, tasks = {}, descs = {}, threads = {}, rules = {}, buffers = {},
-    acts = 0,
+    acts = 0, oom = oom,
   }
   w.pick, w.over = chooser(data)
   local pick = w.pick
@@ -182,6 +183,7 @@ local function run(data)
   made[k] = true
 
   local function check(what)
+    oom(0)
     local ok, wrong = pcall(core.check, k)
     if ok and wrong then error(what .. ": " .. wrong, 0) end
   end

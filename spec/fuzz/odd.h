@@ -18,7 +18,8 @@
 
 static uint8_t plan[NPLAN];
 static unsigned planned;
-static int odd_ready; /* POLL* */
+static int odd_ready;   /* POLL* */
+static size_t odd_left; /* bytes until it is full, or at its end */
 static struct fdemu_list odd_kept;
 static struct fdemu_file *releasing[NRELEASING];
 
@@ -30,6 +31,8 @@ static int64_t odd_move(struct fdemu_req *r, size_t n)
 
   n = n < fdemu_left(r) ? n : fdemu_left(r);
   n = n < sizeof bytes ? n : sizeof bytes;
+  n = n < odd_left ? n : odd_left;
+  odd_left -= n;
   error = r->call->flags & FDEMU_CALL_WRITE ? fdemu_copy_in(r, bytes, n)
                                             : fdemu_copy_out(r, bytes, n);
   return error < 0 ? error : (int64_t)r->done;
@@ -120,6 +123,7 @@ static void odd_add(struct fdemu_kernel *k)
   memset(plan, 8, sizeof plan);
   planned = 0;
   odd_ready = POLLIN | POLLOUT;
+  odd_left = 20000;
   fdemu_list_init(&odd_kept);
   fdemu_device_add(k, "/dev/odd", &odd_ops, S_IFCHR | 0666, 1);
   fdemu_device_add(k, "/dev/seek", &seek_ops, S_IFCHR | 0666, 2);
