@@ -40,12 +40,16 @@ enum {
   FDEMU_MODE_NO_NOWAIT = 256,       /* RWF_NOWAIT is EOPNOTSUPP */
   FDEMU_MODE_NO_RWF_WRITE = 512, /* so is all but RWF_HIPRI in a write, ... */
   FDEMU_MODE_NO_RWF_READ = 1024, /* ... or a read */
-  FDEMU_MODE_COUNTED = 2048,     /* the core's: in attr->opened */
-  FDEMU_MODE_LAST_FIRST = 4096,  /* of those who wait, the last has its turn
+  FDEMU_MODE_LAST_FIRST = 2048,  /* of those who wait, the last has its turn
                                    first */
-  FDEMU_MODE_LOOKS_AGAIN = 8192  /* O_NONBLOCK that is set while a call waits
+  FDEMU_MODE_LOOKS_AGAIN = 4096, /* O_NONBLOCK that is set while a call waits
                                    ends it when it is woken; of other kinds, a
                                    call that waits goes on waiting */
+
+  /* the core's, of struct fdemu_file.mode */
+  FDEMU_MODE_COUNTED = 0x10000,  /* in attr->opened */
+  FDEMU_MODE_CREATED = 0x20000,  /* open(2) has made the file for it */
+  FDEMU_MODE_EMBEDDED = 0x40000, /* it is not freed apart from its inode */
 };
 
 /*
@@ -225,12 +229,12 @@ struct fdemu_inode {
   const struct fdemu_ops *ops; /* the kind, whatever its descriptions' are */
   struct fdemu_attr *attr;     /* its own, or those of anonymous inodes */
   struct fdemu_waitq wq;
-  mode_t mode; /* S_IF* and permissions */
 
   /* open(2) by name. Gives its description to fdemu_opened(). NULL: a new
    * description with ops. */
   int64_t (*open)(struct fdemu_inode *i, struct fdemu_req *r);
   void (*free)(struct fdemu_inode *i); /* the last reference is gone */
+  mode_t mode;                         /* S_IF* and permissions */
 
   /* private */
   int refs;
@@ -276,7 +280,6 @@ struct fdemu_file {
   int refs;                 /* descriptors, requests in flight, holders */
   void *handle;             /* the binding's */
   struct fdemu_lock *waits; /* its requests that wait for record locks */
-  bool created;             /* open(2) has made the file for it */
 };
 
 /*
@@ -286,6 +289,12 @@ struct fdemu_file {
 FDEMU_API struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
                                             const struct fdemu_ops *ops,
                                             int flags, void *data);
+
+/* The same in memory that goes with i: f is embedded beside it. For an object
+ * with one description, which is not opened again. */
+FDEMU_API void fdemu_file_init(struct fdemu_file *f, struct fdemu_inode *i,
+                               const struct fdemu_ops *ops, int flags,
+                               void *data);
 FDEMU_API void fdemu_file_get(struct fdemu_file *f);
 
 /* w->gone() will be called when f goes, unless it is cleared before. */

@@ -53,7 +53,7 @@ int64_t fde_fcntl_path(struct fdemu_file *f, struct fdemu_req *r)
 {
   switch (r->cmd) {
   case DUPFD_QUERY: return same(f, r);
-  case CREATED_QUERY: return f->created;
+  case CREATED_QUERY: return (f->mode & FDEMU_MODE_CREATED) != 0;
   default: return FDEMU_NEXT;
   }
 }

@@ -88,6 +88,21 @@ static int kept_flags(int flags)
                   O_TMPFILE | LARGEFILE);
 }
 
+void fdemu_file_init(struct fdemu_file *f, struct fdemu_inode *i,
+                     const struct fdemu_ops *ops, int flags, void *data)
+{
+  *f = (struct fdemu_file){
+    .ops = ops,
+    .inode = i,
+    .id = ++i->kernel->last_file,
+    .flags = kept_flags(flags),
+    .mode = ops->mode | FDEMU_MODE_EMBEDDED,
+    .data = data,
+    .refs = 1,
+  };
+  fdemu_inode_get(i);
+}
+
 struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
                                   const struct fdemu_ops *ops, int flags,
                                   void *data)
@@ -96,16 +111,8 @@ struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
 
   if (f == NULL)
     return NULL;
-  *f = (struct fdemu_file){
-    .ops = ops,
-    .inode = i,
-    .id = ++i->kernel->last_file,
-    .flags = kept_flags(flags),
-    .mode = ops->mode,
-    .data = data,
-    .refs = 1,
-  };
-  fdemu_inode_get(i);
+  fdemu_file_init(f, i, ops, flags, data);
+  f->mode = ops->mode;
   return f;
 }
 
@@ -167,7 +174,8 @@ void fdemu_file_put(struct fdemu_file *f)
     return;
   fde_entry_put(f->entry);
   fdemu_free(i->kernel, f->path);
-  fdemu_free(i->kernel, f);
+  if (!(f->mode & FDEMU_MODE_EMBEDDED))
+    fdemu_free(i->kernel, f);
   fdemu_inode_put(i);
 }
 

@@ -318,7 +318,8 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
       f->mode |= FDEMU_MODE_COUNTED;
       fde_count(f->inode, (int)r->cmd, 1);
     }
-    f->created = r->made && flags & O_CREAT && f->inode == r->inode;
+    if (r->made && flags & O_CREAT && f->inode == r->inode)
+      f->mode |= FDEMU_MODE_CREATED;
     if (flags & O_TRUNC && !r->made && f->inode == r->inode &&
         S_ISREG(f->inode->mode)) {
       fde_wrote(r->proc, f->inode);

@@ -59,13 +59,13 @@ struct busy_poll {
 #define MAX_BUSY_BUDGET 64 /* without CAP_NET_ADMIN */
 
 struct epoll {
+  struct fdemu_file file;
   struct fdemu_inode inode;   /* its wq: who watches this instance */
   struct fdemu_waitq waiters; /* epoll_wait() */
   struct fdemu_list ready;    /* of interests */
   struct fdemu_list all;      /* in the order in which they were added */
   struct interest **table;    /* by key */
   size_t count, cap;          /* cap: 0 or a power of two */
-  struct fdemu_file *file;    /* borrowed: the description */
   struct fdemu_list below;    /* of nested instances */
   uint64_t walks;             /* counts walks that start here */
   uint64_t walk_id, walk;     /* the walk that came here last ... */
@@ -289,9 +289,9 @@ static const struct interest *watcher(const struct fdemu_file *f,
 /* Walks mark where they have been, so that they come to no instance twice. */
 static bool visited(struct epoll *ep, const struct epoll *from)
 {
-  if (ep->walk_id == from->file->id && ep->walk == from->walks)
+  if (ep->walk_id == from->file.id && ep->walk == from->walks)
     return true;
-  ep->walk_id = from->file->id;
+  ep->walk_id = from->file.id;
   ep->walk = from->walks;
   ep->depth = 0;
   return false;
@@ -326,7 +326,7 @@ static int depth_above(struct epoll *ep, const struct epoll *from)
 
   if (visited(ep, from))
     return ep->depth;
-  for (it = watcher(ep->file, NULL); it != NULL; it = watcher(ep->file, it)) {
+  for (it = watcher(&ep->file, NULL); it != NULL; it = watcher(&ep->file, it)) {
     int d = depth_above(it->ep, from);
     if (d + 1 > depth)
       depth = d + 1;
@@ -356,7 +356,7 @@ static bool few_paths(const struct fdemu_file *f, int level, int *count)
   if (level > MAX_NESTS)
     return false;
   for (it = watcher(f, NULL); it != NULL; it = watcher(f, it)) {
-    const struct fdemu_file *outer = it->ep->file;
+    const struct fdemu_file *outer = &it->ep->file;
     if (watcher(outer, NULL) != NULL) {
       if (!few_paths(outer, level + 1, count))
         return false;
@@ -393,7 +393,7 @@ static bool fits(const struct interest *it)
   it->ep->walks++;
   if (fdemu_is_epoll(f))
     return few_paths_below(epoll_of(f), it->ep);
-  return watcher(it->ep->file, NULL) == NULL || few_paths(f, 0, count);
+  return watcher(&it->ep->file, NULL) == NULL || few_paths(f, 0, count);
 }
 
 /* ---- epoll_ctl(2) ----------------------------------------------------- */
@@ -713,7 +713,6 @@ static const struct fdemu_ops epoll_ops = {
 static struct fdemu_file *epoll_new(struct fdemu_kernel *k)
 {
   struct epoll *ep = fdemu_alloc(k, sizeof *ep);
-  struct fdemu_file *f;
 
   if (ep == NULL)
     return NULL;
@@ -723,9 +722,9 @@ static struct fdemu_file *epoll_new(struct fdemu_kernel *k)
   fdemu_list_init(&ep->ready);
   fdemu_list_init(&ep->all);
   fdemu_list_init(&ep->below);
-  f = ep->file = fdemu_file_new(&ep->inode, &epoll_ops, O_RDWR, NULL);
+  fdemu_file_init(&ep->file, &ep->inode, &epoll_ops, O_RDWR, NULL);
   fdemu_inode_put(&ep->inode);
-  return f;
+  return &ep->file;
 }
 
 static int64_t make(struct fdemu_proc *p, bool cloexec)

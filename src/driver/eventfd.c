@@ -9,6 +9,7 @@
 #define MAXIMUM (UINT64_MAX - 1)
 
 struct eventfd {
+  struct fdemu_file file;
   struct fdemu_inode inode;
   uint64_t count;
   bool semaphore; /* a read takes 1 rather than all */
@@ -95,17 +96,16 @@ static struct fdemu_file *eventfd_new(struct fdemu_kernel *k, unsigned count,
                                       int flags)
 {
   struct eventfd *e = fdemu_alloc(k, sizeof *e);
-  struct fdemu_file *f;
 
   if (e == NULL)
     return NULL;
   fdemu_inode_init(&e->inode, NULL, k, &eventfd_ops, 0600, eventfd_free);
   e->count = count;
   e->semaphore = (flags & EFD_SEMAPHORE) != 0;
-  f = fdemu_file_new(&e->inode, &eventfd_ops, O_RDWR | (flags & O_NONBLOCK),
-                     NULL);
+  fdemu_file_init(&e->file, &e->inode, &eventfd_ops,
+                  O_RDWR | (flags & O_NONBLOCK), NULL);
   fdemu_inode_put(&e->inode);
-  return f;
+  return &e->file;
 }
 
 static int64_t eventfd_make(struct fdemu_file *unused, struct fdemu_req *r)

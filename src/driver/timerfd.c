@@ -20,6 +20,7 @@
 #define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)
 
 struct timerfd {
+  struct fdemu_file file;
   struct fdemu_inode inode;
   struct fdemu_timer timer;
   int64_t expires;  /* by the clock it was made for; 0: never set */
@@ -205,16 +206,15 @@ static struct fdemu_file *timerfd_new(struct fdemu_kernel *k, int64_t origin,
                                       int flags)
 {
   struct timerfd *t = fdemu_alloc(k, sizeof *t);
-  struct fdemu_file *f;
 
   if (t == NULL)
     return NULL;
   *t = (struct timerfd){ .timer.fire = timerfd_fire, .origin = origin };
   fdemu_inode_init(&t->inode, NULL, k, &timerfd_ops, 0600, timerfd_free);
-  f = fdemu_file_new(&t->inode, &timerfd_ops, O_RDWR | (flags & O_NONBLOCK),
-                     NULL);
+  fdemu_file_init(&t->file, &t->inode, &timerfd_ops,
+                  O_RDWR | (flags & O_NONBLOCK), NULL);
   fdemu_inode_put(&t->inode);
-  return f;
+  return &t->file;
 }
 
 /* The clocks that wake a machine up are for the privileged. */

@@ -8,9 +8,8 @@
  */
 #include "lua/lfdemu.h"
 
-union header {
-  size_t size;
-  max_align_t align;
+struct header {
+  _Alignas(max_align_t) size_t size;
 };
 
 void lmem_init(lua_State *L, struct lkernel *lk)
@@ -34,7 +33,7 @@ void lmem_free(struct lkernel *lk, void *ptr, size_t size)
 void *lmem_core(void *ud, void *ptr, size_t size)
 {
   struct lkernel *lk = ud;
-  union header *h = ptr != NULL ? (union header *)ptr - 1 : NULL;
+  struct header *h = ptr != NULL ? (struct header *)ptr - 1 : NULL;
   size_t old = h != NULL ? h->size : 0;
 
   if (size == 0) {
