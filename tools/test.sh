@@ -61,7 +61,7 @@ one()
 {
   case $item in
   lua*)
-    run 600 env ${PRELOAD:+LD_PRELOAD="$PRELOAD"} \
+    run 900 env ${PRELOAD:+LD_PRELOAD="$PRELOAD"} \
       "$item" tools/busted.lua --output=TAP ${BUSTED:-}
     record "specs under $item" $(spec_counts)
     spec_failures
