@@ -91,6 +91,7 @@ build = {
         "src/driver/socket.c",
         "src/driver/socket_buf.c",
         "src/driver/socket_control.c",
+        "src/driver/socket_kept.c",
         "src/driver/socket_msg.c",
         "src/driver/socket_option.c",
         "src/driver/socket_packet.c",

@@ -223,6 +223,25 @@ describe("sockets", function()
         p:setsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_TYPE, 1))
     end)
 
+    it("of networks and filters are only kept", function()
+      local a = p:socketpair()
+      local BUSY_POLL, LOCK_FILTER, BUF_LOCK = 46, 44, 72
+      local function get(option)
+        return p:getsockopt(a, fdemu.SOL_SOCKET, option)
+      end
+      local function set(option, n)
+        return p:setsockopt(a, fdemu.SOL_SOCKET, option, n)
+      end
+      assert.equal(0, get(BUSY_POLL))
+      assert.equal(0, set(BUSY_POLL, 5))
+      assert.equal(5, get(BUSY_POLL))
+      fails("EINVAL", set(BUSY_POLL, -1))
+      assert.equal(0, set(fdemu.SO_SNDBUF, 5000))
+      assert.equal(1, get(BUF_LOCK))
+      assert.equal(0, set(LOCK_FILTER, 1))
+      fails("EPERM", set(LOCK_FILTER, 0))
+    end)
+
     it("limit waiting in virtual time", function()
       local a = p:socketpair()
       p:setsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_RCVTIMEO, 1.5)

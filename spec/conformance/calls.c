@@ -189,6 +189,13 @@ const struct call calls[] = {
   { "setsockopt", SYS_setsockopt, "fiiIi", 3, "s", 0,
     { FD, "SOL_SOCKET", "SO_SNDBUF SO_RCVBUF SO_RCVLOWAT SO_TYPE 999",
       "0 1 5000 100000", "4 4 4 2" } },
+  { "getsockopt", SYS_getsockopt, "fiiIo", 3, "s", 0,
+    { FD, "SOL_SOCKET", "2 9 11 12 13 16 22 25 26 27 28 34 36 40 44 46 47 48 "
+      "49 50 53 55 56 58 59 60 61 62 66 68 69 70 72 73 74 75 80 82 89",
+      "0", "4 8 2 0" } },
+  { "setsockopt", SYS_setsockopt, "fiiIi", 3, "s", 0,
+    { FD, "SOL_SOCKET", "2 5 9 11 16 22 25 26 27 28 34 44 46 47 48 49 50 51 53 "
+      "55 56 58 59 60 62 68 69 70 72 73 74 75 80 82 89", "0 1 5 -1", "4" } },
   { "memfd_create", SYS_memfd_create, "Ni", 12, NULL, 'm',
     { "name name '' bad", "0 0 MFD_CLOEXEC MFD_ALLOW_SEALING 0x1000" } },
   { "fcntl", SYS_fcntl, "fii", 8, "m", 0,

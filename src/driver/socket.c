@@ -152,6 +152,7 @@ static void sock_free(struct fdemu_inode *i)
   struct fds_socket *s = fdemu_entry(i, struct fds_socket, inode);
 
   fdemu_free(i->kernel, s->spare);
+  fdemu_free(i->kernel, s->kept);
   fdemu_free(i->kernel, s);
 }
 

@@ -61,6 +61,7 @@ struct fds_socket {
   int peer_pid;               /* SO_PEERCRED */
   uint64_t booleans;          /* SO_*: a bit for each that is on */
   int priority, linger[2];    /* SO_PRIORITY, SO_LINGER: kept, no more */
+  int64_t *kept;              /* likewise: socket_kept.c, or NULL */
 
   /* socket_rights.c */
   struct fdemu_file *file;
@@ -103,6 +104,13 @@ void fds_set_full(struct fds_socket *s);
 void fds_roomy(struct fds_socket *s);
 void fds_buf_purge(struct fds_socket *s);
 const char *fds_buf_check(const struct fdemu_file *f);
+
+/* socket_kept.c */
+int64_t fds_set_device(struct fdemu_req *r);
+int64_t fds_set_kept(struct fds_socket *s, struct fdemu_req *r, int n);
+int64_t fds_get_kept(const struct fds_socket *s, unsigned long option,
+                     size_t room, void *v);
+int64_t fds_lock_buffer(struct fds_socket *s, int which);
 
 /* socket_rights.c */
 struct fds_flight *fds_flight_of(struct fdemu_kernel *k);

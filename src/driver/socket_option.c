@@ -8,7 +8,10 @@
 
 #include "driver/socket.h"
 
-#define SECOND  INT64_C(1000000000)
+#define SECOND INT64_C(1000000000)
+/* Of programs with 64-bit times, which those of x86-64 all are. */
+enum { RCVTIMEO_NEW = 66, SNDTIMEO_NEW = 67 };
+
 #define MIN_BUF 2304 /* SOCK_MIN_RCVBUF; SOCK_MIN_SNDBUF is twice that */
 
 /* What is only kept. */
@@ -31,6 +34,7 @@ union value {
   int pair[2];
   struct ucred cred;
   struct timeval tv;
+  unsigned many[9];
 };
 
 /* ---- setsockopt ------------------------------------------------------- */
@@ -44,9 +48,19 @@ static int buffer_size(int n, int smallest)
 
 static int64_t set_sndbuf(struct fds_socket *s, int n)
 {
+  if (fds_lock_buffer(s, 1) < 0)
+    return -ENOMEM;
   s->sndbuf = buffer_size(n, 2 * MIN_BUF);
   if (fds_writable(s))
     fds_roomy(s);
+  return 0;
+}
+
+static int64_t set_rcvbuf(struct fds_socket *s, int n)
+{
+  if (fds_lock_buffer(s, 2) < 0)
+    return -ENOMEM;
+  s->rcvbuf = buffer_size(n, MIN_BUF);
   return 0;
 }
 
@@ -114,20 +128,22 @@ static int64_t set_option(struct fds_socket *s, struct fdemu_req *r, int n)
   switch (r->cmd) {
   case SO_DEBUG: return n != 0 ? -EACCES : 0;
   case SO_SNDBUF: return set_sndbuf(s, n);
-  case SO_RCVBUF: s->rcvbuf = buffer_size(n, MIN_BUF); return 0;
+  case SO_RCVBUF: return set_rcvbuf(s, n);
   case SO_PRIORITY: return set_priority(s, n);
   case SO_LINGER: return set_linger(s, r);
   case SO_BSDCOMPAT: return 0;
   case SO_REUSEPORT: return n != 0 ? -EOPNOTSUPP : 0;
   case SO_RCVLOWAT: s->rcvlowat = n < 0 ? INT_MAX : n > 0 ? n : 1; return 0;
+  case RCVTIMEO_NEW:
   case SO_RCVTIMEO: return set_timeout(&s->rcvtimeo, r);
+  case SNDTIMEO_NEW:
   case SO_SNDTIMEO: return set_timeout(&s->sndtimeo, r);
   case SO_SNDBUFFORCE:
   case SO_RCVBUFFORCE:
   case SO_MARK: return -EPERM;
   case SO_PEEK_OFF: s->peek_off = n; return 0;
   case SO_ERROR: return set_error(s, r, n);
-  default: return -ENOPROTOOPT;
+  default: return fds_set_kept(s, r, n);
   }
 }
 
@@ -141,6 +157,8 @@ static int64_t setsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
     return -EINVAL;
   if (r->arg != SOL_SOCKET)
     return -EOPNOTSUPP;
+  if (r->cmd == SO_BINDTODEVICE)
+    return fds_set_device(r);
   if (r->buf.iov_len < sizeof n)
     return -EINVAL;
   error = fdemu_load(r, &n, r->buf.iov_base, sizeof n);
@@ -149,14 +167,14 @@ static int64_t setsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
 
 /* ---- getsockopt ------------------------------------------------------- */
 
-static size_t get_timeout(int64_t ns, union value *v)
+static int64_t get_timeout(int64_t ns, union value *v)
 {
   v->tv.tv_sec = ns > 0 ? ns / SECOND : 0;
   v->tv.tv_usec = ns > 0 ? ns % SECOND / 1000 : 0;
   return sizeof v->tv;
 }
 
-static size_t get_cred(const struct fds_socket *s, union value *v)
+static int64_t get_cred(const struct fds_socket *s, union value *v)
 {
   const unsigned id = s->peer_pid != 0 ? FDEMU_UID : UINT_MAX;
 
@@ -164,9 +182,9 @@ static size_t get_cred(const struct fds_socket *s, union value *v)
   return sizeof v->cred;
 }
 
-/* The value, and its size; 0: there is no such option. */
-static size_t get_option(struct fds_socket *s, unsigned long option,
-                         union value *v)
+/* The value, and its size, or -errno. room: what there is for it. */
+static int64_t get_option(struct fds_socket *s, unsigned long option,
+                          size_t room, union value *v)
 {
   v->n = 0;
   if (is_boolean(option)) {
@@ -184,7 +202,9 @@ static size_t get_option(struct fds_socket *s, unsigned long option,
   case SO_PEERCRED: return get_cred(s, v);
   case SO_RCVLOWAT: v->n = s->rcvlowat; break;
   case SO_SNDLOWAT: v->n = 1; break;
+  case RCVTIMEO_NEW:
   case SO_RCVTIMEO: return get_timeout(s->rcvtimeo, v);
+  case SNDTIMEO_NEW:
   case SO_SNDTIMEO: return get_timeout(s->sndtimeo, v);
   case SO_PEEK_OFF: v->n = s->peek_off; break;
   case SO_DEBUG:
@@ -193,7 +213,7 @@ static size_t get_option(struct fds_socket *s, unsigned long option,
   case SO_ACCEPTCONN:
   case SO_MARK:
   case SO_PROTOCOL: break;
-  default: return 0;
+  default: return fds_get_kept(s, option, room, v);
   }
   return sizeof v->n;
 }
@@ -201,7 +221,7 @@ static size_t get_option(struct fds_socket *s, unsigned long option,
 static int64_t getsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
 {
   union value v;
-  size_t n;
+  int64_t n;
 
   if (f->inode->ops != &fds_ops)
     return -ENOTSOCK;
@@ -209,12 +229,10 @@ static int64_t getsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
     return -EOPNOTSUPP;
   if (r->buf.iov_len > INT_MAX)
     return r->buf.iov_len == SIZE_MAX ? -EFAULT : -EINVAL;
-  n = get_option(fds_of(f), r->cmd, &v);
-  if (n == 0)
-    return -ENOPROTOOPT;
-  if (n > r->buf.iov_len)
-    n = r->buf.iov_len;
-  return n > 0 ? fdemu_arg_store(r, 0, &v, n) : 0;
+  n = get_option(fds_of(f), r->cmd, r->buf.iov_len, &v);
+  if (n > (int64_t)r->buf.iov_len)
+    n = (int64_t)r->buf.iov_len;
+  return n > 0 ? fdemu_arg_store(r, 0, &v, (size_t)n) : n;
 }
 
 /* ---- names ------------------------------------------------------------ */
