@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FIRST_COOKIE 2 /* 0 and 1 are . and .. */
@@ -270,6 +271,23 @@ int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
   attach(dir, e);
   fde_note(dir->inode, DN_CREATE);
   return 0;
+}
+
+/* What O_TMPFILE has made in dir: a name that nobody finds. NULL: no memory. */
+struct fde_entry *fde_entry_nameless(struct fde_entry *dir,
+                                     struct fdemu_inode *i)
+{
+  char name[24];
+  int len =
+      snprintf(name, sizeof name, "#%llu", (unsigned long long)i->attr->ino);
+  struct fde_entry *e = entry_new(name, (size_t)len, i);
+
+  if (e != NULL) {
+    e->gone = true;
+    e->parent = dir;
+    fde_entry_get(dir);
+  }
+  return e;
 }
 
 static void lose_link(struct fdemu_inode *i)

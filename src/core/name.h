@@ -84,6 +84,8 @@ struct fde_dir *fde_dir_of(const struct fdemu_inode *i);
 struct fdemu_inode *fde_dir_new(struct fdemu_kernel *k, mode_t mode);
 struct fde_entry *fde_dir_find(const struct fde_dir *d, const char *name,
                                size_t len);
+struct fde_entry *fde_entry_nameless(struct fde_entry *dir,
+                                     struct fdemu_inode *i);
 int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
                 struct fdemu_inode *i);
 void fde_dir_remove(struct fde_entry *e);

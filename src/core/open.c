@@ -263,7 +263,8 @@ static int set_nameless(struct fdemu_file *f, const struct fdemu_req *r)
   snprintf(path, sizeof path, "%s/#%llu (deleted)",
            strcmp(dir, "/") == 0 ? "" : dir,
            (unsigned long long)f->inode->attr->ino);
-  return set_path(f, path);
+  f->entry = fde_entry_nameless(r->entry, f->inode);
+  return f->entry != NULL ? set_path(f, path) : -ENOMEM;
 }
 
 /* Where f is, unless open() gave a description that is somewhere else. 0 or
