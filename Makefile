@@ -51,8 +51,9 @@ MAKEFLAGS += --no-print-directory
 PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
-.PHONY: all lib all-tests ctests demo test bench cbench guard fuzz oom \
-  coverage sanitize lint format conformance conformance-fixed conformance-seeds \
+.PHONY: all lib all-tests ctests demo test bench cbench guard oom coverage \
+  fuzz fuzz-fixed fuzz-ready \
+  sanitize lint format conformance conformance-fixed conformance-seeds \
   package deps clean help
 .DELETE_ON_ERROR:
 
@@ -163,13 +164,20 @@ FUZZ_FLAGS = -g -O1 -fno-omit-frame-pointer -std=c11 -D_GNU_SOURCE -Isrc \
 FUZZ_LIB_O = $(LIB:src/%.c=$(BUILD)/fuzz/obj/%.o)
 FUZZ_LUA_O = $(BINDING:src/%.c=$(BUILD)/fuzz/obj/%.o)
 FUZZ_O = $(FUZZ:spec/fuzz/%.c=$(BUILD)/fuzz/obj/%.o)
+FUZZ_ENV = LUA_PATH="lua/?.lua;lua/?/init.lua;;"
 TIME = 60
 
-fuzz:
+fuzz: fuzz-ready
+	@$(FUZZ_ENV) tools/fuzz.sh $(BUILD)/fuzz $(TIME) $(FUZZ:spec/fuzz/%.c=%)
+
+# The same inputs each time, for about a minute each: those of the corpora, and
+# so many that are made of them.
+fuzz-fixed: fuzz-ready
+	@$(FUZZ_ENV) tools/fuzz.sh $(BUILD)/fuzz fixed calls=16000 drivers=5000
+
+fuzz-ready:
 	@tools/need.sh $(NEED_FUZZ)
 	@$(MAKE) $(PARALLEL) $(FUZZ_BIN)
-	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" \
-	  tools/fuzz.sh $(BUILD)/fuzz $(TIME) $(FUZZ:spec/fuzz/%.c=%)
 
 $(BUILD)/fuzz/obj/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
@@ -293,6 +301,7 @@ help:
 	@echo "make guard     instructions per call, which have limits"
 	@echo "make oom       every allocation fails once; QUICK=n of each case"
 	@echo "make fuzz      random calls, TIME=60 seconds for each fuzzer"
+	@echo "make fuzz-fixed  the same calls each time, for about as long"
 	@echo "make conformance  the same calls on Linux and on fdemu; SEEDS= OPS="
 	@echo "                  SEED=first SHARD=i/n"
 	@echo "make coverage  what the tests reach of core and drivers"
