@@ -404,6 +404,39 @@ describe("deadlock", function()
     other:close()
   end)
 
+  for name, type in pairs { stream = fdemu.SOCK_STREAM,
+    datagram = fdemu.SOCK_DGRAM, seqpacket = fdemu.SOCK_SEQPACKET } do
+    describe("of a " .. name .. " socket", function()
+      local a, b
+
+      before_each(function()
+        a, b = p:socketpair(fdemu.AF_UNIX, type, 0)
+      end)
+
+      it("says who holds the other end, of a reader", function()
+        local q = p:fork()
+        q:close(a)
+        p:close(b)
+        k:spawn(function() p:recv(a, 1) end)
+        local text = failure(k.run, k)
+        contains(text, ("recvfrom(%d) on socket"):format(a))
+        contains(text, "waits for data")
+        contains(text, "process 2 holds the other end as descriptor " .. b)
+        lacks(text, "process 1 holds the other end")
+      end)
+
+      it("says who holds the other end, of a writer", function()
+        k:spawn(function()
+          while true do p:send(a, ("x"):rep(5000)) end
+        end)
+        local text = failure(k.run, k)
+        contains(text, ("sendto(%d) on socket"):format(a))
+        contains(text, "waits for room")
+        contains(text, "process 1 holds the other end as descriptor " .. b)
+      end)
+    end)
+  end
+
   it("names no address", function()
     k:spawn(function() p:read(r, 1) end)
     assert.is_nil(failure(k.run, k):find("0x%x%x%x%x"))
