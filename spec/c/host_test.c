@@ -384,6 +384,24 @@ static void a_fault_loses_nothing_of_a_file(void)
   teardown();
 }
 
+/* Linux's would keep what it could not store. */
+static void a_fault_loses_what_came_from_a_stream(void)
+{
+  static const struct fdemu_mem mem = { .store = no_store };
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
+                         .mem = &mem,
+                         .buf = { NULL, 5 } };
+  char c;
+
+  setup();
+  CHECK_EQ(fdemu_fcntl(p, fd[0], F_SETFL, O_NONBLOCK), 0);
+  CHECK_EQ(fdemu_write(p, fd[1], "hello", 5), 5);
+  r.fd = fd[0];
+  CHECK_EQ(fdemu_submit(p, &r), -EFAULT);
+  CHECK_EQ(fdemu_read(p, fd[0], &c, 1), -EAGAIN);
+  teardown();
+}
+
 int main(void)
 {
   signal(SIGPIPE, SIG_IGN);
@@ -399,5 +417,6 @@ int main(void)
   short_counts();
   a_directory_cannot_be_read();
   a_fault_loses_nothing_of_a_file();
+  a_fault_loses_what_came_from_a_stream();
   return test_summary();
 }
