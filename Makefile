@@ -246,7 +246,8 @@ coverage:
 	@tools/need.sh $(NEED_TEST) lcov
 	@rm -rf build/cov && $(MAKE) all-tests build/cov/conformance \
 	  BUILD=build/cov CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
-	@BUSTED="--exclude-tags=plain" tools/test.sh build/cov $(LUA)
+	@BUSTED="--exclude-tags=plain" tools/counts.sh build/cov \
+	  tools/test.sh build/cov $(LUA)
 	@$(MAKE) conformance BUILD=build/cov CFLAGS="-O0 -g --coverage" \
 	  LDFLAGS=--coverage SEEDS=200
 	@tools/coverage.sh build/cov $(LINES) $(BRANCHES)

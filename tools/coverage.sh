@@ -1,5 +1,5 @@
 #!/bin/sh
-# coverage.sh - what the tests reach of the core and the drivers
+# coverage.sh - what the tests reach of the core, drivers and calls by number
 #
 # usage: tools/coverage.sh BUILD LINES BRANCHES
 #
@@ -14,7 +14,8 @@ min_branches=$3
 {
   lcov -q --rc lcov_branch_coverage=1 -c -d "$build" -o "$build/all.info" &&
     lcov -q --rc lcov_branch_coverage=1 -e "$build/all.info" \
-      "$PWD/src/core/*" "$PWD/src/driver/*" -o "$build/coverage.info"
+      "$PWD/src/core/*" "$PWD/src/driver/*" "$PWD/src/linux/*" \
+      -o "$build/coverage.info"
 } 2>"$build/lcov.log" || { cat "$build/lcov.log"; exit 1; }
 
 awk -F'[:,]' -v here="$PWD/" '
