@@ -38,13 +38,16 @@ enum {
   FDEMU_MODE_NO_SPLICE_READ = 64, /* sendfile and splice do not read it, ... */
   FDEMU_MODE_NO_SPLICE_WRITE = 128, /* ... or write it */
   FDEMU_MODE_NO_NOWAIT = 256,       /* RWF_NOWAIT is EOPNOTSUPP */
-  FDEMU_MODE_NO_RWF_WRITE = 512, /* so is all but RWF_HIPRI in a write, ... */
-  FDEMU_MODE_NO_RWF_READ = 1024, /* ... or a read */
-  FDEMU_MODE_LAST_FIRST = 2048,  /* of those who wait, the last has its turn
+  FDEMU_MODE_NO_RWF_WRITE = 512,  /* so is all but RWF_HIPRI in a write, ... */
+  FDEMU_MODE_NO_RWF_READ = 1024,  /* ... or a read */
+  FDEMU_MODE_LAST_FIRST = 2048,   /* of those who wait, the last has its turn
                                    first */
-  FDEMU_MODE_LOOKS_AGAIN = 4096, /* O_NONBLOCK that is set while a call waits
+  FDEMU_MODE_LOOKS_AGAIN = 4096,  /* O_NONBLOCK that is set while a call waits
                                    ends it when it is woken; of other kinds, a
                                    call that waits goes on waiting */
+  FDEMU_MODE_SPLICE_WAITS = 8192, /* sendfile and splice into a pipe wait for
+                                    bytes of it as read does, whatever the pipe
+                                    or their flags say */
 
   /* the core's, of struct fdemu_file.mode */
   FDEMU_MODE_COUNTED = 0x10000,  /* in attr->opened */
@@ -181,6 +184,9 @@ FDEMU_API void fdemu_wake(struct fdemu_waitq *wq, int events);
  * file is still ready. For objects where one waiter's luck is every waiter's.
  */
 FDEMU_API void fdemu_wake_one(struct fdemu_waitq *wq, int events);
+
+/* For a method whose r was woken so, and left the file ready: nobody follows. */
+FDEMU_API void fdemu_wake_no_more(struct fdemu_req *r);
 
 /*
  * Be told of changes to an object, until it is no longer watched. Who came last

@@ -95,6 +95,7 @@ struct run {
     uint64_t dev, ino;
   } inos[NINOS];
   size_t ninos, nout, cap;
+  bool noise;      /* bytes may be random ones */
   uint32_t *start; /* of each line's output */
   char *out;
 

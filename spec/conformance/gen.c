@@ -25,6 +25,7 @@ struct gen {
   bool locks;   /* a script of locks */
   bool splices; /* one of sendfile and splice */
   bool rights;  /* one of sockets on their way */
+  bool exec;    /* one with exec, and without owners of signals */
 };
 
 static uint64_t next(struct gen *g)
@@ -357,6 +358,9 @@ static int ordinary_weight(const struct gen *g, const struct call *c)
   bool locks = c->kinds != NULL && c->kinds[0] == '!';
   bool shared = c->makes != 0 && strchr("etEn", c->makes) != NULL;
 
+  if (g->exec ? strncmp(c->choice[1] ? c->choice[1] : "", "F_SETOWN", 8) == 0
+              : c->nr == DO_EXEC)
+    return 0;
   if (g->splices ? makes_splice_vague(c) : splices(c))
     return 0;
   return g->locks ? (shared ? 0 : c->weight) : (locks ? 0 : c->weight);
@@ -482,6 +486,7 @@ char *generate(uint64_t seed, int nops)
   struct gen g = { .rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1,
                    .locks = seed % 5 == 4,
                    .splices = seed % 5 == 3,
+                   .exec = seed % 2 == 1,
                    .rights = seed % 100 == 7 };
 
   if (g.rights && nops > 100)

@@ -49,6 +49,9 @@ static const struct {
   { "eventfd of 5", "eventfd2 5 EFD_NONBLOCK > r0" },
   { "eventfd, full", "eventfd2 0 EFD_NONBLOCK > r0;write r0 #-2" },
   { "eventfd, full, blocking", "eventfd2 0 0 > r0;write r0 #-2" },
+  { "semaphore of 0, blocking", "eventfd2 0 EFD_SEMAPHORE > r0" },
+  { "semaphore, full", "eventfd2 0 EFD_NONBLOCK|EFD_SEMAPHORE > r0;"
+                       "write r0 #-2" },
   { "semaphore", "eventfd2 3 EFD_NONBLOCK|EFD_SEMAPHORE > r0" },
   { "timerfd", "timerfd_create CLOCK_MONOTONIC TFD_NONBLOCK > r0" },
   { "timerfd, blocking", "timerfd_create CLOCK_MONOTONIC 0 > r0" },
@@ -56,6 +59,11 @@ static const struct {
                     "timerfd_settime r0 0 1000000/1000 null" },
   { "timerfd, expired", "timerfd_create CLOCK_REALTIME TFD_NONBLOCK > r0;"
                         "timerfd_settime r0 TFD_TIMER_ABSTIME 0,1/0 null" },
+  { "timerfd, expired, blocking",
+    "timerfd_create CLOCK_MONOTONIC 0 > r0;timerfd_settime r0 0 0,1000/0 null" },
+  { "timerfd, set to a date",
+    "timerfd_create CLOCK_REALTIME TFD_NONBLOCK > r0;timerfd_settime r0 "
+    "TFD_TIMER_ABSTIME|TFD_TIMER_CANCEL_ON_SET 0,1/0 null" },
   { "epoll", "epoll_create1 0 > r0;eventfd2 0 0 > r1" },
   { "epoll, ready",
     "epoll_create1 0 > r0;eventfd2 1 0 > r1;epoll_ctl r0 ADD r1 IN:9" },
@@ -65,6 +73,17 @@ static const struct {
                        "epoll_ctl r0 ADD r1 IN|ONESHOT:9;epoll_wait r0 5 0" },
   { "epoll in an epoll",
     "epoll_create1 0 > r0;epoll_create1 0 > r1;epoll_ctl r1 ADD r0 IN:9" },
+  { "epoll of all kinds",
+    "epoll_create1 EPOLL_CLOEXEC > r0;pipe2 out 0 > r1 r2;"
+    "socketpair AF_UNIX SOCK_DGRAM 0 out > r3 r4;"
+    "timerfd_create CLOCK_MONOTONIC 0 > r7;epoll_create1 0 > r8;"
+    "timerfd_settime r7 0 0,1/0 null;epoll_ctl r0 ADD r2 OUT|ET:1;"
+    "epoll_ctl r0 ADD r3 IN|OUT:2;epoll_ctl r0 ADD r7 IN:3;"
+    "epoll_ctl r8 ADD r3 OUT:4;epoll_ctl r0 ADD r8 IN:5;"
+    "epoll_ctl r0 ADD r1 IN|EXCLUSIVE:6" },
+  { "epoll of a closed descriptor",
+    "epoll_create1 0 > r0;eventfd2 1 0 > r1;dup r1 > r2;"
+    "epoll_ctl r0 ADD r2 IN:9;close r2" },
   { "null", "open /dev/null O_RDWR 0 > r0" },
   { "null, read-only", "open /dev/null O_RDONLY 0 > r0" },
   { "null, write-only", "open /dev/null O_WRONLY 0 > r0" },
@@ -73,6 +92,9 @@ static const struct {
   { "zero, write-only", "open /dev/zero O_WRONLY|O_APPEND 0 > r0" },
   { "full", "open /dev/full O_RDWR 0 > r0" },
   { "full, read-only", "open /dev/full O_RDONLY 0 > r0" },
+  { "random", "open /dev/random O_RDWR 0 > r0" },
+  { "urandom", "open /dev/urandom O_RDONLY 0 > r0" },
+  { "O_PATH of a device", "open /dev/null O_PATH 0 > r0" },
 #define PAIR(type) "socketpair AF_UNIX " type " 0 out > r0 r1"
   { "stream", PAIR("SOCK_STREAM|SOCK_NONBLOCK") },
   { "stream, blocking", PAIR("SOCK_STREAM") },
@@ -94,6 +116,37 @@ static const struct {
   { "packets, two",
     PAIR("SOCK_SEQPACKET|SOCK_NONBLOCK") ";write r1 10;write r1 20" },
   { "packets, peer closed", PAIR("SOCK_SEQPACKET") ";write r1 10;close r1" },
+  { "stream, nearly full",
+    PAIR(
+        "SOCK_STREAM|SOCK_NONBLOCK") ";setsockopt r0 "
+                                     "SOL_SOCKET SO_SNDBUF 1 4;write r0 3000" },
+  { "stream, peer shut for reading",
+    PAIR("SOCK_STREAM") ";write r0 9;shutdown r1 SHUT_RD" },
+  { "stream, descriptors", PAIR("SOCK_STREAM|SOCK_NONBLOCK") ";sendmsg r1 "
+                                                             "[5]:0,1 0" },
+  { "stream, not connected", "socket AF_UNIX SOCK_STREAM 0 > r0" },
+  { "datagrams, full",
+    PAIR(
+        "SOCK_DGRAM|SOCK_NONBLOCK") ";setsockopt r0 "
+                                    "SOL_SOCKET SO_SNDBUF 1 4;write r0 900;write r0 900;"
+                                    "write r0 900;write r0 900" },
+  { "datagrams, none, peer closed",
+    PAIR("SOCK_DGRAM|SOCK_NONBLOCK") ";close r1" },
+  { "datagrams, shut",
+    PAIR("SOCK_DGRAM|SOCK_NONBLOCK") ";write r1 9;"
+                                     "shutdown r0 SHUT_RDWR" },
+  { "datagrams, not connected", "socket AF_UNIX SOCK_DGRAM 0 > r0" },
+  { "packets, full",
+    PAIR(
+        "SOCK_SEQPACKET|SOCK_NONBLOCK") ";setsockopt r0 "
+                                        "SOL_SOCKET SO_SNDBUF 1 4;write r0 900;write r0 900;"
+                                        "write r0 900;write r0 900" },
+  { "packets, blocking, none", PAIR("SOCK_SEQPACKET") },
+  { "packets, data lost", PAIR("SOCK_SEQPACKET") ";write r0 9;close r1" },
+  { "packets, peer shut for writing",
+    PAIR("SOCK_SEQPACKET") ";write r1 9;shutdown r1 SHUT_WR" },
+  { "packets, descriptors",
+    PAIR("SOCK_SEQPACKET|SOCK_NONBLOCK") ";sendmsg r1 [5]:0 0" },
 #define FILE(flags) \
   "unlinkat AT_FDCWD a 0;openat AT_FDCWD a O_CREAT|" flags " 0644 > r0"
   { "file", FILE("O_RDWR") },
@@ -108,6 +161,15 @@ static const struct {
   { "file, unlinked", FILE("O_RDWR") ";write r0 10;unlinkat AT_FDCWD a 0" },
   { "file, neither", FILE("O_RDWR") ";openat AT_FDCWD a 3 0 > r0" },
   { "O_PATH of a file", FILE("O_RDWR") ";openat AT_FDCWD a O_PATH 0 > r0" },
+  { "file at the end of all offsets",
+    FILE("O_RDWR") ";write r0 10;lseek r0 MAX SEEK_SET" },
+  { "file, O_NOATIME", FILE("O_RDWR|O_NOATIME|O_NONBLOCK") ";write r0 5000" },
+  { "file without a name", "openat AT_FDCWD . O_RDWR|O_TMPFILE 0600 > r0;"
+                           "write r0 10" },
+  { "file without permissions", FILE("O_RDWR") ";write r0 10;fchmod r0 0" },
+  { "directory, removed",
+    "mkdirat AT_FDCWD z 0755;openat AT_FDCWD z O_RDONLY 0 "
+    "> r0;unlinkat AT_FDCWD z AT_REMOVEDIR" },
   { "directory", "openat AT_FDCWD . O_RDONLY|O_DIRECTORY 0 > r0" },
   { "O_PATH of a directory", "openat AT_FDCWD . O_PATH 0 > r0" },
   { "O_PATH of a symbolic link",
@@ -137,6 +199,13 @@ static const struct {
   { "memfd", "memfd_create name 0 > r0;write r0 5000" },
   { "memfd, sealed", "memfd_create name MFD_ALLOW_SEALING > r0;write r0 5000;"
                      "fcntl r0 F_ADD_SEALS F_SEAL_WRITE|F_SEAL_GROW" },
+  { "memfd, read-only",
+    "memfd_create name 0 > r2;write r2 5000;dup2 r2 30 > r1;"
+    "openat AT_FDCWD /proc/self/fd/30 O_RDONLY 0 > r0" },
+  { "memfd, all sealed",
+    "memfd_create name MFD_ALLOW_SEALING|MFD_CLOEXEC > r0;write r0 5000;"
+    "fcntl r0 F_ADD_SEALS "
+    "F_SEAL_WRITE|F_SEAL_GROW|F_SEAL_SHRINK|F_SEAL_SEAL" },
   { "table full", "pipe2 out O_NONBLOCK > r0 r1;setrlimit RLIMIT_NOFILE 7,40" },
   { "one place free",
     "pipe2 out O_NONBLOCK > r0 r1;setrlimit RLIMIT_NOFILE 8,40" },

@@ -183,6 +183,7 @@ void run_reset(struct run *r, const struct script *s, const struct side *side)
   memset(r->pid, 0, sizeof r->pid);
   r->alive[0] = true;
   r->ninos = r->nout = 0;
+  r->noise = false;
   r->exiting = -1;
   r->in_call = 0;
   for (int i = 0; i < NTASKS; i++)

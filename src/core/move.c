@@ -108,7 +108,9 @@ static int64_t child(struct fde_move *m, bool writing)
   c->iov = m->iov;
   c->iovcnt = m->n;
   c->offset = at ? (writing ? m->out_pos : m->in_pos) : 0;
-  c->dontwait = !writing && (m->nonblock || m->done > 0);
+  c->dontwait =
+      !writing &&
+      (m->done > 0 || (m->nonblock && !(f->mode & FDEMU_MODE_SPLICE_WAITS)));
   c->quiet = true;
   c->complete = child_done;
   c->user = m;

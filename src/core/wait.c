@@ -110,6 +110,11 @@ void fdemu_wake_one(struct fdemu_waitq *wq, int events)
     notify_first(&wq->writers, events);
 }
 
+void fdemu_wake_no_more(struct fdemu_req *r)
+{
+  r->chained = false;
+}
+
 /* A request woken alone has its answer: the next one's turn, if there is
  * anything left for it. Watchers are told too, as by the next wake of a pipe
  * of Linux: for epoll that is another edge. */

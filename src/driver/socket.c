@@ -200,8 +200,9 @@ static struct fdemu_file *sock_open(struct fdemu_kernel *k, int type, int flags)
     return NULL;
   s->flight = l;
   s->file = f = fdemu_file_new(&s->inode, &fds_ops, O_RDWR | flags, NULL);
-  if (f != NULL && type == SOCK_STREAM)
-    f->mode |= FDEMU_MODE_LAST_FIRST;
+  if (f != NULL)
+    f->mode |=
+        type == SOCK_STREAM ? FDEMU_MODE_LAST_FIRST : FDEMU_MODE_SPLICE_WAITS;
   fdemu_inode_put(&s->inode);
   return f;
 }

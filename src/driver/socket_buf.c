@@ -136,7 +136,10 @@ void fds_buf_send(struct fdemu_proc *p, struct fds_socket *to,
   fdemu_list_append(&to->queue, &b->link);
   if (b->rights != NULL)
     fdemu_list_append(&to->carriers, &b->carrier);
-  fdemu_wake(&to->inode.wq, FDS_IN | fds_news(to));
+  if (to->type == SOCK_STREAM)
+    fdemu_wake(&to->inode.wq, FDS_IN | fds_news(to));
+  else
+    fdemu_wake_one(&to->inode.wq, FDS_IN | fds_news(to));
 }
 
 /* The sender may go on, and hears of it if it is writable: as sock_wfree() of

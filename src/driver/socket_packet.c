@@ -199,6 +199,7 @@ int64_t fds_packet_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
   b = find(s, flags, &skip);
   if (b == NULL)
     return nothing(s, r);
+  fdemu_wake_no_more(r); /* a message wakes one, whatever he does with it */
   b->peeked = true;
   len = b->len;
   n = len - skip < r->len ? len - skip : r->len;
