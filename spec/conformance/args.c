@@ -799,11 +799,16 @@ static void decode_reception(struct run *r, uint64_t a, int64_t n)
               m->msg_iov->iov_len);
   say(r, " flags %x", (unsigned)m->msg_flags);
   for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+    bool credentials =
+        c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS;
     say(r, " %d/%d", c->cmsg_level, c->cmsg_type);
     for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= c->cmsg_len; i++) {
       int fd;
       memcpy(&fd, (char *)CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      say(r, " fd %d", fd);
+      if (!credentials)
+        say(r, " fd %d", fd);
+      else if (i == 0)
+        say(r, " of %d", fd > 0 ? slot_of(r, fd) : fd);
     }
   }
 }

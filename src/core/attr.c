@@ -60,7 +60,8 @@ void fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i)
   drop_ids(p, i);
 }
 
-/* To truncate(2), a size that stays is no change. */
+/* To truncate(2), a size that stays is no change, unless there are pages to
+ * look through. */
 int64_t fde_truncate_end(struct fdemu_req *r, int64_t result)
 {
   bool same = r->call == &fdemu_truncate_call && r->arg == r->offset;
@@ -428,7 +429,7 @@ static int64_t truncate_opened(struct fdemu_req *r)
 
   if (error < 0)
     return error;
-  r->arg = r->inode->attr->size;
+  r->arg = r->inode->attr->room > 0 ? -1 : r->inode->attr->size;
   return borrow_file(r, r->inode, O_WRONLY);
 }
 
