@@ -43,21 +43,24 @@ void fde_accessed(const struct fdemu_file *f)
     fde_touch(f->inode, FDE_ATIME);
 }
 
-/* Whoever it ran as, it does so no more. */
-static void drop_ids(const struct fdemu_proc *p, struct fdemu_inode *i)
+/* Whoever it ran as, it does so no more. If that is news, DN_ATTRIB. */
+static unsigned drop_ids(const struct fdemu_proc *p, struct fdemu_inode *i)
 {
-  if (!S_ISREG(i->mode) || fde_uid(p) == 0)
-    return;
+  const mode_t mode = i->mode;
+
+  if (!S_ISREG(mode) || fde_uid(p) == 0)
+    return 0;
   i->mode &= ~(mode_t)S_ISUID;
   if (i->mode & S_IXGRP)
     i->mode &= ~(mode_t)S_ISGID;
+  return i->mode != mode ? DN_ATTRIB : 0;
 }
 
-/* Its contents have changed. */
-void fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i)
+/* Its contents have changed. Returns what else did: DN_ATTRIB or 0. */
+unsigned fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i)
 {
   fde_touch(i, FDE_MTIME | FDE_CTIME);
-  drop_ids(p, i);
+  return drop_ids(p, i);
 }
 
 /* To truncate(2), a size that stays is no change, unless there are pages to
@@ -72,9 +75,9 @@ int64_t fde_truncate_end(struct fdemu_req *r, int64_t result)
     r->inode = NULL;
   }
   if (result == 0 && r->file != NULL) {
-    (same ? drop_ids : fde_wrote)(r->proc, r->file->inode);
+    unsigned more = (same ? drop_ids : fde_wrote)(r->proc, r->file->inode);
     fde_note_entry(r->call == &fdemu_truncate_call ? r->entry : r->file->entry,
-                   DN_MODIFY);
+                   DN_MODIFY | more);
   }
   fde_entry_put(r->entry);
   r->entry = NULL;

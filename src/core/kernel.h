@@ -221,7 +221,7 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result);
 enum { FDE_ATIME = 1, FDE_MTIME = 2, FDE_CTIME = 4 };
 void fde_touch(struct fdemu_inode *i, int which);
 void fde_accessed(const struct fdemu_file *f);
-void fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i);
+unsigned fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i);
 int64_t fde_truncate_end(struct fdemu_req *r, int64_t result);
 int64_t fde_time_now(const struct fdemu_kernel *k);
 

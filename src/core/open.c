@@ -323,8 +323,7 @@ int64_t fde_open_end(struct fdemu_req *r, int64_t result)
       f->mode |= FDEMU_MODE_CREATED;
     if (flags & O_TRUNC && !r->made && f->inode == r->inode &&
         S_ISREG(f->inode->mode)) {
-      fde_wrote(r->proc, f->inode);
-      fde_note_entry(f->entry, DN_MODIFY);
+      fde_note_entry(f->entry, DN_MODIFY | fde_wrote(r->proc, f->inode));
     }
     fdemu_fill(r->proc, r->newfd, f, (flags & O_CLOEXEC) != 0);
     result = r->newfd;

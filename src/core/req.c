@@ -332,9 +332,11 @@ static void touch(const struct fdemu_req *r, struct fdemu_inode *i, int64_t n)
 
   if (type != S_IFREG && (type != S_IFIFO || n < 0))
     return;
-  if (r->call->flags & FDEMU_CALL_WRITE && has_written(r, n))
-    fde_wrote(r->proc, i);
-  else if (r->call->flags & FDEMU_CALL_READ && has_read(r, n))
+  if (r->call->flags & FDEMU_CALL_WRITE && has_written(r, n)) {
+    unsigned events = fde_wrote(r->proc, i);
+    if (events != 0)
+      fde_note_entry(r->file->entry, events);
+  } else if (r->call->flags & FDEMU_CALL_READ && has_read(r, n))
     fde_accessed(r->file);
 }
 

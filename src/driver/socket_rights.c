@@ -189,6 +189,18 @@ static void mark(struct fds_flight *l)
   }
 }
 
+/* What garbage has got is gone, and its peer has lost nothing. */
+static void discard(struct fds_flight *l, struct fds_socket *s)
+{
+  while (!fdemu_list_empty(&s->carriers)) {
+    struct fds_buf *b = fdemu_entry(s->carriers.next, struct fds_buf, carrier);
+    struct fds_rights *x = fds_rights_detach(b);
+    x->next = l->dead;
+    l->dead = x;
+  }
+  fds_buf_purge(s);
+}
+
 /* What garbage carries is given back; that releases it. */
 static void sweep(struct fds_flight *l)
 {
@@ -204,13 +216,7 @@ static void sweep(struct fds_flight *l)
   while (!fdemu_list_empty(&todo)) {
     s = fdemu_entry(todo.next, struct fds_socket, todo);
     fdemu_list_remove(&s->todo);
-    while (!fdemu_list_empty(&s->carriers)) {
-      struct fds_buf *b =
-          fdemu_entry(s->carriers.next, struct fds_buf, carrier);
-      struct fds_rights *x = fds_rights_detach(b);
-      x->next = l->dead;
-      l->dead = x;
-    }
+    discard(l, s);
   }
 }
 
