@@ -354,6 +354,7 @@ describe("a descriptor table", function()
           { 99, 99, 0, "EINVAL" },
           { 99, 99, 1, "EINVAL" },
           { -1, -1, 0, "EINVAL" },
+          { -1, -2, 0, "EBADF" },
           { 5000, 5000, 0, "EINVAL" },
           { 99, 5000, 0, "EBADF" },
           { 99, 5, on, "EBADF" },

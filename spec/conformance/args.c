@@ -787,6 +787,17 @@ static uint64_t encode_reception(struct run *r, const char *token)
   return address(m);
 }
 
+/* As much of it as there was room for. */
+static void decode_creds(struct run *r, const struct cmsghdr *c)
+{
+  size_t n = (size_t)c->cmsg_len - CMSG_LEN(0);
+  struct ucred u = { 0 };
+
+  memcpy(&u, CMSG_DATA(c), n < sizeof u ? n : sizeof u);
+  say(r, " %zu: process %d user %u group %u", n,
+      u.pid > 0 ? slot_of(r, u.pid) : u.pid, whose(r, u.uid), whose(r, u.gid));
+}
+
 static void decode_reception(struct run *r, uint64_t a, int64_t n)
 {
   struct msghdr *m = at(a);
@@ -799,16 +810,15 @@ static void decode_reception(struct run *r, uint64_t a, int64_t n)
               m->msg_iov->iov_len);
   say(r, " flags %x", (unsigned)m->msg_flags);
   for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
-    bool credentials =
-        c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS;
     say(r, " %d/%d", c->cmsg_level, c->cmsg_type);
+    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
+      decode_creds(r, c);
+      continue;
+    }
     for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= c->cmsg_len; i++) {
       int fd;
       memcpy(&fd, (char *)CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      if (!credentials)
-        say(r, " fd %d", fd);
-      else if (i == 0)
-        say(r, " of %d", fd > 0 ? slot_of(r, fd) : fd);
+      say(r, " fd %d", fd);
     }
   }
 }

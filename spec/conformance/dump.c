@@ -83,7 +83,8 @@ static bool is_said(const struct op *op)
     return strstr(op->arg[2], "MSG_TRUNC") == NULL;
   if (strstr(op->call->name, "etsockopt") != NULL)
     return strcmp(op->arg[4], "4") == 0 &&
-           strcmp(op->arg[1], "SOL_SOCKET") == 0;
+           strcmp(op->arg[1], "SOL_SOCKET") == 0 &&
+           strncmp(op->arg[2], "SO_", 3) == 0;
   return true;
 }
 

@@ -443,7 +443,7 @@ static inline int lproc_fd(lua_State *L, int index)
 {
   lua_Integer fd = larg_integer(L, index);
 
-  return fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
+  return fd >= INT_MIN && fd <= INT_MAX ? (int)fd : -1;
 }
 
 static inline size_t lproc_count(lua_State *L, int index)

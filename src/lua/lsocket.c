@@ -415,6 +415,8 @@ static int getsockopt_result(lua_State *L, struct call *c)
     lua_pushnumber(L, (lua_Number)tv.tv_sec + (lua_Number)tv.tv_usec / 1e6);
     return 1;
   }
+  if (n == 0) /* it has no value */
+    return lcall_integer(L, c);
   for (int i = 0; i < n && i < 4; i++) {
     memcpy(&value[i], block + (size_t)i * sizeof *value, sizeof *value);
     lua_pushinteger(L, value[i]);
