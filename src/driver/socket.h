@@ -70,6 +70,7 @@ struct fds_socket {
   int inflight;                   /* references to file that are on their way */
   int others; /* of these, those that sockets which are not garbage hold */
   bool garbage;
+  bool circle; /* of garbage: in the end it carries itself */
 };
 
 extern const struct fdemu_ops fds_ops;

@@ -128,9 +128,10 @@ void fds_rights_free(struct fds_rights *x)
        n_ != (list) && ((s) = fdemu_entry(n_, struct fds_socket, flying)); \
        n_ = n_->next)
 
-/* Calls fn for every socket that is on its way in a message to s. */
-static void each_carried(struct fds_socket *s, struct fdemu_list *todo,
-                         void (*fn)(struct fds_socket *s,
+/* Calls fn for every socket that is on its way in a message to s, until it is
+ * true of one. */
+static bool each_carried(struct fds_socket *s, struct fdemu_list *todo,
+                         bool (*fn)(struct fds_socket *s,
                                     struct fdemu_list *todo))
 {
   for (struct fdemu_list *n = s->carriers.next; n != &s->carriers;
@@ -139,24 +140,56 @@ static void each_carried(struct fds_socket *s, struct fdemu_list *todo,
         fdemu_entry(n, struct fds_buf, carrier)->rights;
     for (unsigned i = 0; i < x->n; i++) {
       struct fds_socket *t = socket_of(x->file[i]);
-      if (t != NULL)
-        fn(t, todo);
+      if (t != NULL && fn(t, todo))
+        return true;
     }
   }
+  return false;
 }
 
-static void one_less(struct fds_socket *s, struct fdemu_list *todo)
+static bool one_less(struct fds_socket *s, struct fdemu_list *todo)
 {
   (void)todo;
   s->others--;
+  return false;
 }
 
-static void reached(struct fds_socket *s, struct fdemu_list *todo)
+static bool reached(struct fds_socket *s, struct fdemu_list *todo)
 {
-  if (!s->garbage)
-    return;
-  s->garbage = false;
-  fdemu_list_append(todo, &s->todo);
+  if (s->garbage) {
+    s->garbage = false;
+    fdemu_list_append(todo, &s->todo);
+  }
+  return false;
+}
+
+static bool is_circle(struct fds_socket *s, struct fdemu_list *todo)
+{
+  (void)todo;
+  return s->circle;
+}
+
+/* Garbage is circles, and what hangs on them: that is in no circle, and so on
+ * from the ends. */
+static void find_circles(struct fds_flight *l)
+{
+  struct fds_socket *s;
+  bool again;
+
+  EACH_SOCKET(s, &l->sockets)
+  {
+    s->circle = s->garbage;
+  }
+  do {
+    again = false;
+    EACH_SOCKET(s, &l->sockets)
+    {
+      if (s->circle && !each_carried(s, NULL, is_circle)) {
+        s->circle = false;
+        again = true;
+      }
+    }
+  } while (again);
 }
 
 /* Of the sockets on their way, those that no one else refers to, and that only
@@ -189,7 +222,8 @@ static void mark(struct fds_flight *l)
   }
 }
 
-/* What garbage has got is gone, and its peer has lost nothing. */
+/* What it carries is given back. A circle's messages are gone before its
+ * sockets are released, so their peers have lost nothing. */
 static void discard(struct fds_flight *l, struct fds_socket *s)
 {
   while (!fdemu_list_empty(&s->carriers)) {
@@ -198,7 +232,8 @@ static void discard(struct fds_flight *l, struct fds_socket *s)
     x->next = l->dead;
     l->dead = x;
   }
-  fds_buf_purge(s);
+  if (s->circle)
+    fds_buf_purge(s);
 }
 
 /* What garbage carries is given back; that releases it. */
@@ -208,6 +243,7 @@ static void sweep(struct fds_flight *l)
   struct fds_socket *s;
 
   fdemu_list_init(&todo);
+  find_circles(l);
   EACH_SOCKET(s, &l->sockets)
   {
     if (s->garbage)
