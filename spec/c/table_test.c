@@ -247,6 +247,27 @@ static void step_fork(int i)
   models[j] = models[i];
 }
 
+/* Descriptors of all processes that have the description. */
+static int holders(uint64_t id)
+{
+  int n = 0;
+
+  for (int i = 0; i < PROCS; i++)
+    for (int fd = 0; models[i].alive && fd < MAX; fd++)
+      n += models[i].id[fd] == id;
+  return n;
+}
+
+/* To ask for references ends their being shared after a fork. */
+static void compare_refs(const struct fdemu_proc *p)
+{
+  int fd = fdemu_next_fd(p, pick(MAX));
+
+  if (fd >= 0)
+    CHECK_EQ(fdemu_refs(fdemu_file_at(p, fd)),
+             holders(fdemu_file_at(p, fd)->id));
+}
+
 static void compare(const struct model *m, const struct fdemu_proc *p)
 {
   int next = fdemu_next_fd(p, -1);
@@ -261,6 +282,9 @@ static void compare(const struct model *m, const struct fdemu_proc *p)
     }
   }
   CHECK(ok && next == -1);
+  CHECK_KERNEL(k);
+  if (pick(8) == 0)
+    compare_refs(p);
 }
 
 static void against_the_model(uint64_t seed, int steps)
@@ -568,6 +592,83 @@ static void origins(void)
   TEST_KERNEL_FREE(k);
 }
 
+/* ---- what a fork shares ----------------------------------------------- */
+
+/* Whoever changes first what both have, and without memory. */
+static void close_after_fork(bool parent_first, bool exits)
+{
+  struct fdemu_proc *p, *child, *grandchild, *none, *first, *last;
+  int64_t allocated;
+  bool ok = true;
+
+  k = test_kernel();
+  fdemu_inode_init(&inode, &attr, k, &thing_ops, S_IFCHR, thing_free);
+  released = 0;
+  p = fdemu_proc_new(k);
+  for (int fd = 0; fd < 200; fd++)
+    ok = ok && fdemu_install(p, thing(), 0, false) == fd;
+  CHECK(fdemu_fork(p, &child) > 0);
+  CHECK(fdemu_fork(child, &grandchild) > 0);
+  CHECK_KERNEL(k);
+  for (int i = 1; i <= 2; i++) { /* of the process, and of its table */
+    test_heap.fail_at = test_heap.count + i;
+    CHECK_EQ(fdemu_fork(p, &none), -ENOMEM);
+  }
+  allocated = test_heap.count;
+  first = parent_first ? p : child;
+  last = parent_first ? child : p;
+  CHECK_EQ(fdemu_close(grandchild, 70), 0);
+  CHECK_EQ(fdemu_dup2(first, 3, 4), 4);
+  CHECK_KERNEL(k);
+  if (exits)
+    fdemu_exit(first, 0);
+  for (int fd = 0; fd < 200 && !exits; fd++)
+    ok = ok && fdemu_close(first, fd) == 0;
+  fdemu_exit(grandchild, 0);
+  CHECK_EQ(released, 0);
+  CHECK_KERNEL(k);
+  for (int fd = 0; fd < 200; fd++)
+    ok = ok && fdemu_close(last, fd) == 0 && released == fd + 1;
+  CHECK(ok);
+  CHECK_KERNEL(k);
+  CHECK_EQ(test_heap.count, allocated);
+  fdemu_exit(first, 0);
+  fdemu_exit(last, 0);
+  fdemu_proc_put(p);
+  fdemu_proc_put(child);
+  fdemu_proc_put(grandchild);
+  TEST_KERNEL_FREE(k);
+}
+
+/* The one who shares gets a larger table. */
+static void grow_after_fork(void)
+{
+  struct fdemu_proc *p, *child;
+
+  k = test_kernel();
+  fdemu_inode_init(&inode, &attr, k, &thing_ops, S_IFCHR, thing_free);
+  released = 0;
+  p = fdemu_proc_new(k);
+  CHECK_EQ(fdemu_install(p, thing(), 7, false), 7);
+  CHECK(fdemu_fork(p, &child) > 0);
+  CHECK_EQ(fdemu_fcntl(child, 7, F_DUPFD, 300), 300);
+  CHECK_EQ(fdemu_fcntl(p, 7, F_DUPFD, 500), 500);
+  CHECK_KERNEL(k);
+  CHECK_EQ(fdemu_close(p, 500), 0);
+  CHECK_EQ(fdemu_close(p, 7), 0);
+  CHECK_EQ(fdemu_close(child, 300), 0);
+  CHECK_EQ(fdemu_refs(fdemu_file_at(child, 7)), 1);
+  CHECK_KERNEL(k);
+  CHECK_EQ(released, 0);
+  CHECK_EQ(fdemu_close(child, 7), 0);
+  CHECK_EQ(released, 1);
+  fdemu_exit(child, 0);
+  fdemu_exit(p, 0);
+  fdemu_proc_put(child);
+  fdemu_proc_put(p);
+  TEST_KERNEL_FREE(k);
+}
+
 static void the_dead_get_nothing(void)
 {
   struct fdemu_proc *p;
@@ -595,6 +696,9 @@ int main(void)
   limit_of_all();
   a_million();
   origins();
+  for (int i = 0; i < 4; i++)
+    close_after_fork(i % 2 == 0, i / 2 == 0);
+  grow_after_fork();
   the_dead_get_nothing();
   return test_summary();
 }

@@ -86,7 +86,7 @@ static const char *check_waitq(const struct fdemu_waitq *wq)
 
 /* ---- descriptions ----------------------------------------------------- */
 
-/* Calls f for each reference that a table or a request holds. */
+/* Calls see for each reference that a table, or several, or a request holds. */
 static const char *each_file(const struct fdemu_kernel *k,
                              const char *(*see)(struct fdemu_file *f))
 {
@@ -97,7 +97,7 @@ static const char *each_file(const struct fdemu_kernel *k,
     const struct fdemu_proc *p = fdemu_entry(n, struct fdemu_proc, link);
     const struct fdemu_list *m;
     for (int fd = 0; wrong == NULL && fd < p->table.cap; fd++)
-      if (p->table.file[fd] != NULL)
+      if (p->table.file[fd] != NULL && fde_table_counts(&p->table, fd))
         wrong = see(p->table.file[fd]);
     for (m = p->reqs.next; wrong == NULL && m != &p->reqs; m = m->next) {
       const struct fdemu_req *r = fdemu_entry(m, struct fdemu_req, mine);

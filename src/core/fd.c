@@ -45,6 +45,7 @@ int fdemu_reserve(struct fdemu_proc *p, int *fds, int n)
 void fdemu_fill(struct fdemu_proc *p, int fd, struct fdemu_file *f,
                 bool cloexec)
 {
+  fde_table_own(&p->table, fd);
   p->table.file[fd] = f;
   fde_set_cloexec(&p->table, fd, cloexec);
   if (p->table.origin != NULL) {
@@ -122,7 +123,7 @@ static struct fdemu_file *take(struct fdemu_proc *p, int fd)
  */
 void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec)
 {
-  const struct fde_table *t = &p->table;
+  struct fde_table *t = &p->table;
   int top = -1;
 
   for (int fd = first;
@@ -134,6 +135,7 @@ void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec)
     if (f->ops->flush != NULL)
       f->ops->flush(f, NULL);
     fde_locks_close(p, f);
+    fde_table_own(t, fd);
     if (t->file[fd] == f && f->refs > 2)
       fdemu_file_put(take(p, fd));
     else

@@ -123,6 +123,7 @@ void fdemu_file_get(struct fdemu_file *f)
 
 int fdemu_refs(const struct fdemu_file *f)
 {
+  fde_unshare_all(f->inode->kernel);
   return f->refs;
 }
 

@@ -56,6 +56,7 @@ struct fdemu_kernel {
   int last_pid;
   int nofile;
   size_t nopen, max_open; /* descriptors in use, in all tables */
+  bool shares;            /* some tables may share references */
   bool refused;           /* one more than max_open was wanted */
   struct fde_local *locals;
   struct fdemu_list rules;
@@ -67,6 +68,18 @@ struct fdemu_kernel {
   void *trace_ud;
   struct fde_request *requests; /* names that users gave; see request.c */
   struct fdemu_req *unfinished; /* waits, and the trace does not say so yet */
+};
+
+/*
+ * A word's descriptors of a table. A fork() takes no references: the two tables
+ * share those that one of them had, group by group, until the first change to a
+ * group takes a reference to each of its descriptions and leaves the others. So
+ * a description has at least one while it is in any table, and the first change
+ * needs no memory.
+ */
+struct fde_group {
+  struct fdemu_list sharers; /* of the same files and references */
+  struct fdemu_file **file;
 };
 
 /*
@@ -82,7 +95,9 @@ struct fde_table {
   uint32_t *origin; /* who made it; stays when it is closed. NULL: not kept */
   uint32_t *closed; /* who closed it; 0: nobody */
   uint32_t *forked; /* by which fork() it came here; 0: it was made here */
-  int cap;          /* 0 or a power of two >= 64 */
+  struct fde_group *group; /* for each word of used[0] */
+  int cap;                 /* 0 or a power of two >= 64 */
+  bool shares;             /* some groups may be shared */
 };
 
 struct fdemu_proc {
@@ -156,15 +171,25 @@ int64_t fde_close_end(struct fdemu_req *r, int64_t result);
 int fde_table_reserve(struct fdemu_proc *p, int min);
 void fde_table_free(struct fdemu_proc *p);
 int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
-                   const struct fde_table *from);
+                   struct fde_table *from);
 int fde_table_claim(struct fdemu_proc *p, int fd);
 struct fdemu_file *fde_table_remove(struct fdemu_proc *p, int fd);
 int fde_table_next(const struct fde_table *t, int fd);
 bool fde_reserved(const struct fde_table *t, int fd);
+void fde_table_unshare(struct fde_table *t, int fd); /* see fde_table_own() */
+void fde_unshare_all(struct fdemu_kernel *k);
+bool fde_table_counts(const struct fde_table *t, int fd);
 void fde_set_cloexec(struct fde_table *t, int fd, bool on);
 bool fde_get_cloexec(const struct fde_table *t, int fd);
 void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec);
 const char *fde_table_check(const struct fde_table *t, size_t *nopen);
+
+/* Before a change to t->file[fd], or a look at how many refer to it. */
+static inline void fde_table_own(struct fde_table *t, int fd)
+{
+  if (t->shares)
+    fde_table_unshare(t, fd);
+}
 
 /* kernel.c */
 uint64_t fde_splitmix(uint64_t *state);

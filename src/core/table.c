@@ -4,8 +4,7 @@
 
 #include "core/kernel.h"
 
-#define BITS  64
-#define AHEAD 64 /* so many descriptors are fetched before their turn */
+#define BITS 64
 
 static int words(int cap, int level)
 {
@@ -74,11 +73,12 @@ static void build_levels(struct fde_table *t)
   }
 }
 
-/* An empty table with room for cap descriptors; file[] is one block with
- * everything else. */
+/* A table with room for cap descriptors, and anything in it: one block, with
+ * the groups last. */
 static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
 {
-  size_t nbits = (size_t)words(cap, 0), size;
+  const size_t ngroups = (size_t)words(cap, 0);
+  size_t nbits = ngroups, size;
   uint64_t *bits;
 
   for (int level = 0; level < FDE_LEVELS; level++)
@@ -86,11 +86,12 @@ static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
   size = (size_t)cap * sizeof *t->file + nbits * sizeof *bits;
   if (k->origins)
     size += (size_t)cap * 3 * sizeof *t->origin;
-  t->file = fdemu_alloc(k, size);
+  t->file = fdemu_alloc(k, size + ngroups * sizeof *t->group);
   if (t->file == NULL)
     return -ENOMEM;
-  memset(t->file, 0, size);
   t->cap = cap;
+  t->shares = false;
+  t->group = (struct fde_group *)(void *)((char *)t->file + size);
   bits = (uint64_t *)(void *)(t->file + cap);
   t->cloexec = bits;
   bits += words(cap, 0);
@@ -104,10 +105,34 @@ static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
   return 0;
 }
 
+/* Bytes of what is copied by a fork(): all but the groups. */
+static size_t table_size(const struct fde_table *t)
+{
+  return (size_t)((const char *)t->group - (const char *)t->file);
+}
+
+static void init_groups(struct fde_table *t)
+{
+  for (int i = 0; i < words(t->cap, 0); i++) {
+    fdemu_list_init(&t->group[i].sharers);
+    t->group[i].file = t->file + (ptrdiff_t)i * BITS;
+  }
+}
+
+/* Those who share references with from share them with to, whose group is
+ * alone. */
+static void join(struct fde_group *to, struct fde_group *from)
+{
+  fdemu_list_append(&from->sharers, &to->sharers);
+}
+
+/* to is larger, and takes over what from has. */
 static void table_move(struct fde_table *to, const struct fde_table *from)
 {
   size_t nbits = (size_t)words(from->cap, 0) * 8;
 
+  memset(to->file + from->cap, 0,
+         table_size(to) - (size_t)from->cap * sizeof *to->file);
   if (from->cap > 0) {
     memcpy(to->file, from->file, (size_t)from->cap * sizeof *to->file);
     memcpy(to->cloexec, from->cloexec, nbits);
@@ -119,6 +144,11 @@ static void table_move(struct fde_table *to, const struct fde_table *from)
     }
   }
   build_levels(to);
+  to->shares = from->shares;
+  for (int i = 0; from->shares && i < words(from->cap, 0); i++) {
+    join(&to->group[i], &from->group[i]);
+    fdemu_list_remove(&from->group[i].sharers);
+  }
 }
 
 static void table_free(struct fdemu_kernel *k, struct fde_table *t)
@@ -139,6 +169,7 @@ static int table_grow(struct fdemu_kernel *k, struct fde_table *t, int fd)
     return 0;
   if (table_alloc(k, &bigger, cap) < 0)
     return -ENOMEM;
+  init_groups(&bigger);
   table_move(&bigger, t);
   table_free(k, t);
   *t = bigger;
@@ -154,24 +185,30 @@ static int check_room(struct fdemu_kernel *k, size_t n)
   return -ENFILE;
 }
 
+/* Which descriptors of a word are in use and have no file. */
+static uint64_t reserved_in(const struct fde_table *t, int word)
+{
+  struct fdemu_file *const *file = t->file + (ptrdiff_t)word * BITS;
+  uint64_t none = 0;
+
+  for (int i = 0; i < BITS; i++)
+    none |= (uint64_t)(file[i] == NULL) << i;
+  return none & t->used[0][word];
+}
+
 static size_t open_in(const struct fde_table *t)
 {
   size_t n = 0;
 
-  for (int fd = 0; (fd = fde_table_next(t, fd)) >= 0; fd++)
-    n++;
+  for (int fd = 0; fd < t->cap; fd++)
+    n += t->file[fd] != NULL;
   return n;
 }
 
-/* f may be NULL. */
-static void prefetch_refs(const struct fdemu_file *f)
-{
-  __builtin_prefetch((const char *)f + offsetof(struct fdemu_file, refs), 1);
-}
-
-/* fork(): every description gets one more reference. */
+/* fork(): the same files, and a share of from's references to them. What is
+ * only reserved is from's alone. */
 int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
-                   const struct fde_table *from)
+                   struct fde_table *from)
 {
   size_t n = open_in(from);
 
@@ -182,18 +219,56 @@ int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
   if (table_alloc(k, to, from->cap) < 0)
     return -ENOMEM;
   k->nopen += n;
-  table_move(to, from);
-  for (int fd = 0; fd < to->cap; fd++) {
-    if (fd + AHEAD < to->cap)
-      prefetch_refs(to->file[fd + AHEAD]);
-    if (to->forked != NULL)
-      to->forked[fd] = k->origin;
-    if (to->file[fd] != NULL)
-      to->file[fd]->refs++;
-    else if (test(to->used[0], fd))
-      mark(to, fd, false); /* what is only reserved is the parent's alone */
+  memcpy(to->file, from->file, table_size(from));
+  init_groups(to);
+  for (int i = 0; i < words(to->cap, 0); i++) {
+    uint64_t reserved = reserved_in(to, i);
+    for (; reserved != 0; reserved &= reserved - 1)
+      mark(to, i * BITS + __builtin_ctzll(reserved), false);
+    if (to->used[0][i] != 0)
+      join(&to->group[i], &from->group[i]);
   }
+  for (int fd = 0; to->forked != NULL && fd < to->cap; fd++)
+    to->forked[fd] = k->origin;
+  to->shares = from->shares = k->shares = true;
   return 0;
+}
+
+/* The group that fd is in has references of its own from now on. */
+void fde_table_unshare(struct fde_table *t, int fd)
+{
+  struct fde_group *g = &t->group[fd / BITS];
+
+  if (fdemu_list_empty(&g->sharers))
+    return;
+  for (int i = 0; i < BITS; i++)
+    if (g->file[i] != NULL)
+      __builtin_prefetch(&g->file[i]->refs, 1);
+  for (int i = 0; i < BITS; i++)
+    if (g->file[i] != NULL)
+      g->file[i]->refs++;
+  fdemu_list_remove(&g->sharers);
+}
+
+static void unshare_those(struct fdemu_list *procs)
+{
+  for (struct fdemu_list *n = procs->next; n != procs; n = n->next) {
+    struct fde_table *t = &fdemu_entry(n, struct fdemu_proc, link)->table;
+    for (int fd = 0; t->shares && fd < t->cap; fd += BITS)
+      fde_table_unshare(t, fd);
+    t->shares = false;
+  }
+}
+
+/* Every description has a reference for each descriptor. Takes as long as the
+ * forks since the last time would have taken longer. */
+void fde_unshare_all(struct fdemu_kernel *k)
+{
+  if (!k->shares)
+    return;
+  unshare_those(&k->procs);
+  unshare_those(&k->dead); /* one may be about to close what it has */
+  k->shares = false;
 }
 
 /* The lowest free descriptor >= min becomes used, without a file. */
@@ -238,6 +313,7 @@ struct fdemu_file *fde_table_remove(struct fdemu_proc *p, int fd)
   struct fde_table *t = &p->table;
   struct fdemu_file *f = t->file[fd];
 
+  fde_table_own(t, fd);
   p->kernel->nopen--;
   t->file[fd] = NULL;
   assign(t->cloexec, fd, false);
@@ -252,6 +328,8 @@ void fde_table_free(struct fdemu_proc *p)
   for (int fd = 0; fd < p->table.cap; fd++)
     if (fde_reserved(&p->table, fd))
       fde_table_remove(p, fd);
+  for (int i = 0; p->table.shares && i < words(p->table.cap, 0); i++)
+    fdemu_list_remove(&p->table.group[i].sharers);
   table_free(p->kernel, &p->table);
 }
 
@@ -289,6 +367,36 @@ bool fde_get_cloexec(const struct fde_table *t, int fd)
 
 /* ---- checking --------------------------------------------------------- */
 
+/* Whether t is the one, of those that share them, whose references to the group
+ * of fd are counted. */
+bool fde_table_counts(const struct fde_table *t, int fd)
+{
+  const struct fde_group *g = &t->group[fd / BITS];
+
+  for (const struct fdemu_list *n = g->sharers.next; n != &g->sharers;
+       n = n->next)
+    if (n < &g->sharers)
+      return false;
+  return true;
+}
+
+static const char *check_group(const struct fde_table *t, int word)
+{
+  const struct fde_group *g = &t->group[word];
+  const struct fdemu_list *next = g->sharers.next;
+
+  if (next == NULL || next->prev != &g->sharers)
+    return "descriptors whose links to those who share them do not fit";
+  if (next == &g->sharers)
+    return NULL;
+  if (!t->shares)
+    return "a table that does not know that it shares";
+  if (memcmp(fdemu_entry(next, struct fde_group, sharers)->file, g->file,
+             BITS * sizeof *g->file) != 0)
+    return "descriptors that are shared and differ";
+  return NULL;
+}
+
 /* *nopen is counted up by the descriptors in use. */
 const char *fde_table_check(const struct fde_table *t, size_t *nopen)
 {
@@ -300,6 +408,11 @@ const char *fde_table_check(const struct fde_table *t, size_t *nopen)
     *nopen += test(t->used[0], fd);
     if (test(t->cloexec, fd) && !test(t->used[0], fd))
       return "a free descriptor with FD_CLOEXEC";
+  }
+  for (int i = 0; i < words(t->cap, 0); i++) {
+    const char *wrong = check_group(t, i);
+    if (wrong != NULL)
+      return wrong;
   }
   for (int level = 1; t->cap > 0 && level < FDE_LEVELS; level++)
     for (int i = 0; i < words(t->cap, level - 1); i++)

@@ -280,7 +280,7 @@ static lua_Integer references(const struct ldesc *d)
 {
   if (d->file == NULL)
     return 0;
-  return d->file->refs - !fdemu_list_empty(&d->floating);
+  return fdemu_refs(d->file) - !fdemu_list_empty(&d->floating);
 }
 
 static bool push_builtin(lua_State *L, struct ldesc *d, const char *key)
