@@ -116,6 +116,21 @@ static struct fdemu_file *take(struct fdemu_proc *p, int fd)
   return fde_table_remove(p, fd);
 }
 
+/* The same with all of the group that fd is in, if it is shared and that is the
+ * same as one after the other. */
+static bool take_group(struct fdemu_proc *p, int fd, int first, unsigned last)
+{
+  struct fde_table *t = &p->table;
+  const int begin = fd & ~(FDE_GROUP - 1), end = begin + FDE_GROUP;
+
+  if (!t->shares || p->locked || begin < first || (unsigned)end - 1 > last ||
+      !fde_table_leave(t, fd))
+    return false;
+  for (; fd >= 0 && fd < end; fd = fde_table_next(t, fd))
+    take(p, fd);
+  return true;
+}
+
 /*
  * Take descriptors away where nobody waits for an answer: all, or those with
  * FD_CLOEXEC. Linux puts the release of files off until all are closed, and
@@ -129,6 +144,8 @@ void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec)
   for (int fd = first;
        (fd = fde_table_next(t, fd)) >= 0 && (unsigned)fd <= last; fd++) {
     struct fdemu_file *f = t->file[fd];
+    if (!cloexec && take_group(p, fd, first, last))
+      continue;
     if (cloexec && !fde_get_cloexec(t, fd))
       continue;
     fdemu_file_get(f); /* flush may close it */

@@ -77,6 +77,7 @@ struct fdemu_kernel {
  * a description has at least one while it is in any table, and the first change
  * needs no memory.
  */
+#define FDE_GROUP 64
 struct fde_group {
   struct fdemu_list sharers; /* of the same files and references */
   struct fdemu_file **file;
@@ -177,6 +178,7 @@ struct fdemu_file *fde_table_remove(struct fdemu_proc *p, int fd);
 int fde_table_next(const struct fde_table *t, int fd);
 bool fde_reserved(const struct fde_table *t, int fd);
 void fde_table_unshare(struct fde_table *t, int fd); /* see fde_table_own() */
+bool fde_table_leave(struct fde_table *t, int fd);
 void fde_unshare_all(struct fdemu_kernel *k);
 bool fde_table_counts(const struct fde_table *t, int fd);
 void fde_set_cloexec(struct fde_table *t, int fd, bool on);

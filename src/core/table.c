@@ -4,7 +4,7 @@
 
 #include "core/kernel.h"
 
-#define BITS 64
+#define BITS FDE_GROUP
 
 static int words(int cap, int level)
 {
@@ -248,6 +248,33 @@ void fde_table_unshare(struct fde_table *t, int fd)
     if (g->file[i] != NULL)
       g->file[i]->refs++;
   fdemu_list_remove(&g->sharers);
+}
+
+/* Whether nobody is told when a descriptor of one of these is closed that is
+ * not the last. */
+static bool go_quietly(const struct fde_group *g)
+{
+  for (int i = 0; i < BITS; i++)
+    if (g->file[i] != NULL)
+      __builtin_prefetch(g->file[i]);
+  for (int i = 0; i < BITS; i++)
+    if (g->file[i] != NULL &&
+        (g->file[i]->ops->flush != NULL || g->file[i]->ops->dropped != NULL))
+      return false;
+  return true;
+}
+
+/* If fd is the first file of a group that is shared, and nobody is told that it
+ * closes: its references are the others' now. The caller empties it. */
+bool fde_table_leave(struct fde_table *t, int fd)
+{
+  struct fde_group *g = &t->group[fd / BITS];
+
+  if (fdemu_list_empty(&g->sharers) ||
+      fde_table_next(t, fd / BITS * BITS) != fd || !go_quietly(g))
+    return false;
+  fdemu_list_remove(&g->sharers);
+  return true;
 }
 
 static void unshare_those(struct fdemu_list *procs)
