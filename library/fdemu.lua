@@ -832,7 +832,8 @@ function Process:getpeername(fd) end
 function Process:getsockname(fd) end
 
 ---getsockopt(2). SO_PEERCRED gives three values: pid, uid and gid; SO_LINGER two,
----whether and how many seconds; SO_RCVTIMEO and SO_SNDTIMEO seconds.
+---whether and how many seconds; SO_RCVTIMEO and SO_SNDTIMEO seconds;
+---SO_ATTACH_FILTER how many operations the filter has, 0 for none.
 ---@param fd integer
 ---@param level integer SOL_SOCKET
 ---@param option integer SO_*
@@ -863,6 +864,7 @@ function Process:recvmsg(fd, count, flags) end
 ---@field fds integer[] descriptors that came along
 ---@field flags integer MSG_TRUNC, MSG_CTRUNC, MSG_EOR, ...
 ---@field creds? { pid: integer, uid: integer, gid: integer } of the sender, with SO_PASSCRED
+---@field time? number when it was sent, in seconds since 1970, with SO_TIMESTAMP or SO_TIMESTAMPNS
 
 ---send(2). If nobody can read it, it fails with EPIPE, and SIGPIPE is recorded
 ---(p:signals()) unless flags have MSG_NOSIGNAL.
@@ -891,11 +893,12 @@ function Process:send(fd, data, flags) end
 function Process:sendmsg(fd, message, flags) end
 
 ---setsockopt(2). SO_LINGER takes two integers, whether and how many seconds;
----SO_RCVTIMEO and SO_SNDTIMEO take seconds.
+---SO_RCVTIMEO and SO_SNDTIMEO take seconds. SO_ATTACH_FILTER takes a string: a program
+---of classic BPF, 8 bytes for each operation, that says how much of a message is kept.
 ---@param fd integer
 ---@param level integer SOL_SOCKET
 ---@param option integer SO_*
----@param value number
+---@param value number | string
 ---@param value2? integer
 ---@return integer? zero, string? message, integer? errno
 function Process:setsockopt(fd, level, option, value, value2) end
@@ -1896,15 +1899,20 @@ fdemu.SOCK_SEQPACKET = 5
 fdemu.SOCK_STREAM = 1
 fdemu.SOL_SOCKET = 1
 fdemu.SO_ACCEPTCONN = 30
+fdemu.SO_ATTACH_FILTER = 26
+fdemu.SO_BINDTODEVICE = 25
 fdemu.SO_BROADCAST = 6
 fdemu.SO_DEBUG = 1
+fdemu.SO_DETACH_FILTER = 27
 fdemu.SO_DOMAIN = 39
 fdemu.SO_DONTROUTE = 5
 fdemu.SO_ERROR = 4
 fdemu.SO_KEEPALIVE = 9
 fdemu.SO_LINGER = 13
+fdemu.SO_LOCK_FILTER = 44
 fdemu.SO_OOBINLINE = 10
 fdemu.SO_PASSCRED = 16
+fdemu.SO_PASSSEC = 34
 fdemu.SO_PEEK_OFF = 42
 fdemu.SO_PEERCRED = 17
 fdemu.SO_PRIORITY = 12
@@ -1917,6 +1925,9 @@ fdemu.SO_REUSEPORT = 15
 fdemu.SO_SNDBUF = 7
 fdemu.SO_SNDLOWAT = 19
 fdemu.SO_SNDTIMEO = 21
+fdemu.SO_TIMESTAMP = 29
+fdemu.SO_TIMESTAMPING = 37
+fdemu.SO_TIMESTAMPNS = 35
 fdemu.SO_TYPE = 3
 fdemu.SPI_IOC_RD_BITS_PER_WORD = 2147576579
 fdemu.SPI_IOC_RD_LSB_FIRST = 2147576578

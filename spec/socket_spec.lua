@@ -223,7 +223,76 @@ describe("sockets", function()
         p:setsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_TYPE, 1))
     end)
 
-    it("of networks and filters are only kept", function()
+    it("show when a message was sent, if asked", function()
+      local a, b = pair(fdemu.SOCK_DGRAM)
+      local function set(option, n)
+        assert.equal(0, p:setsockopt(b, fdemu.SOL_SOCKET, option, n))
+      end
+      local year2000 = 946684800
+      p:send(a, "before")
+      assert.is_nil(p:recvmsg(b, 10, fdemu.MSG_PEEK).time)
+      set(fdemu.SO_TIMESTAMPNS, 1)
+      p:send(a, "after")
+      k:sleep(2.5)
+      -- nobody wrote down when this one was sent, so it is now
+      assert.equal(year2000 + 2.5, p:recvmsg(b, 10).time)
+      assert.equal(year2000, p:recvmsg(b, 10).time)
+      set(fdemu.SO_TIMESTAMP, 1)
+      assert.equal(0, p:getsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_TIMESTAMPNS))
+      p:send(a, "x")
+      assert.equal(year2000 + 2.5, p:recvmsg(b, 10).time)
+    end)
+
+    it("filter what is received, and the sender does not know", function()
+      local a, b = pair(fdemu.SOCK_DGRAM)
+      local LDB_ABS, JEQ, RET, RET_A = 0x30, 0x15, 0x06, 0x16
+      local function program(...)
+        local code = {}
+        for i, op in ipairs { ... } do
+          code[i] = ("<I2BBI4"):pack(op[1], op[2] or 0, op[3] or 0, op[4] or 0)
+        end
+        return table.concat(code)
+      end
+      local function attach(code)
+        return p:setsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_ATTACH_FILTER, code)
+      end
+      local function count()
+        return p:getsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_ATTACH_FILTER)
+      end
+      assert.equal(0, count())
+      assert.equal(0, attach(program({ LDB_ABS, 0, 0, 0 },
+        { JEQ, 0, 1, ("k"):byte() }, { RET, 0, 0, 4 }, { RET, 0, 0, 0 })))
+      assert.equal(4, count())
+      assert.equal(6, p:send(a, "no way"))
+      assert.equal(8, p:send(a, "keep off"))
+      assert.equal("keep", p:recv(b, 10))
+      fails("EAGAIN", p:recv(b, 10, fdemu.MSG_DONTWAIT))
+
+      fails("EINVAL", attach(program { JEQ, 7, 7, 0 })) -- out of the code
+      fails("EINVAL", attach(""))
+      assert.error_matches(function() attach("123") end,
+        "bad argument #4 to 'setsockopt' %(a filter must be")
+      assert.error_matches(function() attach(("x"):rep(8 * 65536)) end,
+        "too many operations")
+      assert.equal(4, count())
+
+      assert.equal(0, p:setsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_LOCK_FILTER, 1))
+      fails("EPERM", attach(program { RET_A }))
+      fails("EPERM",
+        p:setsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_DETACH_FILTER, 0))
+      p:close(b)
+      assert.equal(1, p:send(a, "x")) -- the filter outlives it
+    end)
+
+    it("have no value if nothing was set", function()
+      local a = p:socketpair()
+      assert.equal(0,
+        p:getsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_ATTACH_FILTER))
+      assert.equal(0,
+        p:getsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_BINDTODEVICE))
+    end)
+
+    it("of networks are only kept", function()
       local a = p:socketpair()
       local BUSY_POLL, LOCK_FILTER, BUF_LOCK = 46, 44, 72
       local function get(option)

@@ -11,7 +11,8 @@
  *   p  pollfds: [r0:IN|OUT,r1:0] (2 registers)
  *   s  an fd_set: {r0,5}                    t  a timespec, v a timeval: 1,500
  *   E  an epoll_event: IN|ET:7              L  room for events (2 registers)
- *   2  room for two descriptors             I  an int, in and out
+ *   2  room for two descriptors             I  an int, in and out, or a program
+ *      for a socket: bpf:7 is the 7th of those made at random
  *   S  a struct stat, X a struct statx      r  a struct rlimit: 5,10
  *   Y  an itimerspec: value/interval        y  room for one
  *   K  a struct flock: WRLCK:SET:0:10       o  an off_t, in and out
@@ -34,6 +35,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -682,6 +684,70 @@ static void decode_lock(struct run *r, uint64_t a)
         l->l_pid > 0 ? slot_of(r, l->l_pid) : (int)l->l_pid);
 }
 
+/* The next of a row of numbers below n. */
+static unsigned below(uint64_t *state, unsigned n)
+{
+  *state = *state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+  return (unsigned)(*state >> 33) % n;
+}
+
+/* What the kernel knows of a message, but for the processor it runs on, and
+ * chance. */
+static unsigned ancillary(uint64_t *state)
+{
+  unsigned n = below(state, 16) * 4;
+
+  return n == SKF_AD_CPU || n == SKF_AD_RANDOM ? SKF_AD_ALU_XOR_X : n;
+}
+
+/* Most are good: those with no jumps too far, and no memory before its time. */
+static struct sock_filter operation(uint64_t *state, unsigned left)
+{
+  static const unsigned char odd[] = { 0x00, 0x01, 0x02, 0x03, 0x06, 0x16,
+                                       0x60, 0x61, 0x80, 0x81, 0xb1, 0x05,
+                                       0x07, 0x87, 0x08, 0xff };
+  static const int known[] = { SKF_AD_OFF, SKF_NET_OFF, SKF_LL_OFF, -1, 30 };
+  struct sock_filter f = { .k = below(state, 12) };
+
+  switch (below(state, 8)) {
+  case 0: f.code = odd[below(state, sizeof odd)]; break;
+  case 1:
+  case 2: f.code = (uint16_t)(BPF_ALU | below(state, 11) << 4); break;
+  case 3: f.code = (uint16_t)(BPF_ALU | BPF_X | below(state, 11) << 4); break;
+  case 4:
+  case 5: f.code = (uint16_t)(BPF_JMP | BPF_K | below(state, 5) << 4); break;
+  default:
+    f.code = (uint16_t)(BPF_LD | below(state, 3) << 3 |
+                        (below(state, 2) ? BPF_ABS : BPF_IND));
+    if (below(state, 3) == 0)
+      f.k = (unsigned)known[below(state, 5)] + ancillary(state);
+    break;
+  }
+  if (BPF_CLASS(f.code) == BPF_JMP) {
+    f.jt = (uint8_t)below(state, left);
+    f.jf = (uint8_t)below(state, left);
+    f.k = f.code == BPF_JMP ? f.jt : f.k;
+  }
+  return f;
+}
+
+static uint64_t encode_program(const char *token)
+{
+  uint64_t state = strtoull(token, NULL, 10);
+  struct sock_fprog *p = room(sizeof *p);
+  struct sock_filter *f;
+
+  memset(p, 0, sizeof *p);
+  p->len = (unsigned short)(2 + below(&state, 7));
+  f = p->filter = room(p->len * sizeof *f);
+  for (unsigned i = 0; i < p->len; i++)
+    f[i] = operation(&state, p->len - i);
+  if (below(&state, 9) > 0)
+    f[p->len - 1] = below(&state, 3) ? (struct sock_filter){ 0x16, 0, 0, 0 }
+                                     : (struct sock_filter){ 0x06, 0, 0, 5 };
+  return address(p);
+}
+
 static uint64_t encode_int(struct run *r, const char *token)
 {
   uint64_t a;
@@ -689,6 +755,8 @@ static uint64_t encode_int(struct run *r, const char *token)
 
   if (odd_address(token, &a))
     return a;
+  if (strncmp(token, "bpf:", 4) == 0)
+    return encode_program(token + 4);
   p = room(sizeof *p);
   *p = number(r, token);
   return address(p);
@@ -798,6 +866,14 @@ static void decode_creds(struct run *r, const struct cmsghdr *c)
       u.pid > 0 ? slot_of(r, u.pid) : u.pid, whose(r, u.uid), whose(r, u.gid));
 }
 
+static bool is_time(const struct cmsghdr *c)
+{
+  return c->cmsg_level == SOL_SOCKET &&
+         (c->cmsg_type == SO_TIMESTAMP || c->cmsg_type == SO_TIMESTAMPNS ||
+          c->cmsg_type == SO_TIMESTAMPING ||
+          (c->cmsg_type >= 63 && c->cmsg_type <= 65)); /* the same, _NEW */
+}
+
 static void decode_reception(struct run *r, uint64_t a, int64_t n)
 {
   struct msghdr *m = at(a);
@@ -813,6 +889,10 @@ static void decode_reception(struct run *r, uint64_t a, int64_t n)
     say(r, " %d/%d", c->cmsg_level, c->cmsg_type);
     if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
       decode_creds(r, c);
+      continue;
+    }
+    if (is_time(c)) {
+      say(r, " %zu", (size_t)c->cmsg_len);
       continue;
     }
     for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= c->cmsg_len; i++) {

@@ -164,7 +164,7 @@ const struct call calls[] = {
   { "sendmsg", SYS_sendmsg, "fMi", 12, "s", 0,
     { FD, "~message", "0 0 MSG_DONTWAIT" } },
   { "recvmsg", SYS_recvmsg, "fmi", 15, "s", 0,
-    { FD, "100:4 100:4 0:4 100 10:1 5000:2 100:0 100:2!2147483648",
+    { FD, "100:4 100:30 0:4 100 10:1 5000:2 100:0 100:2!2147483648 9:9",
       "0 0 MSG_PEEK MSG_DONTWAIT MSG_TRUNC MSG_CMSG_CLOEXEC" } },
   { "sendmmsg", SYS_sendmmsg, "fQi", 5, "s", 0,
     { FD, "3*[5] 2*[10,20]:0,1 1*[] 0*[1] 2*bad 1*[5]:99 2*[5]+[5@bad]", "0 MSG_DONTWAIT" } },
@@ -190,12 +190,20 @@ const struct call calls[] = {
     { FD, "SOL_SOCKET", "SO_SNDBUF SO_RCVBUF SO_RCVLOWAT SO_TYPE 999",
       "0 1 5000 100000", "4 4 4 2" } },
   { "getsockopt", SYS_getsockopt, "fiiIo", 3, "s", 0,
-    { FD, "SOL_SOCKET", "2 9 11 12 13 16 22 25 26 27 28 34 36 40 44 46 47 48 "
-      "49 50 53 55 56 58 59 60 61 62 66 68 69 70 72 73 74 75 80 82 89",
-      "0", "4 8 2 0" } },
+    { FD, "SOL_SOCKET", "2 9 11 12 13 16 22 25 26 27 28 29 34 35 36 37 40 44 "
+      "46 47 48 49 50 53 55 56 58 59 60 61 62 63 64 65 66 68 "
+      "69 70 72 73 74 75 80 82 89",
+      "0", "4 8 2 0 16" } },
   { "setsockopt", SYS_setsockopt, "fiiIi", 3, "s", 0,
-    { FD, "SOL_SOCKET", "2 5 9 11 16 22 25 26 27 28 34 44 46 47 48 49 50 51 53 "
-      "55 56 58 59 60 62 68 69 70 72 73 74 75 80 82 89", "0 1 5 -1", "4" } },
+    { FD, "SOL_SOCKET", "2 5 9 11 16 22 25 26 27 28 29 34 35 37 44 46 47 48 49 "
+      "50 51 53 55 56 58 59 60 62 63 64 65 68 69 70 72 73 74 75 80 82 89", "0 1 5 -1", "4" } },
+  { "setsockopt", SYS_setsockopt, "fiiIi", 2, "s", 0,
+    { FD, "SOL_SOCKET", "29 35 37 37 63 64 65 34",
+      "0 1 24 0x20010 0x8000 0x800 0x1000", "4 4 4 8" } },
+  { "setsockopt", SYS_setsockopt, "fiiIi", 1, "s", 0,
+    { FD, "SOL_SOCKET", "26 26 26 26 51",
+      "bpf:4 bpf:9 bpf:10 bpf:5 bpf:1 bpf:2 bpf:13 bpf:29 bpf:30 bpf:77 null",
+      "16 16 16 8" } },
   { "memfd_create", SYS_memfd_create, "Ni", 12, NULL, 'm',
     { "name name '' bad", "0 0 MFD_CLOEXEC MFD_ALLOW_SEALING 0x1000" } },
   { "fcntl", SYS_fcntl, "fii", 8, "m", 0,

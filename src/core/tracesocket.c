@@ -1,6 +1,8 @@
 /* tracesocket.c - how a trace shows what calls on sockets take */
+#include <linux/filter.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "core/trace.h"
 
@@ -28,17 +30,25 @@ static const struct fde_name msg_flags[] = {
 };
 
 static const struct fde_name socket_options[] = {
-  N(SO_DEBUG),     N(SO_REUSEADDR), N(SO_TYPE),     N(SO_ERROR),
-  N(SO_DONTROUTE), N(SO_BROADCAST), N(SO_SNDBUF),   N(SO_RCVBUF),
-  N(SO_KEEPALIVE), N(SO_OOBINLINE), N(SO_PRIORITY), N(SO_LINGER),
-  N(SO_REUSEPORT), N(SO_PASSCRED),  N(SO_PEERCRED), N(SO_RCVLOWAT),
-  N(SO_SNDLOWAT),  N(SO_RCVTIMEO),  N(SO_SNDTIMEO), N(SO_ACCEPTCONN),
-  N(SO_PROTOCOL),  N(SO_DOMAIN),    N(SO_PEEK_OFF), { 0, NULL },
+  N(SO_DEBUG),         N(SO_REUSEADDR),     N(SO_TYPE),
+  N(SO_ERROR),         N(SO_DONTROUTE),     N(SO_BROADCAST),
+  N(SO_SNDBUF),        N(SO_RCVBUF),        N(SO_KEEPALIVE),
+  N(SO_OOBINLINE),     N(SO_PRIORITY),      N(SO_LINGER),
+  N(SO_REUSEPORT),     N(SO_PASSCRED),      N(SO_PEERCRED),
+  N(SO_RCVLOWAT),      N(SO_SNDLOWAT),      N(SO_RCVTIMEO),
+  N(SO_SNDTIMEO),      N(SO_ACCEPTCONN),    N(SO_PROTOCOL),
+  N(SO_DOMAIN),        N(SO_PEEK_OFF),      N(SO_PASSSEC),
+  N(SO_TIMESTAMP),     N(SO_TIMESTAMPNS),   N(SO_TIMESTAMPING),
+  N(SO_ATTACH_FILTER), N(SO_DETACH_FILTER), N(SO_LOCK_FILTER),
+  N(SO_BINDTODEVICE),  { 0, NULL },
 };
 
 static const struct fde_name control_types[] = {
   { SCM_RIGHTS, "SCM_RIGHTS" },
   { SCM_CREDENTIALS, "SCM_CREDENTIALS" },
+  { SCM_TIMESTAMP, "SCM_TIMESTAMP" },
+  { SCM_TIMESTAMPNS, "SCM_TIMESTAMPNS" },
+  { SCM_TIMESTAMPING, "SCM_TIMESTAMPING" },
   { 0, NULL },
 };
 
@@ -75,7 +85,34 @@ static void put_ucred(struct fde_out *o, const struct ucred *u)
   fde_print(o, "}");
 }
 
-/* The descriptors, or who it is, in a control message of n bytes. */
+static void put_timeval(struct fde_out *o, const struct timeval *t,
+                        const char *fraction)
+{
+  fde_print(o, "{tv_sec=");
+  fde_print_int(o, t->tv_sec);
+  fde_print(o, fraction);
+  fde_print_int(o, t->tv_usec);
+  fde_print(o, "}");
+}
+
+/* When it was sent. A struct timespec looks like a struct timeval. */
+static void put_times(struct fde_out *o, const struct fdemu_req *r, int type,
+                      const char *addr, size_t n)
+{
+  struct timeval t;
+
+  fde_print(o, type == SCM_TIMESTAMPING ? "[" : "");
+  for (size_t i = 0; i + sizeof t <= n; i += sizeof t) {
+    fde_print(o, i > 0 ? ", " : "");
+    if (fde_trace_load(r, &t, addr + i, sizeof t) == 0)
+      put_timeval(o, &t, type == SCM_TIMESTAMP ? ", tv_usec=" : ", tv_nsec=");
+    else
+      fde_print(o, "?");
+  }
+  fde_print(o, type == SCM_TIMESTAMPING ? "]" : "");
+}
+
+/* The descriptors, who it is, or when, in a control message of n bytes. */
 static void put_control_data(struct fde_out *o, const struct fdemu_req *r,
                              int type, const char *addr, size_t n)
 {
@@ -85,6 +122,11 @@ static void put_control_data(struct fde_out *o, const struct fdemu_req *r,
   if (type == SCM_CREDENTIALS && n == sizeof u &&
       fde_trace_load(r, &u, addr, n) == 0) {
     put_ucred(o, &u);
+    return;
+  }
+  if (type == SCM_TIMESTAMP || type == SCM_TIMESTAMPNS ||
+      type == SCM_TIMESTAMPING) {
+    put_times(o, r, type, addr, n);
     return;
   }
   fde_print(o, "[");
@@ -170,6 +212,7 @@ static void put_option_bytes(struct fde_out *o, const struct fdemu_req *r,
     struct linger linger;
     struct ucred cred;
     struct timeval time;
+    struct sock_fprog program;
   } u;
 
   if (n < sizeof u.i || n > sizeof u ||
@@ -183,13 +226,13 @@ static void put_option_bytes(struct fde_out *o, const struct fdemu_req *r,
     fde_print(o, ", l_linger=");
     fde_print_int(o, u.linger.l_linger);
     fde_print(o, "}");
-  } else if (n == sizeof u.time) {
-    fde_print(o, "{tv_sec=");
-    fde_print_int(o, u.time.tv_sec);
-    fde_print(o, ", tv_usec=");
-    fde_print_int(o, u.time.tv_usec);
-    fde_print(o, "}");
-  } else {
+  } else if (r->cmd == SO_ATTACH_FILTER && n == sizeof u.program) {
+    fde_print(o, "{len=");
+    fde_print_uint(o, u.program.len, 10);
+    fde_print(o, ", filter=...}");
+  } else if (n == sizeof u.time)
+    put_timeval(o, &u.time, ", tv_usec=");
+  else {
     fde_print(o, "[");
     fde_print_int(o, u.i);
     fde_print(o, "]");

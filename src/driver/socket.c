@@ -124,6 +124,8 @@ static void leave_peer(struct fds_socket *s)
   if (peer == NULL)
     return;
   peer->peer = NULL;
+  peer->peer_filter = s->filter;
+  s->filter = NULL;
   if (s->type == SOCK_DGRAM)
     return;
   peer->shutdown = FDS_NO_RECV | FDS_NO_SEND;
@@ -153,6 +155,8 @@ static void sock_free(struct fdemu_inode *i)
 
   fdemu_free(i->kernel, s->spare);
   fdemu_free(i->kernel, s->kept);
+  fdemu_free(i->kernel, s->filter);
+  fdemu_free(i->kernel, s->peer_filter);
   fdemu_free(i->kernel, s);
 }
 

@@ -17,6 +17,13 @@
 enum { FDS_NO_RECV = 1, FDS_NO_SEND = 2 };
 
 struct fds_flight; /* descriptors on their way, in one kernel */
+struct fds_filter; /* a program that looks at messages: socket_filter.c */
+
+/* Which times a receiver wants to see: socket_stamp.c. */
+struct fds_stamp {
+  int wanted; /* SO_TIMESTAMP, SO_TIMESTAMPNS */
+  int flags;  /* SO_TIMESTAMPING */
+};
 
 /* Descriptors in a message, or about to be; each is a reference. */
 struct fds_rights {
@@ -36,6 +43,7 @@ struct fds_buf {
   unsigned off, len;         /* what of it is still to be read */
   bool peeked;               /* by MSG_PEEK, if it is empty */
   int pid;                   /* who sent it; 0: it was not said */
+  int64_t time;              /* when it was sent, in ns since 1970, or 0 */
   struct fds_rights *rights; /* or NULL */
   struct fdemu_list carrier; /* in the receiver's list of those with rights */
   char data[];
@@ -62,6 +70,9 @@ struct fds_socket {
   uint64_t booleans;          /* SO_*: a bit for each that is on */
   int priority, linger[2];    /* SO_PRIORITY, SO_LINGER: kept, no more */
   int64_t *kept;              /* likewise: socket_kept.c, or NULL */
+  struct fds_stamp stamp;
+  struct fds_filter *filter;      /* of what it receives, or NULL */
+  struct fds_filter *peer_filter; /* that of a peer that is gone, or NULL */
 
   /* socket_rights.c */
   struct fdemu_file *file;
@@ -107,7 +118,10 @@ void fds_buf_purge(struct fds_socket *s);
 const char *fds_buf_check(const struct fdemu_file *f);
 
 /* socket_kept.c */
-int64_t fds_set_device(struct fdemu_req *r);
+#define FDS_LOOPBACK 1 /* the only device there is: its index */
+int fds_device_of(const struct fds_socket *s);
+bool fds_filter_locked(const struct fds_socket *s);
+int64_t fds_set_device(struct fds_socket *s, struct fdemu_req *r);
 int64_t fds_set_kept(struct fds_socket *s, struct fdemu_req *r, int n);
 int64_t fds_get_kept(const struct fds_socket *s, unsigned long option,
                      size_t room, void *v);
@@ -130,6 +144,27 @@ void fds_control_creds(const struct fds_socket *s, struct fdemu_req *r,
                        int pid);
 void fds_control_rights(struct fdemu_req *r, const struct fds_rights *x);
 int64_t fds_control_end(struct fdemu_req *r, int64_t result);
+
+void fds_control_store(struct fdemu_req *r, int type, const void *data,
+                       size_t n);
+void fds_control_label(const struct fds_socket *s, struct fdemu_req *r);
+
+/* socket_filter.c */
+#define FDS_MAX_FILTER 4096 /* operations */
+bool fds_filter(const struct fds_filter *x, struct fds_buf *b);
+int64_t fds_filter_attach(struct fds_socket *s, struct fdemu_req *r);
+int64_t fds_filter_attach_group(const struct fds_socket *s,
+                                struct fdemu_req *r);
+int64_t fds_filter_detach(struct fds_socket *s);
+int64_t fds_filter_get(const struct fds_socket *s, struct fdemu_req *r);
+
+/* socket_stamp.c */
+int64_t fds_set_stamp(struct fds_socket *s, struct fdemu_req *r, int n);
+int64_t fds_get_stamp(const struct fds_socket *s, unsigned long option,
+                      int v[2]);
+void fds_stamp_sent(const struct fds_socket *s, struct fds_buf *b);
+void fds_stamp_received(const struct fds_socket *s, struct fdemu_req *r,
+                        struct fds_buf *b);
 
 /* socket_option.c */
 static inline bool fds_passcred(const struct fds_socket *s)

@@ -119,6 +119,7 @@ struct fds_buf *fds_buf_new(struct fds_socket *from, unsigned len,
   b->len = len;
   b->peeked = false;
   b->pid = 0;
+  b->time = 0;
   b->rights = NULL;
   fdemu_list_init(&b->link);
   fdemu_list_init(&b->carrier);

@@ -171,25 +171,26 @@ static void advance(struct fdemu_req *r, size_t n)
   r->offset += (int64_t)(n < room(r) ? n : room(r));
 }
 
-/* put_cmsg() of Linux. */
-static void store(struct fdemu_req *r, int type, const void *data, size_t n)
+static bool has_control(const struct fdemu_req *r)
+{
+  return r->msg != NULL && r->msg->msg_control != NULL;
+}
+
+/* put_cmsg() of Linux: as much of it as there is room for. */
+void fds_control_store(struct fdemu_req *r, int type, const void *data,
+                       size_t n)
 {
   struct header h = { CMSG_LEN(n), SOL_SOCKET, type };
 
-  if (room(r) < h.len)
+  if (!has_control(r) || room(r) < h.len)
     r->arg |= MSG_CTRUNC;
-  if (room(r) < sizeof h)
+  if (!has_control(r) || room(r) < sizeof h)
     return;
   if (h.len > room(r))
     h.len = room(r);
   if (fdemu_store(r, place(r), &h, sizeof h) == 0 &&
       fdemu_store(r, place(r) + sizeof h, data, h.len - sizeof h) == 0)
     advance(r, CMSG_SPACE(n));
-}
-
-static bool has_control(const struct fdemu_req *r)
-{
-  return r->msg != NULL && r->msg->msg_control != NULL;
 }
 
 /* Who sent it, if this socket wants to know; pid 0: it was not said. At the end
@@ -199,11 +200,15 @@ void fds_control_creds(const struct fds_socket *s, struct fdemu_req *r, int pid)
   const unsigned id = pid > 0 ? FDEMU_UID : pid == 0 ? NOBODY : 0;
   const struct ucred u = { pid > 0 ? pid : 0, id, id };
 
-  if (!fds_passcred(s))
-    return;
-  if (has_control(r))
-    store(r, SCM_CREDENTIALS, &u, sizeof u);
-  else
+  if (fds_passcred(s))
+    fds_control_store(r, SCM_CREDENTIALS, &u, sizeof u);
+}
+
+/* No message has a security label; but who asks for them and has no room is
+ * told that something is missing. */
+void fds_control_label(const struct fds_socket *s, struct fdemu_req *r)
+{
+  if (s->booleans >> SO_PASSSEC & 1 && !has_control(r))
     r->arg |= MSG_CTRUNC;
 }
 

@@ -1,12 +1,13 @@
 /*
- * socket_kept.c - options of networks, devices and packet filters: a socket of
- * AF_UNIX keeps them, and they have no effect
+ * socket_kept.c - options of networks and devices: a socket of AF_UNIX keeps
+ * them, and they have no effect
  *
  * As sk_setsockopt() and sk_getsockopt() of Linux 6.18 answer the
  * unprivileged. Not every libc has names for all of them.
  */
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <string.h>
 #include <time.h>
 
@@ -54,6 +55,8 @@ static const struct {
   { RCVPRIORITY, 4, 0 },      { BPF_EXTENSIONS, 4, 64 },
 };
 
+static const char loopback[] = "lo";
+
 #define NKEPT (sizeof kept / sizeof *kept)
 
 static size_t index_of(unsigned long option)
@@ -94,39 +97,37 @@ int64_t fds_lock_buffer(struct fds_socket *s, int which)
   return keep(s, BUF_LOCK, value_of(s, BUF_LOCK) | which);
 }
 
+bool fds_filter_locked(const struct fds_socket *s)
+{
+  return value_of(s, LOCK_FILTER) != 0;
+}
+
+/* The index of the one that s is bound to; 0: none. */
+int fds_device_of(const struct fds_socket *s)
+{
+  return (int)value_of(s, BINDTOIFINDEX);
+}
+
 /* ---- setsockopt ------------------------------------------------------- */
 
-/* There is no device that it could be bound to. */
-int64_t fds_set_device(struct fdemu_req *r)
+static int64_t bind_index(struct fds_socket *s, int n)
 {
-  char name[16] = "";
-  size_t n = r->buf.iov_len < 15 ? r->buf.iov_len : 15;
+  if (fds_device_of(s) != 0)
+    return -EPERM;
+  return n < 0 ? -EINVAL : keep(s, BINDTOIFINDEX, n);
+}
+
+int64_t fds_set_device(struct fds_socket *s, struct fdemu_req *r)
+{
+  char name[IFNAMSIZ] = "";
+  size_t n = r->buf.iov_len < sizeof name ? r->buf.iov_len : sizeof name - 1;
   int error = n > 0 ? fdemu_load(r, name, r->buf.iov_base, n) : 0;
 
   if (error < 0)
     return error;
-  return name[0] == '\0' ? 0 : -ENODEV;
-}
-
-/* Unlike Linux: no program for packets is taken, however good. */
-static int64_t set_filter(const struct fds_socket *s, struct fdemu_req *r)
-{
-  struct {
-    unsigned short len;
-    const void *filter;
-  } program;
-  int error;
-
-  if (r->buf.iov_len != sizeof program)
-    return -EINVAL;
-  error = fdemu_load(r, &program, r->buf.iov_base, sizeof program);
-  if (error < 0)
-    return error;
-  if (value_of(s, LOCK_FILTER) != 0)
-    return -EPERM;
-  if (program.len == 0 || program.len > 4096 || program.filter == NULL)
-    return -EINVAL;
-  return -ENOPROTOOPT;
+  if (name[0] == '\0')
+    return bind_index(s, 0);
+  return strcmp(name, loopback) == 0 ? bind_index(s, FDS_LOOPBACK) : -ENODEV;
 }
 
 /* No descriptor is one of a program. */
@@ -135,7 +136,7 @@ static int64_t set_bpf(const struct fds_socket *s, const struct fdemu_req *r,
 {
   if (r->buf.iov_len != sizeof fd)
     return -EINVAL;
-  if (value_of(s, LOCK_FILTER) != 0)
+  if (fds_filter_locked(s))
     return -EPERM;
   return fdemu_file_usable(r->proc, fd) != NULL ? -EINVAL : -EBADF;
 }
@@ -170,13 +171,6 @@ static int64_t set_txtime(struct fds_socket *s, struct fdemu_req *r)
   return keep(s, TXTIME, both);
 }
 
-static int64_t bind_index(struct fds_socket *s, int n)
-{
-  if (value_of(s, BINDTOIFINDEX) != 0)
-    return -EPERM;
-  return n < 0 ? -EINVAL : keep(s, BINDTOIFINDEX, n);
-}
-
 static int64_t set_budget(int n)
 {
   if (n > 0)
@@ -187,12 +181,11 @@ static int64_t set_budget(int n)
 int64_t fds_set_kept(struct fds_socket *s, struct fdemu_req *r, int n)
 {
   switch (r->cmd) {
-  case SO_ATTACH_FILTER:
-  case ATTACH_REUSEPORT_CBPF: return set_filter(s, r);
-  case SO_DETACH_FILTER: return value_of(s, LOCK_FILTER) ? -EPERM : -ENOENT;
+  case SO_ATTACH_FILTER: return fds_filter_attach(s, r);
+  case ATTACH_REUSEPORT_CBPF: return fds_filter_attach_group(s, r);
+  case SO_DETACH_FILTER: return fds_filter_detach(s);
   case LOCK_FILTER:
-    return value_of(s, LOCK_FILTER) && n == 0 ? -EPERM
-                                              : keep(s, r->cmd, n != 0);
+    return fds_filter_locked(s) && n == 0 ? -EPERM : keep(s, r->cmd, n != 0);
   case ATTACH_BPF:
   case ATTACH_REUSEPORT_EBPF: return set_bpf(s, r, n);
   case DETACH_REUSEPORT_BPF: return -EINVAL;
@@ -249,6 +242,18 @@ static int64_t get_peer_name(const struct fds_socket *s, size_t room, void *v)
   return sizeof family;
 }
 
+static int64_t get_device(const struct fds_socket *s, size_t room, void *v)
+{
+  if (fds_device_of(s) == 0)
+    return 0;
+  if (room < IFNAMSIZ)
+    return -EINVAL;
+  if (fds_device_of(s) != FDS_LOOPBACK)
+    return -ENODEV;
+  memcpy(v, loopback, sizeof loopback);
+  return sizeof loopback;
+}
+
 /* The value, and its size; 0 or -errno. room: what there is for it. */
 int64_t fds_get_kept(const struct fds_socket *s, unsigned long option,
                      size_t room, void *v)
@@ -257,8 +262,7 @@ int64_t fds_get_kept(const struct fds_socket *s, unsigned long option,
   int64_t value;
 
   switch (option) {
-  case SO_BINDTODEVICE:
-  case SO_ATTACH_FILTER: return 0;
+  case SO_BINDTODEVICE: return get_device(s, room, v);
   case PEERGROUPS: return s->peer_pid != 0 ? 0 : -ENODATA;
   case COOKIE: return get_cookie(s, room, v);
   case SO_PEERNAME: return get_peer_name(s, room, v);

@@ -120,6 +120,8 @@ static int64_t set_error(struct fds_socket *s, const struct fdemu_req *r, int n)
 
 static int64_t set_option(struct fds_socket *s, struct fdemu_req *r, int n)
 {
+  int64_t result;
+
   if (is_boolean(r->cmd)) {
     uint64_t bit = UINT64_C(1) << r->cmd;
     s->booleans = n != 0 ? s->booleans | bit : s->booleans & ~bit;
@@ -143,7 +145,9 @@ static int64_t set_option(struct fds_socket *s, struct fdemu_req *r, int n)
   case SO_MARK: return -EPERM;
   case SO_PEEK_OFF: s->peek_off = n; return 0;
   case SO_ERROR: return set_error(s, r, n);
-  default: return fds_set_kept(s, r, n);
+  default:
+    result = fds_set_stamp(s, r, n);
+    return result == FDEMU_NEXT ? fds_set_kept(s, r, n) : result;
   }
 }
 
@@ -158,7 +162,7 @@ static int64_t setsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
   if (r->arg != SOL_SOCKET)
     return -EOPNOTSUPP;
   if (r->cmd == SO_BINDTODEVICE)
-    return fds_set_device(r);
+    return fds_set_device(fds_of(f), r);
   if (r->buf.iov_len < sizeof n)
     return -EINVAL;
   error = fdemu_load(r, &n, r->buf.iov_base, sizeof n);
@@ -186,6 +190,8 @@ static int64_t get_cred(const struct fds_socket *s, union value *v)
 static int64_t get_option(struct fds_socket *s, unsigned long option,
                           size_t room, union value *v)
 {
+  int64_t size;
+
   v->n = 0;
   if (is_boolean(option)) {
     v->n = s->booleans >> option & 1;
@@ -213,7 +219,9 @@ static int64_t get_option(struct fds_socket *s, unsigned long option,
   case SO_ACCEPTCONN:
   case SO_MARK:
   case SO_PROTOCOL: break;
-  default: return fds_get_kept(s, option, room, v);
+  default:
+    size = fds_get_stamp(s, option, v->pair);
+    return size == FDEMU_NEXT ? fds_get_kept(s, option, room, v) : size;
   }
   return sizeof v->n;
 }
@@ -229,6 +237,8 @@ static int64_t getsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
     return -EOPNOTSUPP;
   if (r->buf.iov_len > INT_MAX)
     return r->buf.iov_len == SIZE_MAX ? -EFAULT : -EINVAL;
+  if (r->cmd == SO_GET_FILTER)
+    return fds_filter_get(fds_of(f), r);
   n = get_option(fds_of(f), r->cmd, r->buf.iov_len, &v);
   if (n > (int64_t)r->buf.iov_len)
     n = (int64_t)r->buf.iov_len;

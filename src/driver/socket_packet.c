@@ -85,12 +85,16 @@ static int64_t no_such_name(struct fdemu_req *r)
   return first != '\0' ? -ENOENT : -ECONNREFUSED;
 }
 
-static int64_t whereto(struct fds_socket *s, struct fdemu_req *r)
+/* 1: to nowhere, as the receiver does not want it. */
+static int64_t whereto(struct fds_socket *s, struct fdemu_req *r,
+                       struct fds_buf *b)
 {
   if (has_address(s, r))
     return no_such_name(r);
   if (!s->connected)
     return -ENOTCONN;
+  if (!fds_filter(s->peer != NULL ? s->peer->filter : s->peer_filter, b))
+    return 1;
   if (s->peer == NULL)
     return disconnect(s);
   return s->peer->shutdown & FDS_NO_RECV ? -EPIPE : 0;
@@ -120,13 +124,16 @@ int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags)
   error = pack(s, r, &b);
   if (error < 0)
     return error;
-  error = whereto(s, r);
-  if (error < 0) {
+  error = whereto(s, r, b);
+  if (error == 0) {
+    fds_stamp_sent(s->peer, b);
+    fds_buf_send(r->proc, s->peer, b);
+  } else
     fds_buf_free(b);
+  if (error < 0) {
     fdemu_rewind(r, 0);
     return error;
   }
-  fds_buf_send(r->proc, s->peer, b);
   return (int64_t)r->len;
 }
 
@@ -169,7 +176,9 @@ static void move_peek_off(struct fds_socket *s, int flags, size_t len, size_t n)
 static void control(struct fds_socket *s, struct fdemu_req *r,
                     struct fds_buf *b, int flags)
 {
+  fds_stamp_received(s, r, b);
   fds_control_creds(s, r, b->pid);
+  fds_control_label(s, r);
   if (b->rights == NULL)
     return;
   if (flags & MSG_PEEK)

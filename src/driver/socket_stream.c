@@ -187,6 +187,7 @@ int64_t fds_stream_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
   if (!r->retry)
     r->driver = NULL;
   r->patience = flags & MSG_DONTWAIT ? -1 : s->rcvtimeo;
+  fds_control_label(s, r);
   if (flags & MSG_PEEK)
     return peek(s, r, flags);
   do {

@@ -1,6 +1,7 @@
 /* lsocket.c - Processes: sockets, their messages and options; signals */
 #include <errno.h>
 #include <limits.h>
+#include <linux/filter.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -9,7 +10,11 @@
 #include "lua/lfdemu.h"
 
 #define MAX_FDS 253 /* SCM_MAX_FD */
-#define CONTROL (CMSG_SPACE(MAX_FDS * sizeof(int)) + CMSG_SPACE(12))
+/* Descriptors, credentials, and times in two ways. */
+#define CONTROL \
+  (CMSG_SPACE(MAX_FDS * sizeof(int)) + CMSG_SPACE(12) + \
+   CMSG_SPACE(sizeof(struct timespec)) + \
+   CMSG_SPACE(3 * sizeof(struct timespec)))
 
 /* What sendmsg(2) and recvmsg(2) point to; the caller's stack keeps it. */
 struct block {
@@ -160,7 +165,8 @@ static void set_block(struct call *c, struct block *b)
 /* What recvmsg() gives may be sent on; another field is a mistake. */
 static void check_fields(lua_State *L)
 {
-  static const char *const known[] = { "data", "fds", "flags", "creds", NULL };
+  static const char *const known[] = { "data",  "fds",  "flags",
+                                       "creds", "time", NULL };
 
   larg_type(L, 3, LUA_TTABLE);
   lua_pushnil(L);
@@ -254,7 +260,19 @@ static void push_creds(lua_State *L, const char *data)
   lua_setfield(L, -2, "gid");
 }
 
-/* fds and creds of the table on top of the stack. */
+/* Seconds since 1970, as the fields st_mtime and others of fstat(). A struct
+ * timespec looks like a struct timeval. */
+static void push_time(lua_State *L, int type, const char *data)
+{
+  struct timeval t;
+
+  memcpy(&t, data, sizeof t);
+  lua_pushnumber(L, (lua_Number)t.tv_sec +
+                        (lua_Number)t.tv_usec /
+                            (type == SCM_TIMESTAMP ? 1e6 : 1e9));
+}
+
+/* fds, creds and time of the table on top of the stack. */
 static void set_control(lua_State *L, const struct msghdr *m)
 {
   const char *control = m->msg_control;
@@ -270,6 +288,9 @@ static void set_control(lua_State *L, const struct msghdr *m)
              h.cmsg_len == CMSG_LEN(sizeof(struct ucred))) {
       push_creds(L, control + at + sizeof h);
       lua_setfield(L, -3, "creds");
+    } else if (h.cmsg_type == SCM_TIMESTAMP || h.cmsg_type == SCM_TIMESTAMPNS) {
+      push_time(L, h.cmsg_type, control + at + sizeof h);
+      lua_setfield(L, -3, "time");
     }
   }
   lua_setfield(L, -2, "fds");
@@ -323,7 +344,7 @@ static int recvmsg_result(lua_State *L, struct call *c)
   return lua_error(L);
 }
 
-/* p:recvmsg(fd, count [, flags]) -> { data =, fds =, flags =, creds = } */
+/* p:recvmsg(fd, count [, flags]) -> { data =, fds =, flags =, creds =, time = } */
 static int proc_recvmsg(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
@@ -371,33 +392,59 @@ static struct timeval seconds(lua_State *L, int index)
   return tv;
 }
 
+/* The operations in the string at index, which stays on the stack. */
+static struct sock_fprog program(lua_State *L, int index)
+{
+  size_t n;
+  const char *code = larg_string(L, index, &n);
+
+  larg_check(L, n % sizeof(struct sock_filter) == 0, index,
+             "a filter must be operations of 8 bytes");
+  n /= sizeof(struct sock_filter);
+  larg_check(L, n <= USHRT_MAX, index, "a filter has too many operations");
+  return (struct sock_fprog){ (unsigned short)n, (void *)(uintptr_t)code };
+}
+
+union value {
+  int n[2];
+  struct timeval tv;
+  struct sock_fprog program;
+};
+
+/* The value at index 5, or two; returns its size. */
+static size_t get_value(lua_State *L, int option, union value *v)
+{
+  memset(v, 0, sizeof *v);
+  if (is_timeout(option)) {
+    v->tv = seconds(L, 5);
+    return sizeof v->tv;
+  }
+  if (option == SO_ATTACH_FILTER) {
+    v->program = program(L, 5);
+    return sizeof v->program;
+  }
+  v->n[0] = lproc_int(L, 5);
+  v->n[1] = lproc_optint(L, 6);
+  return option == SO_LINGER ? sizeof v->n : sizeof *v->n;
+}
+
 /* p:setsockopt(fd, level, option, value [, value]) -> 0; of SO_RCVTIMEO and
- * SO_SNDTIMEO seconds, of SO_LINGER two integers */
+ * SO_SNDTIMEO seconds, of SO_LINGER two integers, of SO_ATTACH_FILTER a string
+ */
 static int proc_setsockopt(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
   int fd = lproc_fd(L, 2), level = lproc_int(L, 3), option = lproc_int(L, 4);
-  struct timeval tv = { 0, 0 };
-  int value[2] = { 0, 0 };
-  struct call local, *c;
-  char *block = lp->lk->scratch;
+  union value v;
+  size_t n = get_value(L, option, &v);
+  struct call local,
+      *c = lcall_begin(L, lp->lk, &local, &fdemu_setsockopt_call);
 
-  if (is_timeout(option))
-    tv = seconds(L, 5);
-  else {
-    value[0] = lproc_int(L, 5);
-    value[1] = lproc_optint(L, 6);
-  }
-  c = lcall_begin(L, lp->lk, &local, &fdemu_setsockopt_call);
   c->req.fd = fd;
   c->req.arg = level;
   c->req.cmd = (unsigned)option;
-  c->req.buf = (struct iovec){ block, option == SO_LINGER ? 8 : 4 };
-  memcpy(block, value, sizeof value);
-  if (is_timeout(option)) {
-    memcpy(block, &tv, sizeof tv);
-    c->req.buf.iov_len = sizeof tv;
-  }
+  c->req.buf = (struct iovec){ lp->lk->scratch, n };
+  memcpy(lp->lk->scratch, &v, n);
   c->keep = lcall_keep_copy;
   return lcall_submit(L, lp->p, c);
 }
@@ -415,6 +462,10 @@ static int getsockopt_result(lua_State *L, struct call *c)
     lua_pushnumber(L, (lua_Number)tv.tv_sec + (lua_Number)tv.tv_usec / 1e6);
     return 1;
   }
+  if (c->req.cmd == SO_ATTACH_FILTER) {
+    lua_pushinteger(L, (lua_Integer)c->req.done);
+    return 1;
+  }
   if (n == 0) /* it has no value */
     return lcall_integer(L, c);
   for (int i = 0; i < n && i < 4; i++) {
@@ -425,7 +476,8 @@ static int getsockopt_result(lua_State *L, struct call *c)
 }
 
 /* p:getsockopt(fd, level, option) -> integer; of SO_PEERCRED pid, uid, gid, of
- * SO_LINGER two, of SO_RCVTIMEO and SO_SNDTIMEO seconds */
+ * SO_LINGER two, of SO_RCVTIMEO and SO_SNDTIMEO seconds, of SO_ATTACH_FILTER
+ * how many operations it has */
 static int proc_getsockopt(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
@@ -436,7 +488,9 @@ static int proc_getsockopt(lua_State *L)
   c->req.fd = fd;
   c->req.arg = level;
   c->req.cmd = (unsigned)option;
-  c->req.buf = (struct iovec){ lp->lk->scratch, 16 };
+  /* A filter is only asked for its length. */
+  c->req.buf.iov_base = lp->lk->scratch;
+  c->req.buf.iov_len = option == SO_ATTACH_FILTER ? 0 : 16;
   c->keep = lcall_keep_copy;
   c->result = getsockopt_result;
   return lcall_submit(L, lp->p, c);
