@@ -753,7 +753,7 @@ peer_case("sleep", function(dev) dev:sleep(1) dev:write "slept" end)
 local function body(k)
   local p = k:process { stdout = "null", stderr = "null" }
   local r, w = p:pipe()
-  k:spawn(function() p:write(w, "abc") p:close(w) end)
+  k:spawn(function() assert(p:write(w, "abc")) p:close(w) end)
   repeat local s = assert(p:read(r, 2)) until s == ""
   p:close(r)
 end
