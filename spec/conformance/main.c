@@ -27,15 +27,18 @@ struct run *native, *emulated;
 size_t excused_total;
 
 static struct {
-  bool matrix, print, sections, dump, quick;
+  bool matrix, print, sections, dump, quick, uses;
   uint64_t seed, seeds;
   int ops, shard, shards, jobs, most;
   const char *file, *exceptions;
 } options = { .seed = 1, .ops = 1000, .shards = 1, .most = 3 };
 
+enum { MAX_EXCEPTIONS = 200 };
+
 /* What the workers tell. */
 static struct progress {
   uint64_t scripts, calls, cells, excused, differences;
+  uint64_t uses[MAX_EXCEPTIONS];
   char current[64][80]; /* of each worker, for the one that crashes */
 } * progress;
 
@@ -43,7 +46,7 @@ static struct progress {
 
 static struct {
   char *line, *native, *emulated;
-} exceptions[200];
+} exceptions[MAX_EXCEPTIONS];
 static size_t nexceptions;
 
 static char *trim(char *s)
@@ -74,7 +77,7 @@ void exceptions_load(const char *path)
     for (char *p = strtok_r(line, ";", &save); p != NULL && n < 4;
          p = strtok_r(NULL, ";", &save))
       part[n++] = p;
-    if (n != 4 || nexceptions == 200) {
+    if (n != 4 || nexceptions == MAX_EXCEPTIONS) {
       fprintf(stderr, "%s: malformed: %s\n", path, line);
       exit(2);
     }
@@ -92,8 +95,10 @@ static bool is_excused(const char *line, const char *a, const char *b)
   for (size_t i = 0; i < nexceptions; i++)
     if (fnmatch(exceptions[i].line, call != NULL ? call + 1 : line, 0) == 0 &&
         fnmatch(exceptions[i].native, a, 0) == 0 &&
-        fnmatch(exceptions[i].emulated, b, 0) == 0)
+        fnmatch(exceptions[i].emulated, b, 0) == 0) {
+      __atomic_add_fetch(&progress->uses[i], 1, __ATOMIC_RELAXED);
       return true;
+    }
   return false;
 }
 
@@ -320,7 +325,7 @@ static void parse_options(int argc, char **argv)
   int c;
 
   options.jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
-  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:c:MpDq")) != -1)
+  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:c:MpDqu")) != -1)
     switch (c) {
     case 's': options.seed = strtoull(optarg, NULL, 0); break;
     case 'n': options.seeds = strtoull(optarg, NULL, 0); break;
@@ -337,6 +342,7 @@ static void parse_options(int argc, char **argv)
     case 'c': fdemu_check_every = (unsigned)atoi(optarg); break;
     case 'M': options.matrix = true; break;
     case 'q': options.quick = true; break;
+    case 'u': options.uses = true; break;
     case 'D': options.dump = true; break;
     case 'p': options.print = true; break;
     default: exit(2);
@@ -357,6 +363,10 @@ static void summary(const char *what, double start)
          (unsigned long long)progress->calls,
          (unsigned long long)progress->differences,
          (unsigned long long)progress->excused, seconds() - start);
+  for (size_t i = 0; options.uses && i < nexceptions; i++)
+    printf("  excused %llu times: %s ; %s ; %s\n",
+           (unsigned long long)progress->uses[i], exceptions[i].line,
+           exceptions[i].native, exceptions[i].emulated);
 }
 
 /* What run.lua compares itself with. */
