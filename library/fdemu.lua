@@ -833,11 +833,12 @@ function Process:getsockname(fd) end
 
 ---getsockopt(2). SO_PEERCRED gives three values: pid, uid and gid; SO_LINGER two,
 ---whether and how many seconds; SO_RCVTIMEO and SO_SNDTIMEO seconds;
----SO_ATTACH_FILTER how many operations the filter has, 0 for none.
+---SO_ATTACH_FILTER how many operations the filter has, 0 for none; SO_BINDTODEVICE a
+---name, 0 for none; SO_COOKIE and SO_NETNS_COOKIE 64 bits.
 ---@param fd integer
 ---@param level integer SOL_SOCKET
 ---@param option integer SO_*
----@return number? value
+---@return number | string | nil value
 ---@return integer | string | nil value2 or the message
 ---@return integer? value3 or errno
 function Process:getsockopt(fd, level, option) end
@@ -864,6 +865,7 @@ function Process:recvmsg(fd, count, flags) end
 ---@field fds integer[] descriptors that came along
 ---@field flags integer MSG_TRUNC, MSG_CTRUNC, MSG_EOR, ...
 ---@field creds? { pid: integer, uid: integer, gid: integer } of the sender, with SO_PASSCRED
+---@field inq? integer bytes that are left to be received, with SO_INQ
 ---@field time? number when it was sent, in seconds since 1970, with SO_TIMESTAMP or SO_TIMESTAMPNS
 
 ---send(2). If nobody can read it, it fails with EPIPE, and SIGPIPE is recorded
@@ -894,7 +896,8 @@ function Process:sendmsg(fd, message, flags) end
 
 ---setsockopt(2). SO_LINGER takes two integers, whether and how many seconds;
 ---SO_RCVTIMEO and SO_SNDTIMEO take seconds. SO_ATTACH_FILTER takes a string: a program
----of classic BPF, 8 bytes for each operation, that says how much of a message is kept.
+---of classic BPF, 8 bytes for each operation, that says how much of a message is kept;
+---SO_BINDTODEVICE a name: there is "lo".
 ---@param fd integer
 ---@param level integer SOL_SOCKET
 ---@param option integer SO_*
@@ -1902,16 +1905,20 @@ fdemu.SO_ACCEPTCONN = 30
 fdemu.SO_ATTACH_FILTER = 26
 fdemu.SO_BINDTODEVICE = 25
 fdemu.SO_BROADCAST = 6
+fdemu.SO_COOKIE = 57
 fdemu.SO_DEBUG = 1
 fdemu.SO_DETACH_FILTER = 27
 fdemu.SO_DOMAIN = 39
 fdemu.SO_DONTROUTE = 5
 fdemu.SO_ERROR = 4
+fdemu.SO_INQ = 84
 fdemu.SO_KEEPALIVE = 9
 fdemu.SO_LINGER = 13
 fdemu.SO_LOCK_FILTER = 44
+fdemu.SO_NETNS_COOKIE = 71
 fdemu.SO_OOBINLINE = 10
 fdemu.SO_PASSCRED = 16
+fdemu.SO_PASSRIGHTS = 83
 fdemu.SO_PASSSEC = 34
 fdemu.SO_PEEK_OFF = 42
 fdemu.SO_PEERCRED = 17

@@ -290,6 +290,66 @@ describe("sockets", function()
         p:getsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_ATTACH_FILTER))
       assert.equal(0,
         p:getsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_BINDTODEVICE))
+      fails("ENOPROTOOPT",
+        p:getsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_DETACH_FILTER))
+      fails("ENOPROTOOPT", p:getsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_INQ))
+    end)
+
+    it("are bound to a device once", function()
+      local a = p:socketpair()
+      local function bind(name)
+        return p:setsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_BINDTODEVICE, name)
+      end
+      fails("ENODEV", bind("eth0"))
+      fails("ENODEV", bind(("x"):rep(100)))
+      assert.equal(0, bind(""))
+      assert.equal(0, bind("lo"))
+      assert.equal("lo",
+        p:getsockopt(a, fdemu.SOL_SOCKET, fdemu.SO_BINDTODEVICE))
+      fails("EPERM", bind(""))
+      assert.error_matches(function() bind {} end, "string expected")
+    end)
+
+    it("are told from each other by their cookies", function()
+      local a, b = p:socketpair()
+      local function get(fd, option)
+        local values = table.pack(p:getsockopt(fd, fdemu.SOL_SOCKET, option))
+        assert.equal(1, values.n)
+        return values[1]
+      end
+      assert.not_equal(get(a, fdemu.SO_COOKIE), get(b, fdemu.SO_COOKIE))
+      assert.equal(get(a, fdemu.SO_COOKIE), get(p:dup(a), fdemu.SO_COOKIE))
+      assert.equal(get(a, fdemu.SO_NETNS_COOKIE), get(b, fdemu.SO_NETNS_COOKIE))
+    end)
+
+    it("can refuse descriptors, and take the bytes", function()
+      for _, kind in ipairs { "SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET" } do
+        local a, b = pair(fdemu[kind])
+        assert.equal(1, p:getsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_PASSRIGHTS))
+        p:sendmsg(a, { data = "before", fds = { a } })
+        p:setsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_PASSRIGHTS, 0)
+        fails("EPERM", p:sendmsg(a, { data = "x", fds = { a } }))
+        fails("EPERM", p:sendmsg(a, { data = ("x"):rep(50000), fds = { a } }))
+        assert.equal(5, p:sendmsg(a, { data = "bytes", fds = {} }))
+        assert.equal(5, p:sendmsg(b, { data = "other", fds = { a } }))
+        assert.equal(1, #p:recvmsg(b, 6).fds)
+        assert.equal("bytes", p:recv(b, 100))
+      end
+    end)
+
+    it("of a stream tell how much is left", function()
+      local a, b = p:socketpair()
+      assert.equal(0, p:setsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_INQ, 1))
+      fails("EINVAL", p:setsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_INQ, 2))
+      p:write(a, "twelve")
+      p:write(a, "bytes.")
+      assert.equal(12, p:recvmsg(b, 5, fdemu.MSG_PEEK).inq)
+      assert.equal(7, p:recvmsg(b, 5).inq)
+      assert.equal(0, p:recvmsg(b, 100).inq)
+      p:close(a)
+      assert.equal(0, p:recvmsg(b, 100).inq)
+      local c = pair(fdemu.SOCK_DGRAM)
+      fails("ENOPROTOOPT", p:setsockopt(c, fdemu.SOL_SOCKET, fdemu.SO_INQ, 1))
     end)
 
     it("of networks are only kept", function()

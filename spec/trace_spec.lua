@@ -108,12 +108,23 @@ describe("trace", function()
         "[pid  1] getsockopt(5, SOL_SOCKET, SO_PEERCRED, "
           .. "{pid=1, uid=1000, gid=1000}, [12]) = 0",
         "[pid  1] getsockopt(5, SOL_SOCKET, SO_TYPE, [1], [4]) = 0",
+        '[pid  1] setsockopt(5, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2) = 0',
+        '[pid  1] getsockopt(5, SOL_SOCKET, SO_BINDTODEVICE, "lo\\0", [3]) = 0',
+        "[pid  1] setsockopt(5, SOL_SOCKET, SO_ATTACH_FILTER, "
+          .. "{len=5, filter=...}, 16) = 0",
+        "[pid  1] getsockopt(5, SOL_SOCKET, SO_ATTACH_FILTER, ..., [5]) = 0",
+        "[pid  1] setsockopt(5, SOL_SOCKET, SO_INQ, [1], 4) = 0",
       }, lines(function()
         p:setsockopt(a, sol, fdemu.SO_RCVTIMEO, 1.5)
         p:getsockopt(a, sol, fdemu.SO_RCVTIMEO)
         p:setsockopt(a, sol, fdemu.SO_LINGER, 1, 7)
         p:getsockopt(a, sol, fdemu.SO_PEERCRED)
         p:getsockopt(a, sol, fdemu.SO_TYPE)
+        p:setsockopt(a, sol, fdemu.SO_BINDTODEVICE, "lo")
+        p:getsockopt(a, sol, fdemu.SO_BINDTODEVICE)
+        p:setsockopt(a, sol, fdemu.SO_ATTACH_FILTER, ("\6\0\0\0\0\0\0\0"):rep(5))
+        p:getsockopt(a, sol, fdemu.SO_ATTACH_FILTER)
+        p:setsockopt(a, sol, fdemu.SO_INQ, 1)
       end))
     end)
 

@@ -30,17 +30,24 @@ static const struct fde_name msg_flags[] = {
 };
 
 static const struct fde_name socket_options[] = {
-  N(SO_DEBUG),         N(SO_REUSEADDR),     N(SO_TYPE),
-  N(SO_ERROR),         N(SO_DONTROUTE),     N(SO_BROADCAST),
-  N(SO_SNDBUF),        N(SO_RCVBUF),        N(SO_KEEPALIVE),
-  N(SO_OOBINLINE),     N(SO_PRIORITY),      N(SO_LINGER),
-  N(SO_REUSEPORT),     N(SO_PASSCRED),      N(SO_PEERCRED),
-  N(SO_RCVLOWAT),      N(SO_SNDLOWAT),      N(SO_RCVTIMEO),
-  N(SO_SNDTIMEO),      N(SO_ACCEPTCONN),    N(SO_PROTOCOL),
-  N(SO_DOMAIN),        N(SO_PEEK_OFF),      N(SO_PASSSEC),
-  N(SO_TIMESTAMP),     N(SO_TIMESTAMPNS),   N(SO_TIMESTAMPING),
-  N(SO_ATTACH_FILTER), N(SO_DETACH_FILTER), N(SO_LOCK_FILTER),
-  N(SO_BINDTODEVICE),  { 0, NULL },
+  N(SO_DEBUG),         N(SO_REUSEADDR),
+  N(SO_TYPE),          N(SO_ERROR),
+  N(SO_DONTROUTE),     N(SO_BROADCAST),
+  N(SO_SNDBUF),        N(SO_RCVBUF),
+  N(SO_KEEPALIVE),     N(SO_OOBINLINE),
+  N(SO_PRIORITY),      N(SO_LINGER),
+  N(SO_REUSEPORT),     N(SO_PASSCRED),
+  N(SO_PEERCRED),      N(SO_RCVLOWAT),
+  N(SO_SNDLOWAT),      N(SO_RCVTIMEO),
+  N(SO_SNDTIMEO),      N(SO_ACCEPTCONN),
+  N(SO_PROTOCOL),      N(SO_DOMAIN),
+  N(SO_PEEK_OFF),      N(SO_PASSSEC),
+  N(SO_TIMESTAMP),     N(SO_TIMESTAMPNS),
+  N(SO_TIMESTAMPING),  N(SO_ATTACH_FILTER),
+  N(SO_DETACH_FILTER), N(SO_LOCK_FILTER),
+  N(SO_BINDTODEVICE),  N(SO_COOKIE),
+  N(SO_NETNS_COOKIE),  { 83, "SO_PASSRIGHTS" },
+  { 84, "SO_INQ" },    { 0, NULL },
 };
 
 static const struct fde_name control_types[] = {
@@ -49,6 +56,7 @@ static const struct fde_name control_types[] = {
   { SCM_TIMESTAMP, "SCM_TIMESTAMP" },
   { SCM_TIMESTAMPNS, "SCM_TIMESTAMPNS" },
   { SCM_TIMESTAMPING, "SCM_TIMESTAMPING" },
+  { 84, "SCM_INQ" },
   { 0, NULL },
 };
 
@@ -246,7 +254,11 @@ static void put_option_value(struct fde_out *o, const struct fdemu_req *r)
   bool known = r->buf.iov_base != NULL && (!getting || r->result >= 0);
   size_t n = getting && known ? r->done : r->buf.iov_len;
 
-  if (known)
+  if (known && getting && r->cmd == SO_ATTACH_FILTER)
+    fde_print(o, "..."); /* n are not bytes */
+  else if (known && r->cmd == SO_BINDTODEVICE)
+    fde_print_bytes(o, r, r->buf.iov_base, n);
+  else if (known)
     put_option_bytes(o, r, n);
   else
     fde_print(o, "?");

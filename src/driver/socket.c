@@ -71,7 +71,7 @@ static int sock_poll(struct fdemu_file *f)
 
 /* Bytes that can be read: of a stream or SOCK_SEQPACKET all, else of the next
  * message. */
-static int queued(const struct fds_socket *s)
+int fds_queued(const struct fds_socket *s)
 {
   unsigned n = 0;
 
@@ -89,7 +89,7 @@ static int64_t sock_ioctl(struct fdemu_file *f, struct fdemu_req *r)
   int n;
 
   switch (r->cmd) {
-  case SIOCINQ: n = queued(s); break;
+  case SIOCINQ: n = fds_queued(s); break;
   case SIOCOUTQ: n = (int)s->sent; break;
   default: return -ENOTTY;
   }

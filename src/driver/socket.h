@@ -65,6 +65,7 @@ struct fds_socket {
   int sndbuf, rcvbuf;
   int rcvlowat;
   int peek_off;               /* SO_PEEK_OFF; < 0: off */
+  bool inq;                   /* SO_INQ */
   int64_t rcvtimeo, sndtimeo; /* ns; 0: for ever; < 0: not at all */
   int peer_pid;               /* SO_PEERCRED */
   uint64_t booleans;          /* SO_*: a bit for each that is on */
@@ -102,6 +103,7 @@ static inline struct fds_buf *fds_next(const struct fds_socket *s,
 
 /* socket.c: what SO_ERROR would tell, once; 0 or -errno */
 int fds_take_error(struct fds_socket *s);
+int fds_queued(const struct fds_socket *s);
 
 /* socket_buf.c */
 int64_t fds_may_send(struct fds_socket *s);
@@ -121,6 +123,7 @@ const char *fds_buf_check(const struct fdemu_file *f);
 #define FDS_LOOPBACK 1 /* the only device there is: its index */
 int fds_device_of(const struct fds_socket *s);
 bool fds_filter_locked(const struct fds_socket *s);
+bool fds_passrights(const struct fds_socket *s);
 int64_t fds_set_device(struct fds_socket *s, struct fdemu_req *r);
 int64_t fds_set_kept(struct fds_socket *s, struct fdemu_req *r, int n);
 int64_t fds_get_kept(const struct fds_socket *s, unsigned long option,
@@ -167,6 +170,7 @@ void fds_stamp_received(const struct fds_socket *s, struct fdemu_req *r,
                         struct fds_buf *b);
 
 /* socket_option.c */
+#define FDS_INQ 84 /* SO_INQ, of Linux 6.17 */
 static inline bool fds_passcred(const struct fds_socket *s)
 {
   return (s->booleans >> SO_PASSCRED & 1) != 0;

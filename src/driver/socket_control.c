@@ -249,6 +249,18 @@ void fds_control_rights(struct fdemu_req *r, const struct fds_rights *x)
     r->arg |= MSG_CTRUNC;
 }
 
+/* What is left, if this socket is to tell. */
+static void store_inq(struct fdemu_req *r)
+{
+  const struct fds_socket *s = fds_of(r->file);
+  int left;
+
+  if (!s->inq)
+    return;
+  left = fds_queued(s);
+  fds_control_store(r, FDS_INQ, &left, sizeof left);
+}
+
 /* The last word of a recvmsg(2). */
 int64_t fds_control_end(struct fdemu_req *r, int64_t result)
 {
@@ -256,6 +268,7 @@ int64_t fds_control_end(struct fdemu_req *r, int64_t result)
 
   if (m == NULL || (result < 0 && r->done == 0) || r->file == NULL)
     return result;
+  store_inq(r);
   m->msg_namelen = 0; /* no socket here has a name */
   m->msg_controllen = (size_t)r->offset;
   m->msg_flags = (int)r->arg;

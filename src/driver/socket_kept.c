@@ -1,6 +1,6 @@
 /*
  * socket_kept.c - options of networks and devices: a socket of AF_UNIX keeps
- * them, and they have no effect
+ * them, and few have an effect
  *
  * As sk_setsockopt() and sk_getsockopt() of Linux 6.18 answer the
  * unprivileged. Not every libc has names for all of them.
@@ -33,12 +33,14 @@ enum {
   DETACH_REUSEPORT_BPF = 68,
   PREFER_BUSY_POLL = 69,
   BUSY_POLL_BUDGET = 70,
+  NETNS_COOKIE = 71,
   BUF_LOCK = 72,
   RESERVE_MEM = 73,
   TXREHASH = 74,
   RCVMARK = 75,
   DEVMEM_DONTNEED = 80,
-  RCVPRIORITY = 82
+  RCVPRIORITY = 82,
+  PASSRIGHTS = 83,
 };
 
 /* What is there to be asked for, what it is at first, and its size. */
@@ -53,6 +55,7 @@ static const struct {
   { PREFER_BUSY_POLL, 4, 0 }, { BUF_LOCK, 4, 0 },
   { RESERVE_MEM, 4, 0 },      { RCVMARK, 4, 0 },
   { RCVPRIORITY, 4, 0 },      { BPF_EXTENSIONS, 4, 64 },
+  { PASSRIGHTS, 4, 1 },
 };
 
 static const char loopback[] = "lo";
@@ -100,6 +103,12 @@ int64_t fds_lock_buffer(struct fds_socket *s, int which)
 bool fds_filter_locked(const struct fds_socket *s)
 {
   return value_of(s, LOCK_FILTER) != 0;
+}
+
+/* Whether descriptors may be sent to s. */
+bool fds_passrights(const struct fds_socket *s)
+{
+  return value_of(s, PASSRIGHTS) != 0;
 }
 
 /* The index of the one that s is bound to; 0: none. */
@@ -203,7 +212,8 @@ int64_t fds_set_kept(struct fds_socket *s, struct fdemu_req *r, int n)
   case BUF_LOCK: return n & ~3 ? -EINVAL : keep(s, r->cmd, n);
   case RESERVE_MEM: return n < 0 ? -EINVAL : -EOPNOTSUPP;
   case RCVMARK:
-  case RCVPRIORITY: return keep(s, r->cmd, n != 0);
+  case RCVPRIORITY:
+  case PASSRIGHTS: return keep(s, r->cmd, n != 0);
   default: return -ENOPROTOOPT;
   }
 }
@@ -227,6 +237,17 @@ static int64_t get_cookie(const struct fds_socket *s, size_t room, void *v)
     return -EINVAL;
   memcpy(v, &s->file->id, sizeof s->file->id);
   return sizeof s->file->id;
+}
+
+/* All sockets are in one name space of networks. */
+static int64_t get_namespace(size_t room, void *v)
+{
+  const uint64_t cookie = 1;
+
+  if (room != sizeof cookie)
+    return -EINVAL;
+  memcpy(v, &cookie, sizeof cookie);
+  return sizeof cookie;
 }
 
 /* All of an address is its family; there has to be as much as is wanted. */
@@ -265,6 +286,7 @@ int64_t fds_get_kept(const struct fds_socket *s, unsigned long option,
   case SO_BINDTODEVICE: return get_device(s, room, v);
   case PEERGROUPS: return s->peer_pid != 0 ? 0 : -ENODATA;
   case COOKIE: return get_cookie(s, room, v);
+  case NETNS_COOKIE: return get_namespace(room, v);
   case SO_PEERNAME: return get_peer_name(s, room, v);
   case MEMINFO: return get_memory(s, v);
   case TXREHASH: return -EOPNOTSUPP;

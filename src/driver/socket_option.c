@@ -118,6 +118,17 @@ static int64_t set_error(struct fds_socket *s, const struct fdemu_req *r, int n)
   return 0;
 }
 
+/* How much is left is told by messages that streams receive. */
+static int64_t set_inq(struct fds_socket *s, const struct fdemu_req *r, int n)
+{
+  if (s->type != SOCK_STREAM)
+    return -ENOPROTOOPT;
+  if (r->buf.iov_len != sizeof n || n < 0 || n > 1)
+    return -EINVAL;
+  s->inq = n;
+  return 0;
+}
+
 static int64_t set_option(struct fds_socket *s, struct fdemu_req *r, int n)
 {
   int64_t result;
@@ -145,6 +156,7 @@ static int64_t set_option(struct fds_socket *s, struct fdemu_req *r, int n)
   case SO_MARK: return -EPERM;
   case SO_PEEK_OFF: s->peek_off = n; return 0;
   case SO_ERROR: return set_error(s, r, n);
+  case FDS_INQ: return set_inq(s, r, n);
   default:
     result = fds_set_stamp(s, r, n);
     return result == FDEMU_NEXT ? fds_set_kept(s, r, n) : result;

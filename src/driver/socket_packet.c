@@ -97,7 +97,9 @@ static int64_t whereto(struct fds_socket *s, struct fdemu_req *r,
     return 1;
   if (s->peer == NULL)
     return disconnect(s);
-  return s->peer->shutdown & FDS_NO_RECV ? -EPIPE : 0;
+  if (s->peer->shutdown & FDS_NO_RECV)
+    return -EPIPE;
+  return b->rights != NULL && !fds_passrights(s->peer) ? -EPERM : 0;
 }
 
 int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags)

@@ -49,6 +49,10 @@ static int64_t send_piece(struct fds_socket *s, struct fdemu_req *r)
   error = fds_control_attach(r, b);
   if (error == 0)
     error = fdemu_copy_in(r, b->data, n);
+  if (error == 0 && b->rights != NULL && !fds_passrights(s->peer)) {
+    fdemu_rewind(r, 0); /* only the first piece carries any */
+    error = -EPERM;
+  }
   if (error < 0)
     fds_buf_free(b);
   else

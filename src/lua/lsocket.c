@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/filter.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -10,10 +11,11 @@
 #include "lua/lfdemu.h"
 
 #define MAX_FDS 253 /* SCM_MAX_FD */
-/* Descriptors, credentials, and times in two ways. */
+#define INQ     84  /* SO_INQ: not every libc has it */
+/* Descriptors, credentials, what is left, and times in two ways. */
 #define CONTROL \
   (CMSG_SPACE(MAX_FDS * sizeof(int)) + CMSG_SPACE(12) + \
-   CMSG_SPACE(sizeof(struct timespec)) + \
+   CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec)) + \
    CMSG_SPACE(3 * sizeof(struct timespec)))
 
 /* What sendmsg(2) and recvmsg(2) point to; the caller's stack keeps it. */
@@ -272,7 +274,15 @@ static void push_time(lua_State *L, int type, const char *data)
                             (type == SCM_TIMESTAMP ? 1e6 : 1e9));
 }
 
-/* fds, creds and time of the table on top of the stack. */
+static void push_int(lua_State *L, const char *data)
+{
+  int n;
+
+  memcpy(&n, data, sizeof n);
+  lua_pushinteger(L, n);
+}
+
+/* fds, creds, time and inq of the table on top of the stack. */
 static void set_control(lua_State *L, const struct msghdr *m)
 {
   const char *control = m->msg_control;
@@ -291,6 +301,9 @@ static void set_control(lua_State *L, const struct msghdr *m)
     } else if (h.cmsg_type == SCM_TIMESTAMP || h.cmsg_type == SCM_TIMESTAMPNS) {
       push_time(L, h.cmsg_type, control + at + sizeof h);
       lua_setfield(L, -3, "time");
+    } else if (h.cmsg_type == INQ) {
+      push_int(L, control + at + sizeof h);
+      lua_setfield(L, -3, "inq");
     }
   }
   lua_setfield(L, -2, "fds");
@@ -368,6 +381,11 @@ static int proc_recvmsg(lua_State *L)
 
 /* ---- options ---------------------------------------------------------- */
 
+static bool is_cookie(unsigned long option)
+{
+  return option == SO_COOKIE || option == SO_NETNS_COOKIE;
+}
+
 static bool is_timeout(lua_Integer option)
 {
   return option == SO_RCVTIMEO || option == SO_SNDTIMEO;
@@ -409,6 +427,7 @@ union value {
   int n[2];
   struct timeval tv;
   struct sock_fprog program;
+  char name[IFNAMSIZ];
 };
 
 /* The value at index 5, or two; returns its size. */
@@ -423,14 +442,19 @@ static size_t get_value(lua_State *L, int option, union value *v)
     v->program = program(L, 5);
     return sizeof v->program;
   }
+  if (option == SO_BINDTODEVICE) {
+    larg_string(L, 5, NULL);
+    strncpy(v->name, lua_tostring(L, 5), sizeof v->name - 1);
+    return strlen(v->name);
+  }
   v->n[0] = lproc_int(L, 5);
   v->n[1] = lproc_optint(L, 6);
   return option == SO_LINGER ? sizeof v->n : sizeof *v->n;
 }
 
 /* p:setsockopt(fd, level, option, value [, value]) -> 0; of SO_RCVTIMEO and
- * SO_SNDTIMEO seconds, of SO_LINGER two integers, of SO_ATTACH_FILTER a string
- */
+ * SO_SNDTIMEO seconds, of SO_LINGER two integers, of SO_ATTACH_FILTER and
+ * SO_BINDTODEVICE a string */
 static int proc_setsockopt(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
@@ -449,35 +473,49 @@ static int proc_setsockopt(lua_State *L)
   return lcall_submit(L, lp->p, c);
 }
 
-static int getsockopt_result(lua_State *L, struct call *c)
+/* An option's value, or several. */
+static int push_value(lua_State *L, unsigned long option, const char *block,
+                      size_t size)
 {
-  const char *block = c->req.buf.iov_base;
-  int value[4], n = (int)(c->req.done / sizeof *value);
+  int n = (int)(size / sizeof(int));
   struct timeval tv;
+  uint64_t cookie;
 
-  if (c->req.result < 0)
-    return lcall_error(L, c->req.result, NULL);
-  if (is_timeout((lua_Integer)c->req.cmd)) {
+  if (is_timeout((lua_Integer)option)) {
     memcpy(&tv, block, sizeof tv);
     lua_pushnumber(L, (lua_Number)tv.tv_sec + (lua_Number)tv.tv_usec / 1e6);
     return 1;
   }
+  if (is_cookie(option)) {
+    memcpy(&cookie, block, sizeof cookie);
+    lua_pushinteger(L, (lua_Integer)cookie);
+    return 1;
+  }
+  if (option == SO_BINDTODEVICE) {
+    lua_pushstring(L, block);
+    return 1;
+  }
+  for (int i = 0; i < n && i < 4; i++)
+    push_int(L, block + (size_t)i * sizeof(int));
+  return n;
+}
+
+static int getsockopt_result(lua_State *L, struct call *c)
+{
+  if (c->req.result < 0)
+    return lcall_error(L, c->req.result, NULL);
   if (c->req.cmd == SO_ATTACH_FILTER) {
     lua_pushinteger(L, (lua_Integer)c->req.done);
     return 1;
   }
-  if (n == 0) /* it has no value */
+  if (c->req.done == 0) /* it has no value */
     return lcall_integer(L, c);
-  for (int i = 0; i < n && i < 4; i++) {
-    memcpy(&value[i], block + (size_t)i * sizeof *value, sizeof *value);
-    lua_pushinteger(L, value[i]);
-  }
-  return n;
+  return push_value(L, c->req.cmd, c->req.buf.iov_base, c->req.done);
 }
 
 /* p:getsockopt(fd, level, option) -> integer; of SO_PEERCRED pid, uid, gid, of
  * SO_LINGER two, of SO_RCVTIMEO and SO_SNDTIMEO seconds, of SO_ATTACH_FILTER
- * how many operations it has */
+ * how many operations it has, of SO_BINDTODEVICE a name */
 static int proc_getsockopt(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
@@ -488,9 +526,11 @@ static int proc_getsockopt(lua_State *L)
   c->req.fd = fd;
   c->req.arg = level;
   c->req.cmd = (unsigned)option;
-  /* A filter is only asked for its length. */
+  /* A filter is only asked for its length; a cookie is as long as it is. */
   c->req.buf.iov_base = lp->lk->scratch;
-  c->req.buf.iov_len = option == SO_ATTACH_FILTER ? 0 : 16;
+  c->req.buf.iov_len = option == SO_ATTACH_FILTER         ? 0
+                       : is_cookie((unsigned long)option) ? 8
+                                                          : 16;
   c->keep = lcall_keep_copy;
   c->result = getsockopt_result;
   return lcall_submit(L, lp->p, c);
