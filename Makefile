@@ -36,9 +36,7 @@ NEED_FUZZ = $(NEED_DEMO) clang libclang-rt-14-dev
 NEED_OOM = $(NEED_DEMO) lua5.3 liblua5.3-dev
 NEED_DOC = lua5.4 lua5.1 lua-ldoc
 NEED_LINT = $(NEED_TEST) clang-format lua-check cppcheck
-
-# cppcheck takes a pointer to a function type for an integer.
-CPPCHECK_SUPPRESS = --suppress=CastIntegerToAddressAtReturn:src/core/req.c
+NEED_ANALYZE = $(NEED_DEMO) clang-tidy
 
 # The demo's parameters, taken literally: a file name may have a $ in it.
 FILE = README.md
@@ -53,8 +51,8 @@ SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
 .PHONY: all lib all-tests ctests demo test bench cbench guard oom coverage \
   fuzz fuzz-fixed fuzz-ready \
-  sanitize lint format conformance conformance-fixed conformance-seeds \
-  package deps clean help
+  sanitize lint analyze analyzed format \
+  conformance conformance-fixed conformance-seeds package deps clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/libfdemu.a $(CORE_SO) ; @:
@@ -257,10 +255,27 @@ lint:
 	clang-format --dry-run -Werror $(C_FILES)
 	luacheck -q lua spec examples tools bench rockspec/*.rockspec .busted
 	cppcheck -q --std=c11 --enable=warning,performance,portability \
-	  --library=lua,posix,gnu $(CPPCHECK_SUPPRESS) --inline-suppr \
+	  --library=lua,posix,gnu --inline-suppr \
 	  --error-exitcode=1 -Isrc -D_GNU_SOURCE src
 	@$(MAKE) $(PARALLEL) all
 	lua5.4 tools/busted.lua spec/layers_spec.lua
+
+# What two static analyzers say of the library and the binding.
+ANALYZED = $(patsubst %.c,$(BUILD)/analyze/%.ok,$(wildcard src/*/*.c))
+
+analyze:
+	@tools/need.sh $(NEED_ANALYZE)
+	@$(MAKE) $(PARALLEL) analyzed
+	@echo "gcc -fanalyzer, clang-tidy: $(words $(ANALYZED)) files, nothing found"
+
+analyzed: $(ANALYZED)
+
+$(BUILD)/analyze/%.ok: %.c $(wildcard src/*.h src/*/*.h) .clang-tidy
+	@mkdir -p $(@D)
+	$(call SAY,TDY)$(CC) -fanalyzer -S -o /dev/null $(CFLAGS) $(LUA_CFLAGS) $<
+	@clang-tidy --quiet $< -- $(filter -std=% -D% -I%,$(CFLAGS)) \
+	  $(LUA_CFLAGS) 2>$@.log || { cat $@.log; exit 1; }
+	@touch $@
 
 .PHONY: meta doc
 
@@ -285,7 +300,7 @@ package:
 	@tools/package.sh
 
 deps:
-	@tools/need.sh $(NEED_LINT) $(NEED_DOC)
+	@tools/need.sh $(NEED_LINT) $(NEED_ANALYZE) $(NEED_DOC)
 
 clean:
 	rm -rf build
@@ -307,6 +322,7 @@ help:
 	@echo "                  SEED=first SHARD=i/n"
 	@echo "make coverage  what the tests reach of core and drivers"
 	@echo "make lint      clang-format, luacheck, cppcheck, layers"
+	@echo "make analyze   gcc -fanalyzer, clang-tidy"
 	@echo "make package   LuaRocks: lint, install, test; the README's script"
 	@echo "make doc       the reference, in HTML (LDoc)"
 	@echo "make meta      adds what is missing to library/fdemu.lua"

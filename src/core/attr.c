@@ -361,9 +361,11 @@ static void set_time(const struct fdemu_inode *i, int64_t *t,
 
 static int load_times(struct fdemu_req *r, struct timespec ts[2])
 {
+  const struct timespec now = { .tv_nsec = UTIME_NOW };
   int error = 0;
 
-  ts[0] = ts[1] = (struct timespec){ .tv_nsec = UTIME_NOW };
+  ts[0] = now;
+  ts[1] = now;
   if (r->buf.iov_base != NULL)
     error = fdemu_arg_load(r, 0, ts, 2 * sizeof *ts);
   return error;

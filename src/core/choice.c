@@ -32,7 +32,7 @@ struct fde_choices {
 static struct count *slot(struct count *counts, size_t cap, uint32_t kind,
                           uint32_t who)
 {
-  size_t i = (size_t)(who * 0x9e3779b1u + kind * 0x85ebca6bu);
+  size_t i = who * 0x9e3779b1u + kind * 0x85ebca6bu;
 
   for (i &= cap - 1; counts[i].n > 0; i = (i + 1) & (cap - 1))
     if (counts[i].kind == kind && counts[i].who == who)

@@ -241,12 +241,16 @@ int64_t fdemu_write_nowhere(struct fdemu_file *f, struct fdemu_req *r)
 
 int fdemu_load(struct fdemu_req *r, void *dst, const void *addr, size_t n)
 {
-  return addr != NULL || n == 0 ? mem_load(r, dst, addr, n) : -EFAULT;
+  if (addr == NULL)
+    return n == 0 ? 0 : -EFAULT;
+  return mem_load(r, dst, addr, n);
 }
 
 int fdemu_store(struct fdemu_req *r, void *addr, const void *src, size_t n)
 {
-  return addr != NULL || n == 0 ? mem_store(r, addr, src, n) : -EFAULT;
+  if (addr == NULL)
+    return n == 0 ? 0 : -EFAULT;
+  return mem_store(r, addr, src, n);
 }
 
 static bool in_block(const struct fdemu_req *r, size_t offset, size_t n)

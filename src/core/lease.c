@@ -155,10 +155,11 @@ static bool conflicting_open(const struct fdemu_file *f, short type)
   return i->attr->opened.writers != writes || i->attr->opened.readers != reads;
 }
 
-/* Whether the leases of others are in the way. */
-static bool conflicting_lease(const struct fdemu_file *f, short type)
+/* Whether the leases of others in list are in the way. */
+static bool conflicting_lease(const struct fdemu_list *list,
+                              const struct fdemu_file *f, short type)
 {
-  const struct fdemu_list *list = leases_of(f->inode), *n;
+  const struct fdemu_list *n;
 
   for (n = list->next; n != list; n = n->next)
     if (lease_at(n)->file != f && (type == F_WRLCK || lease_at(n)->unlock != 0))
@@ -180,11 +181,12 @@ static struct lease *lease_new(struct fdemu_file *f)
 
 static int64_t add(struct fdemu_file *f, const struct fdemu_proc *p, short type)
 {
+  struct fdemu_locks *locks = fde_locks_get(f);
   struct lease *l, *new = NULL;
 
-  if (fde_locks_get(f) == NULL)
+  if (locks == NULL)
     return -ENOMEM;
-  if (conflicting_open(f, type) || conflicting_lease(f, type))
+  if (conflicting_open(f, type) || conflicting_lease(&locks->leases, f, type))
     return -EAGAIN;
   l = lease_of(f);
   if (l == NULL)
@@ -194,7 +196,7 @@ static int64_t add(struct fdemu_file *f, const struct fdemu_proc *p, short type)
     return -ENOMEM;
   }
   if (new != NULL)
-    fdemu_list_append(leases_of(f->inode), &l->link);
+    fdemu_list_append(&locks->leases, &l->link);
   change(l, type);
   f->flags |= O_ASYNC;
   return 0;

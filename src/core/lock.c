@@ -396,12 +396,12 @@ static bool splits(const struct fdemu_list *list, const struct fdemu_lock *l)
   return false;
 }
 
-/* left, which begins before l, ends there; right begins after l. They may be
- * one lock: then spare is to be the left one. */
+/* left, which begins before l, ends there; right begins after l. They are one
+ * lock if there is a spare one, which is to be the left one. */
 static void cut(struct fdemu_lock *left, struct fdemu_lock *right,
                 const struct fdemu_lock *l, struct fdemu_lock *spare)
 {
-  if (left != NULL && left == right) {
+  if (spare != NULL && left == right) {
     spare->start = left->start;
     spare->type = left->type;
     fdemu_list_append(&right->link, &spare->link);
@@ -536,7 +536,7 @@ int64_t fde_setlk(struct fdemu_file *f, struct fdemu_req *r)
     error = mode_error(f, l.type);
   if (error == 0 && of_file(r->cmd) && fl.l_pid != 0)
     error = -EINVAL;
-  if (error < 0)
+  if (error != 0)
     return error;
   locks = fde_locks_get(f);
   if (locks == NULL)

@@ -58,7 +58,7 @@ static int make_unnamed(struct fde_walk *w, struct fdemu_req *r)
     error = -EOPNOTSUPP;
   if (error == 0)
     error = fdemu_make(w->proc->kernel, (mode_t)mode, &i);
-  if (error < 0)
+  if (error != 0)
     return error;
   fde_adopt(w, i);
   i->attr->nlink = 0;
@@ -219,7 +219,7 @@ int64_t fde_open(struct fdemu_file *f, struct fdemu_req *r)
     error = fdemu_reserve(r->proc, &r->newfd, 1);
   if (error == 0)
     error = open_path(r);
-  if (error < 0)
+  if (error != 0)
     return error;
   r->cmd |= LARGEFILE;
   return open_inode(r);

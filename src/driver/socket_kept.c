@@ -46,7 +46,7 @@ enum {
 /* What is there to be asked for, what it is at first, and its size. */
 static const struct {
   unsigned char option, size;
-  signed char first;
+  short first;
 } kept[] = {
   { LOCK_FILTER, 4, 0 },      { BUSY_POLL, 4, 0 },
   { MAX_PACING_RATE, 8, -1 }, { INCOMING_CPU, 4, -1 },
@@ -71,11 +71,15 @@ static size_t index_of(unsigned long option)
   return i;
 }
 
+/* Of the one at i. */
+static int64_t value_at(const struct fds_socket *s, size_t i)
+{
+  return s->kept != NULL ? s->kept[i] : kept[i].first;
+}
+
 static int64_t value_of(const struct fds_socket *s, unsigned long option)
 {
-  const size_t i = index_of(option);
-
-  return s->kept != NULL ? s->kept[i] : kept[i].first;
+  return value_at(s, index_of(option));
 }
 
 /* Allocated by the first that is set. */
@@ -263,6 +267,15 @@ static int64_t get_peer_name(const struct fds_socket *s, size_t room, void *v)
   return sizeof family;
 }
 
+/* In four bytes: all that is too much for them is the same. */
+static int64_t get_rate(uint64_t rate, void *v)
+{
+  const unsigned n = rate < UINT_MAX ? (unsigned)rate : UINT_MAX;
+
+  memcpy(v, &n, sizeof n);
+  return sizeof n;
+}
+
 static int64_t get_device(const struct fds_socket *s, size_t room, void *v)
 {
   if (fds_device_of(s) == 0)
@@ -294,13 +307,9 @@ int64_t fds_get_kept(const struct fds_socket *s, unsigned long option,
   }
   if (i == NKEPT)
     return -ENOPROTOOPT;
-  value = value_of(s, option);
-  if (option == MAX_PACING_RATE && room < sizeof value) {
-    if ((uint64_t)value > UINT_MAX)
-      value = UINT_MAX;
-    memcpy(v, &value, 4);
-    return 4;
-  }
+  value = value_at(s, i);
+  if (option == MAX_PACING_RATE && room < sizeof value)
+    return get_rate((uint64_t)value, v);
   memcpy(v, &value, kept[i].size);
   return kept[i].size;
 }

@@ -206,7 +206,7 @@ static int64_t get_option(struct fds_socket *s, unsigned long option,
 
   v->n = 0;
   if (is_boolean(option)) {
-    v->n = s->booleans >> option & 1;
+    v->n = (int)(s->booleans >> option & 1);
     return sizeof v->n;
   }
   switch (option) {

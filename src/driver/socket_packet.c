@@ -6,8 +6,8 @@
 #include "driver/socket.h"
 
 #define PAGE      4096u
-#define HEAD_MAX  16064u       /* SKB_MAX_ALLOC: bytes in a header */
-#define PAGES_MAX (17u * PAGE) /* MAX_SKB_FRAGS: bytes in pages */
+#define HEAD_MAX  16064u              /* SKB_MAX_ALLOC: bytes in a header */
+#define PAGES_MAX ((size_t)17 * PAGE) /* MAX_SKB_FRAGS: bytes in pages */
 
 /* ---- sending ---------------------------------------------------------- */
 

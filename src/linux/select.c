@@ -55,7 +55,7 @@ static size_t sets_to_fds(const struct sets *s)
     struct pollfd p = { .fd = fd };
     for (int i = 0; i < SETS; i++)
       if (s->word[i][fd / BITS] >> fd % BITS & 1)
-        p.events |= set_events[i];
+        p.events = (short)(p.events | set_events[i]);
     if (p.events != 0)
       s->fds[count++] = p;
   }

@@ -357,6 +357,7 @@ static void check_ops(lua_State *L, int index)
   check_field(L, index, "name", LUA_TSTRING);
 }
 
+/* NULL: no memory. */
 static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
 {
   mode_t mode = (mode_t)integer_in(L, ops, "mode", S_IFCHR | 0666);
@@ -366,10 +367,8 @@ static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
     lrequest_names(L, lk, lua_gettop(L));
   lua_pop(L, 1);
   dev = fdemu_alloc(lk->k, sizeof *dev);
-  if (dev == NULL) {
-    llimit_no_memory(L, lk);
+  if (dev == NULL)
     return NULL;
-  }
   memset(dev, 0, sizeof *dev);
   fdemu_inode_init(&dev->inode, &dev->attr, lk->k, &lua_ops, mode, device_free);
   dev->attr.size = integer_in(L, ops, "size", 0);
@@ -378,7 +377,7 @@ static struct ldevice *device_new(lua_State *L, struct lkernel *lk, int ops)
   lua_pushvalue(L, ops);
   if (!lkernel_set(L, lk, ENV_OPS, &dev->inode)) {
     fdemu_free(lk->k, dev);
-    llimit_no_memory(L, lk);
+    return NULL;
   }
   return dev;
 }
@@ -397,6 +396,8 @@ int ldriver_device(lua_State *L)
   check_ops(L, 3);
   lk->L = L;
   dev = device_new(L, lk, 3);
+  if (dev == NULL)
+    return llimit_no_memory(L, lk);
   strncpy(dev->name, base != NULL ? base + 1 : path, sizeof dev->name - 1);
   error = fdemu_name(lk->k, path, &dev->inode);
   fdemu_inode_put(&dev->inode);
