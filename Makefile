@@ -74,7 +74,7 @@ $(CORE_SO): $(BINDING_O) $(BUILD)/libfdemu.a
 
 $(BUILD)/obj/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
-	$(call SAY,CC)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call SAY,CC)$(CC) $(CFLAGS) $(COUNTED) -MMD -MP -c -o $@ $<
 
 $(BUILD)/$(LUA)/obj/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
@@ -83,7 +83,8 @@ $(BUILD)/$(LUA)/obj/%.o: src/%.c Makefile
 # A C test is one file and the library, without Lua.
 $(BUILD)/spec/%: spec/c/%.c $(BUILD)/libfdemu.a Makefile
 	@mkdir -p $(@D)
-	$(call SAY,CC)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libfdemu.a
+	$(call SAY,CC)$(CC) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< \
+	  $(BUILD)/libfdemu.a
 
 # The runner of make conformance.
 CONF = $(BUILD)/conformance
@@ -211,8 +212,9 @@ $(OOM_LUA): spec/oom/oom.c $(BINDING_O) $(BUILD)/libfdemu.a Makefile
 	$(call SAY,CC)$(CC) $(CFLAGS) $(LUA_CFLAGS) $(LDFLAGS) -o $@ $< \
 	  $(BINDING_O) $(BUILD)/libfdemu.a -l$(LUA) -lm -ldl
 
-# The same calls on Linux and on fdemu; SHARD=1/4 is a second quarter. After
-# so many of them as CHECK says the whole state is looked at.
+# The same calls on Linux and on fdemu; SHARD=1/4 is a second quarter of the
+# matrix and of the seeds. After so many calls as CHECK says the whole state is
+# looked at.
 SEEDS = 2000
 OPS = 1000
 SHARD = 0/1
@@ -227,7 +229,7 @@ $(CONF)-ready: ; @tools/need.sh $(NEED_DEMO) && $(MAKE) $(PARALLEL) $(CONF) all
 conformance-fixed: $(CONF)-ready
 	@$(CONFORM) -F spec/conformance/found.txt
 	@$(CONFORM) -F spec/conformance/scenarios.txt
-	@$(CONFORM) -M
+	@$(CONFORM) -M -k $(SHARD)
 
 # Random scripts, and some of them through the Lua binding.
 conformance-seeds: $(CONF)-ready
@@ -239,15 +241,14 @@ conformance-seeds: $(CONF)-ready
 # What the C tests, the specs and the conformance runs reach.
 LINES = 97
 BRANCHES = 90
+COUNT = BUILD=build/cov LUAS=$(LUA) COUNTED="-O0 --coverage" LDFLAGS=--coverage
 
 coverage:
 	@tools/need.sh $(NEED_TEST) lcov
-	@rm -rf build/cov && $(MAKE) all-tests build/cov/conformance \
-	  BUILD=build/cov CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+	@rm -rf build/cov && $(MAKE) all-tests build/cov/conformance $(COUNT)
 	@BUSTED="--exclude-tags=plain" tools/counts.sh build/cov \
 	  tools/test.sh build/cov $(LUA)
-	@$(MAKE) conformance BUILD=build/cov CFLAGS="-O0 -g --coverage" \
-	  LDFLAGS=--coverage SEEDS=200
+	@$(MAKE) conformance $(COUNT) SHARD=0/4 SEEDS=800
 	@tools/coverage.sh build/cov $(LINES) $(BRANCHES)
 
 lint:
