@@ -24,30 +24,6 @@ typedef int64_t syscall_fn(long nr, const uint64_t args[6]);
 
 static struct fdemu_proc *proc;
 
-/* Addresses below a page are bad, as they are for Linux. What is fetched is
- * read by whole pages, which have more in them than AddressSanitizer lets a
- * memcpy() see. */
-__attribute__((no_sanitize("address"))) static int
-low_load(const struct fdemu_mem *m, void *dst, const void *addr, size_t n)
-{
-  (void)m;
-  if ((uintptr_t)addr < 4096)
-    return -EFAULT;
-  for (size_t i = 0; i < n; i++)
-    ((volatile char *)dst)[i] = ((const volatile char *)addr)[i];
-  return 0;
-}
-
-static int low_store(const struct fdemu_mem *m, void *addr, const void *src,
-                     size_t n)
-{
-  (void)m;
-  if ((uintptr_t)addr < 4096)
-    return -EFAULT;
-  memcpy(addr, src, n);
-  return 0;
-}
-
 static int64_t by_linux(long nr, const uint64_t a[6])
 {
   long n = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -57,9 +33,7 @@ static int64_t by_linux(long nr, const uint64_t a[6])
 
 static int64_t by_fdemu(long nr, const uint64_t a[6])
 {
-  static const struct fdemu_mem mem = { low_load, low_store };
-
-  return fdemu_syscall(proc, &mem, nr, a);
+  return fdemu_syscall(proc, &test_mem, nr, a);
 }
 
 #define P(x)        ((uint64_t)(uintptr_t)(x))

@@ -1,10 +1,20 @@
 /* trace_test.c - lines as strace(1) prints them */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/timerfd.h>
 
 #include "fdemu_driver.h"
+#include "fdemu_linux.h"
 #include "test.h"
 
 static struct fdemu_kernel *k;
@@ -248,6 +258,240 @@ static void memory_out_of_reach(void)
   teardown();
 }
 
+/* ---- by number ---------------------------------------------------------- */
+
+/* A call by number, with addresses below a page out of reach. The lines are
+ * strace's, but for what is known to a program only: "?" stands for it. */
+#define NR(nr, want, ...) \
+  LINE(fdemu_syscall(p, &test_mem, SYS_##nr, \
+                     (const uint64_t[6]){ __VA_ARGS__ }), \
+       "[pid  1] " want)
+#define P(x)    ((uint64_t)(uintptr_t)(x))
+#define CWD     ((uint64_t)AT_FDCWD)
+#define EFAULT_ "-1 EFAULT (Bad address)"
+#define EINVAL_ "-1 EINVAL (Invalid argument)"
+#define EPERM_  "-1 EPERM (Operation not permitted)"
+#define EBADF_  "-1 EBADF (Bad file descriptor)"
+
+static void names_and_times(void)
+{
+  struct timespec ts[2] = { { 5, 6 }, { 0, UTIME_OMIT } };
+  char buf[1000];
+  struct stat st;
+
+  setup();
+  NR(mkdir, "mkdirat(AT_FDCWD, \"/d\", 0755) = 0", P("/d"), 0755);
+  NR(open, "openat(AT_FDCWD, \"/d\", O_RDONLY) = 0", P("/d"), O_RDONLY);
+  NR(getdents64, "getdents64(0, ? /* 2 entries */, 1000) = 48", 0, P(buf),
+     sizeof buf);
+  NR(getdents64, "getdents64(0, ? /* 0 entries */, 1000) = 0", 0, P(buf),
+     sizeof buf);
+  NR(utimensat,
+     "utimensat(0, \"x\", [{tv_sec=5, tv_nsec=6}, UTIME_OMIT], 0) = "
+     "-1 ENOENT (No such file or directory)",
+     0, P("x"), P(ts), 0);
+  ts[0].tv_nsec = UTIME_NOW;
+  NR(utimensat,
+     "utimensat(AT_FDCWD, \"/d\", [UTIME_NOW, UTIME_OMIT], "
+     "AT_SYMLINK_NOFOLLOW) = 0",
+     CWD, P("/d"), P(ts), AT_SYMLINK_NOFOLLOW);
+  NR(utimensat, "utimensat(AT_FDCWD, \"/d\", NULL, 0) = 0", CWD, P("/d"));
+  NR(mknodat, "mknodat(0, \"c\", S_IFCHR|0600, makedev(0x1, 0x3)) = " EPERM_, 0,
+     P("c"), S_IFCHR | 0600, makedev(1, 3));
+  NR(mknodat,
+     "mknodat(0, \"c\", S_IFBLK|S_ISVTX|0600, makedev(0x12c, 0x11170)) = " EPERM_,
+     0, P("c"), S_IFBLK | S_ISVTX | 0600, makedev(300, 70000));
+  NR(mknod, "mknodat(AT_FDCWD, \"/d/p\", S_IFIFO|0644) = 0", P("/d/p"),
+     S_IFIFO | 0644);
+  NR(mknod, "mknodat(AT_FDCWD, \"/d/q\", 0644) = 0", P("/d/q"), 0644);
+  NR(mknod, "mknodat(AT_FDCWD, \"/d/q\", 0170644) = " EINVAL_, P("/d/q"),
+     0170644);
+  NR(linkat,
+     "linkat(AT_FDCWD, \"x\", 0, \"y\", AT_EMPTY_PATH|0x2000) = " EINVAL_, CWD,
+     P("x"), 0, P("y"), AT_EMPTY_PATH | 0x2000);
+  NR(linkat,
+     "linkat(AT_FDCWD, \"x\", 0, \"y\", 0x200000 /* AT_??? */) = " EINVAL_, CWD,
+     P("x"), 0, P("y"), 0x200000);
+  NR(open,
+     "openat(AT_FDCWD, \"/d\", O_ACCMODE|O_CLOEXEC|0x40000000) = "
+     "-1 EISDIR (Is a directory)",
+     P("/d"), O_ACCMODE | O_CLOEXEC | 0x40000000);
+  NR(memfd_create, "memfd_create(\"x\", 0x700 /* MFD_??? */) = " EINVAL_,
+     P("x"), 0x700);
+  LINE(fdemu_fstatat(p, AT_FDCWD, "/dev/null", &st, 0),
+       "[pid  1] newfstatat(AT_FDCWD, \"/dev/null\", {st_mode=S_IFCHR|0666, "
+       "st_rdev=makedev(0x1, 0x3), ...}, 0) = 0");
+  teardown();
+}
+
+static void descriptors_and_locks(void)
+{
+  struct flock fl = { .l_type = F_WRLCK };
+  int fds[2], n = 0;
+
+  setup();
+  fdemu_pipe2(p, fds, 0);
+  NR(fcntl, "fcntl(0, F_SETLK, NULL) = " EFAULT_, 0, F_SETLK, 0);
+  NR(fcntl, "fcntl(0, F_SETLK, ?) = " EFAULT_, 0, F_SETLK, 8);
+  NR(fcntl,
+     "fcntl(0, F_GETLK, {l_type=F_UNLCK, l_whence=SEEK_SET, l_start=0, "
+     "l_len=0, l_pid=0}) = 0",
+     0, F_GETLK, P(&fl));
+  fl.l_type = 9;
+  fl.l_whence = 7;
+  NR(fcntl,
+     "fcntl(0, F_SETLK, {l_type=0x9 /* F_??? */, "
+     "l_whence=0x7 /* SEEK_??? */, l_start=0, l_len=0}) = " EINVAL_,
+     0, F_SETLK, P(&fl));
+  NR(fcntl, "fcntl(0, 0x3039 /* F_??? */, 0x7) = " EINVAL_, 0, 12345, 7);
+  NR(fcntl, "fcntl(0, F_SETFD, FD_CLOEXEC|0xfe) = 0", 0, F_SETFD, 0xff);
+  NR(fcntl, "fcntl(0, F_GETFD) = 0x1 (flags FD_CLOEXEC)", 0, F_GETFD);
+  NR(fcntl, "fcntl(0, F_SETFD, 0xfe /* FD_??? */) = 0", 0, F_SETFD, 0xfe);
+  NR(fcntl, "fcntl(0, F_GETFD) = 0", 0, F_GETFD);
+  NR(ioctl, "ioctl(0, FIONREAD) = " EFAULT_, 0, FIONREAD, 0);
+  NR(ioctl, "ioctl(0, FIONREAD) = " EFAULT_, 0, FIONREAD, 8);
+  NR(ioctl, "ioctl(0, FIONBIO, [0]) = 0", 0, FIONBIO, P(&n));
+  NR(ioctl,
+     "ioctl(0, _IOC(_IOC_NONE, 0x56, 0x78, 0x1234)) = "
+     "-1 ENOTTY (Inappropriate ioctl for device)",
+     0, 0x12345678, 8);
+  NR(flock, "flock(0, LOCK_EX|0x40) = " EINVAL_, 0, LOCK_EX | 64);
+  NR(pipe2, "pipe2(?, 0x7000001 /* O_??? */) = " EINVAL_, P(fds), 0x7000001);
+  NR(write, "write(1, ?, 3) = " EFAULT_, 1, 8, 3);
+  NR(eventfd2, "eventfd2(3, 0x2 /* EFD_??? */) = " EINVAL_, 3, 2);
+  teardown();
+}
+
+static void events(void)
+{
+  struct epoll_event ev = { EPOLLIN | EPOLLET, { .u64 = 0x500000007 } };
+  struct itimerspec it = { { 1, 2 }, { 3, 4 } };
+  struct pollfd fds[3] = { { 1, POLLIN, 0 },
+                           { -1, POLLIN, 0 },
+                           { 2, POLLOUT | 0x4000, 0 } };
+  int ends[2];
+
+  setup();
+  NR(epoll_create1, "epoll_create1(0) = 0", 0);
+  fdemu_pipe2(p, ends, 0);
+  NR(epoll_ctl,
+     "epoll_ctl(0, EPOLL_CTL_ADD, 1, {events=EPOLLIN|EPOLLET, "
+     "data={u32=7, u64=21474836487}}) = 0",
+     0, EPOLL_CTL_ADD, 1, P(&ev));
+  NR(epoll_ctl, "epoll_ctl(0, EPOLL_CTL_MOD, 1, NULL) = " EFAULT_, 0,
+     EPOLL_CTL_MOD, 1, 0);
+  NR(epoll_ctl, "epoll_ctl(0, EPOLL_CTL_MOD, 1, ?) = " EFAULT_, 0,
+     EPOLL_CTL_MOD, 1, 8);
+  ev.events = 0;
+  NR(epoll_ctl,
+     "epoll_ctl(0, EPOLL_CTL_MOD, 1, {events=0, data={u32=7, "
+     "u64=21474836487}}) = 0",
+     0, EPOLL_CTL_MOD, 1, P(&ev));
+  NR(epoll_ctl,
+     "epoll_ctl(0, 0x9 /* EPOLL_CTL_??? */, 1, {events=0, data={u32=7, "
+     "u64=21474836487}}) = " EINVAL_,
+     0, 9, 1, P(&ev));
+  ev.events = EPOLLOUT;
+  fdemu_epoll_ctl(p, 0, EPOLL_CTL_ADD, 2, &ev);
+  NR(epoll_wait,
+     "epoll_wait(0, [{events=EPOLLOUT, data={u32=7, u64=21474836487}}], 1, 0)"
+     " = 1",
+     0, P(&ev), 1, 0);
+  NR(epoll_wait, "epoll_wait(0, ?, 0, 0) = " EINVAL_, 0, P(&ev), 0, 0);
+  NR(epoll_ctl, "epoll_ctl(0, EPOLL_CTL_DEL, 2, NULL) = 0", 0, EPOLL_CTL_DEL, 2,
+     0);
+  NR(epoll_create1, "epoll_create1(EPOLL_CLOEXEC|0x4) = " EINVAL_,
+     EPOLL_CLOEXEC | 4);
+  NR(poll,
+     "poll([{fd=1, events=POLLIN}, {fd=-1}, {fd=2, events=POLLOUT|0x4000}], 3,"
+     " 0) = 1 ([{fd=2, revents=POLLOUT}])",
+     P(fds), 3, 0);
+  NR(timerfd_create, "timerfd_create(CLOCK_REALTIME, 0) = 3", CLOCK_REALTIME);
+  LINE(fdemu_timerfd_settime(p, 3, TFD_TIMER_ABSTIME, &it, NULL),
+       "[pid  1] timerfd_settime(3, TFD_TIMER_ABSTIME, "
+       "{it_interval={tv_sec=1, tv_nsec=2}, it_value={tv_sec=3, tv_nsec=4}}, "
+       "NULL) = 0");
+  NR(timerfd_gettime, "timerfd_gettime(3, ?) = " EFAULT_, 3, 8);
+  teardown();
+}
+
+/* What a message of one byte, "x", is in a line: with msg_control and the like
+ * between. */
+#define MSG(control) \
+  "{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=\"x\", iov_len=1}], " \
+  "msg_iovlen=1, " control ", msg_flags=0}"
+
+static void messages(void)
+{
+  char x = 'x', control[CMSG_SPACE(12)];
+  struct iovec v = { &x, 1 };
+  struct msghdr m = { .msg_iov = &v,
+                      .msg_iovlen = 1,
+                      .msg_control = control,
+                      .msg_controllen = CMSG_LEN(12) };
+  const struct cmsghdr h = { CMSG_LEN(12), SOL_SOCKET, SCM_CREDENTIALS };
+  const struct ucred u = { 1, FDEMU_UID, FDEMU_UID };
+
+  setup();
+  memcpy(control, &h, sizeof h);
+  memcpy(control + sizeof h, &u, sizeof u);
+  fdemu_syscall(
+      p, NULL, SYS_socketpair,
+      (const uint64_t[6]){ AF_UNIX, SOCK_STREAM, 0, P(&(int[2]){ 0 }) });
+  NR(sendmsg,
+     "sendmsg(0, " MSG("msg_control=[{cmsg_len=28, cmsg_level=SOL_SOCKET, "
+                       "cmsg_type=SCM_CREDENTIALS, cmsg_data={pid=1, uid=1000, "
+                       "gid=1000}}], msg_controllen=28") ", 0) = 1",
+     0, P(&m), 0);
+  m.msg_control = (void *)8;
+  NR(sendmsg,
+     "sendmsg(0, " MSG("msg_control=[], msg_controllen=28") ", 0) = " EFAULT_,
+     0, P(&m), 0);
+  m = (struct msghdr){ .msg_iov = (void *)8, .msg_iovlen = 1 };
+  NR(sendmsg,
+     "sendmsg(0, {msg_name=NULL, msg_namelen=0, msg_iov=?, msg_iovlen=1, "
+     "msg_controllen=0, msg_flags=0}, 0) = " EFAULT_,
+     0, P(&m), 0);
+  NR(sendmsg, "sendmsg(0, NULL, 0) = " EFAULT_, 0, 0, 0);
+  teardown();
+}
+
+static void socket_options(void)
+{
+  uint32_t size = 4, one = 1;
+  struct sockaddr name;
+  int n = 5;
+
+  setup();
+  fdemu_syscall(
+      p, NULL, SYS_socketpair,
+      (const uint64_t[6]){ AF_UNIX, SOCK_STREAM, 0, P(&(int[2]){ 0 }) });
+  NR(setsockopt, "setsockopt(0, SOL_SOCKET, SO_RCVBUF, ?, 4) = " EFAULT_, 0,
+     SOL_SOCKET, SO_RCVBUF, 8, 4);
+  NR(setsockopt, "setsockopt(0, SOL_SOCKET, SO_RCVBUF, ?, 2) = " EINVAL_, 0,
+     SOL_SOCKET, SO_RCVBUF, P(&n), 2);
+  NR(setsockopt,
+     "setsockopt(0, 6, 3, [5], 4) = "
+     "-1 EOPNOTSUPP (Operation not supported)",
+     0, 6, 3, P(&n), 4);
+  NR(getsockopt, "getsockopt(0, SOL_SOCKET, SO_TYPE, [1], [4]) = 0", 0,
+     SOL_SOCKET, SO_TYPE, P(&n), P(&size));
+  NR(getsockopt,
+     "getsockopt(0, SOL_SOCKET, 0x270f /* SO_??? */, ?, 4) = "
+     "-1 ENOPROTOOPT (Protocol not available)",
+     0, SOL_SOCKET, 9999, P(&n), P(&size));
+  size = sizeof name;
+  NR(getsockname, "getsockname(0, {sa_family=AF_UNIX}, [16 => 2]) = 0", 0,
+     P(&name), P(&size));
+  NR(getpeername, "getpeername(0, {sa_family=AF_UNIX}, [2]) = 0", 0, P(&name),
+     P(&size));
+  NR(getpeername, "getpeername(0, {sa_family=AF_UNIX}, [1 => 2]) = 0", 0,
+     P(&name), P(&one));
+  NR(close, "close(1) = 0", 1);
+  NR(getpeername, "getpeername(1, ?, ?) = " EBADF_, 1, P(&name), P(&size));
+  teardown();
+}
+
 static void names_of_errors(void)
 {
   CHECK_STR(fdemu_errname(EAGAIN), "EAGAIN");
@@ -281,6 +525,11 @@ int main(void)
   processes();
   what_is_not_traced();
   memory_out_of_reach();
+  names_and_times();
+  descriptors_and_locks();
+  events();
+  messages();
+  socket_options();
   names_of_errors();
   return test_summary();
 }

@@ -215,6 +215,15 @@ static void put_typed_mode(struct fde_out *o, mode_t mode)
   put_mode(o, mode & ~(mode_t)S_IFMT);
 }
 
+static void put_device(struct fde_out *o, dev_t dev)
+{
+  fde_print(o, "makedev(");
+  fde_print_hex(o, major(dev));
+  fde_print(o, ", ");
+  fde_print_hex(o, minor(dev));
+  fde_print(o, ")");
+}
+
 static void put_mknod(struct fde_out *o, const struct fdemu_req *r)
 {
   mode_t mode = (mode_t)r->arg;
@@ -222,11 +231,8 @@ static void put_mknod(struct fde_out *o, const struct fdemu_req *r)
   put_typed_mode(o, mode);
   if (!S_ISCHR(mode) && !S_ISBLK(mode))
     return;
-  fde_print(o, ", makedev(");
-  fde_print_hex(o, (uint64_t)r->offset >> 8 & 0xfff);
   fde_print(o, ", ");
-  fde_print_hex(o, (uint64_t)r->offset & 0xff);
-  fde_print(o, ")");
+  put_device(o, (dev_t)r->offset);
 }
 
 static void put_path(struct fde_out *o, const char *path)
@@ -298,11 +304,8 @@ static void put_stat(struct fde_out *o, const struct fdemu_req *r)
   fde_print(o, "{st_mode=");
   put_typed_mode(o, st.st_mode);
   if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
-    fde_print(o, ", st_rdev=makedev(");
-    fde_print_hex(o, major(st.st_rdev));
-    fde_print(o, ", ");
-    fde_print_hex(o, minor(st.st_rdev));
-    fde_print(o, ")");
+    fde_print(o, ", st_rdev=");
+    put_device(o, st.st_rdev);
   } else {
     fde_print(o, ", st_size=");
     fde_print_int(o, st.st_size);
