@@ -9,12 +9,17 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "fdemu_driver.h"
+#include "fdemu_linux.h"
 #include "test.h"
 
 #define FDS 200
@@ -507,6 +512,136 @@ static void moves(void)
   CHECK_EQ(fdemu_close_range(p, (unsigned)zero, ~0u, 0), 0);
 }
 
+static void counters(void)
+{
+  const struct itimerspec soon = { .it_value.tv_sec = 1 };
+  int n, fd;
+
+  TRY(fd, fdemu_eventfd(p, 3, 0));
+  CHECK(fd >= 0);
+  CHECK_EQ(fdemu_close(p, fd), 0);
+  TRY(fd, fdemu_timerfd_create(p, CLOCK_MONOTONIC, 0));
+  CHECK(fd >= 0);
+  TRY(n, fdemu_timerfd_settime(p, fd, 0, &soon, NULL));
+  CHECK_EQ(n, 0);
+  CHECK_EQ(fdemu_close(p, fd), 0);
+}
+
+static int record(int fd, int cmd, short type, int64_t start, int64_t len)
+{
+  struct flock fl = { .l_type = type, .l_start = start, .l_len = len };
+
+  return fdemu_fcntl(p, fd, cmd, (intptr_t)&fl);
+}
+
+/* F_SETLK says that there are no more locks. */
+#define TRY_LOCK(n, call) \
+  do { \
+    look(&before); \
+    n = (call); \
+    if (again(n == -ENOLCK || n == -ENOMEM, #call, __LINE__, true)) \
+      n = (call); \
+  } while (0)
+
+static void locks(void)
+{
+  int fd, n;
+
+  TRY(fd, fdemu_open(p, "/new", O_RDWR, 0));
+  CHECK(fd >= 0);
+  TRY_LOCK(n, fdemu_flock(p, fd, LOCK_UN)); /* gives no lock, takes none */
+  CHECK_EQ(n, 0);
+  TRY_LOCK(n, fdemu_flock(p, fd, LOCK_SH));
+  CHECK_EQ(n, 0);
+  TRY_LOCK(n, fdemu_flock(p, fd, LOCK_EX));
+  CHECK_EQ(n, 0);
+  TRY_LOCK(n, record(fd, F_SETLK, F_UNLCK, 0, 0));
+  CHECK_EQ(n, 0);
+  TRY_LOCK(n, record(fd, F_SETLK, F_WRLCK, 0, 30));
+  CHECK_EQ(n, 0);
+  TRY_LOCK(n, record(fd, F_SETLK, F_UNLCK, 10, 10)); /* two are left */
+  CHECK_EQ(n, 0);
+  TRY_LOCK(n, record(fd, F_OFD_SETLKW, F_RDLCK, 10, 10));
+  CHECK_EQ(n, 0);
+  CHECK_EQ(fdemu_close(p, fd), 0);
+}
+
+/* Whom a description tells, and of what. */
+static void owners(void)
+{
+  int fd, dir, n;
+
+  TRY(fd, fdemu_open(p, "/new", O_RDONLY, 0));
+  CHECK(fd >= 0);
+  TRY(n, fdemu_fcntl(p, fd, F_SETLEASE, F_RDLCK));
+  CHECK_EQ(n, 0);
+  CHECK_EQ(fdemu_fcntl(p, fd, F_GETOWN, 0), fdemu_getpid(p));
+  CHECK_EQ(fdemu_close(p, fd), 0);
+  TRY(dir, fdemu_open(p, "/n", O_RDONLY, 0));
+  CHECK(dir >= 0);
+  TRY(n, fdemu_fcntl(p, dir, F_NOTIFY, DN_CREATE));
+  CHECK_EQ(n, 0);
+  CHECK_EQ(fdemu_close(p, dir), 0);
+  for (int i = 0; i < 3; i++) {
+    static const int cmd[] = { F_SETOWN, F_SETSIG, F_SETFL };
+    const int arg[] = { fdemu_getpid(p), SIGUSR1, O_ASYNC };
+    int fds[2];
+    TRY(n, fdemu_pipe2(p, fds, 0));
+    TRY(n, fdemu_fcntl(p, fds[0], cmd[i], arg[i]));
+    CHECK_EQ(n, 0);
+    CHECK_EQ(fdemu_close_range(p, (unsigned)fds[0], (unsigned)fds[1], 0), 0);
+  }
+}
+
+static int set_option(int fd, int option, int value)
+{
+  return fdemu_setsockopt(p, fd, SOL_SOCKET, option, &value, sizeof value);
+}
+
+/* What is allocated by the first option that is set, and with credentials. */
+static void options(void)
+{
+  static const int option[] = { SO_SNDBUF, SO_RCVBUF, SO_MAX_PACING_RATE };
+  const struct ucred u = { fdemu_getpid(p), FDEMU_UID, FDEMU_UID };
+  const struct cmsghdr h = { CMSG_LEN(sizeof u), SOL_SOCKET, SCM_CREDENTIALS };
+  char c[CMSG_LEN(sizeof u)], byte = 'x';
+  struct iovec v = { &byte, 1 };
+  struct msghdr m = {
+    .msg_iov = &v, .msg_iovlen = 1, .msg_control = c, .msg_controllen = sizeof c
+  };
+  int n, fds[2];
+
+  memcpy(c, &h, sizeof h);
+  memcpy(c + sizeof h, &u, sizeof u);
+  for (size_t i = 0; i < sizeof option / sizeof *option; i++) {
+    TRY(n, fdemu_socketpair(p, AF_UNIX, SOCK_DGRAM, 0, fds));
+    CHECK_EQ(n, 0);
+    TRY(n, set_option(fds[0], option[i], 5000));
+    CHECK_EQ(n, 0);
+    TRY(n, (int)fdemu_sendmsg(p, fds[0], &m, 0));
+    CHECK_EQ(n, 1);
+    CHECK_EQ(fdemu_close_range(p, (unsigned)fds[0], (unsigned)fds[1], 0), 0);
+  }
+}
+
+/* By number, with more descriptors than there is room for on the stack. */
+static void many(void)
+{
+  static uint64_t set[16];
+  static struct pollfd fds[1000];
+  int n;
+
+  memset(fds, 0xff, sizeof fds); /* descriptor -1: none */
+  TRY(n, (int)fdemu_syscall(p, NULL, SYS_poll,
+                            (const uint64_t[6]){ (uintptr_t)fds, 1000, 0 }));
+  CHECK_EQ(n, 0);
+  TRY(n,
+      (int)fdemu_syscall(p, NULL, SYS_select,
+                         (const uint64_t[6]){ 1024, (uintptr_t)set, 0, 0,
+                                              (uintptr_t)(uint64_t[2]){ 0 } }));
+  CHECK_EQ(n, 0);
+}
+
 /* Until nothing is refused any more. */
 static bool workload(int64_t fail_at)
 {
@@ -540,6 +675,11 @@ static bool workload(int64_t fail_at)
   descriptors();
   processes();
   hosts();
+  counters();
+  locks();
+  owners();
+  options();
+  many();
   fdemu_proc_put(p);
   TEST_KERNEL_FREE(k);
   return refused > 0;
