@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "fdemu_driver.h"
+#include "core/name.h"
 #include "test.h"
 
 static struct fdemu_kernel *k;
@@ -161,6 +161,91 @@ static void test_kinds(void)
   teardown();
 }
 
+/* x is now something else, and the check says what; then as before. */
+#define WRONG(x, now, what) \
+  do { \
+    __typeof__(x) was = (x); \
+    (x) = (now); \
+    BROKEN(what); \
+    (x) = was; \
+  } while (0)
+
+static void test_more_requests(void)
+{
+  struct fdemu_weak weak = { .gone = NULL };
+  struct fdemu_file *f;
+
+  setup();
+  WRONG(reader.proc, NULL, "a request in the list of another process");
+  WRONG(reader.state, FDE_RUNNING,
+        "a request in a wait queue that is not parked");
+  f = fdemu_file_at(p, fds[0]);
+  fdemu_weak_set(&weak, f);
+  WRONG(weak.prev, &weak.next, "weak references whose links do not fit");
+  fdemu_weak_clear(&weak);
+  CHECK_EQ(fdemu_close(p, fds[0]), 0);
+  WRONG(f->refs, 0, "a request whose description is gone");
+  CHECK_EQ(fdemu_write(p, fds[1], "x", 1), 1);
+  WRONG(reader.state, FDE_PARKED,
+        "a run queue with a request that is not queued");
+  CHECK_EQ(fdemu_run(k), 0);
+  CHECK_EQ(reader.result, 1);
+  teardown();
+}
+
+static void test_processes(void)
+{
+  struct fdemu_proc *child;
+
+  setup();
+  WRONG(p->alive, false, "a dead process among the living");
+  WRONG(p->children.next, NULL, "a process whose lists do not fit");
+  WRONG(k->nopen, 0, "descriptors that were not counted");
+  WRONG(k->pending, 7, "requests that nobody knows of");
+  WRONG(k->dead.next, NULL, "a list of the kernel whose links do not fit");
+  WRONG(p->table.used[0][0], 0, "an open descriptor that counts as free");
+  WRONG(p->table.cloexec[0], UINT64_C(1) << 40,
+        "a free descriptor with FD_CLOEXEC");
+  WRONG(p->table.used[1][0], 1,
+        "a bitmap that does not know which words are full");
+  WRONG(p->table.group[0].sharers.next, NULL,
+        "descriptors whose links to those who share them do not fit");
+  CHECK_EQ(fdemu_fork(p, &child), 2);
+  CHECK_KERNEL(k);
+  WRONG(p->table.shares, false, "a table that does not know that it shares");
+  WRONG(child->table.file[0], child->table.file[1],
+        "descriptors that are shared and differ");
+  fdemu_exit(child, 0);
+  fdemu_proc_put(child);
+  teardown();
+}
+
+static void test_names(void)
+{
+  struct fde_dir *d;
+  struct fde_entry *e;
+
+  setup();
+  d = fde_dir_of(k->root->inode);
+  e = d->order[0].entry;
+  WRONG(e->gone, true, "a name that is not where it was found");
+  WRONG(e->cookie, 999, "a name that its directory does not find");
+  WRONG(d->entry, e, "a directory that does not know its name");
+  WRONG(d->n, 0, "a directory that has miscounted its names");
+  teardown();
+}
+
+static void test_links_of_timers(void)
+{
+  struct fdemu_timer t = { .fire = never };
+
+  setup();
+  fdemu_timer_set(k, &t, 10);
+  WRONG(t.prev, NULL, "timers out of order");
+  fdemu_timer_stop(k, &t);
+  teardown();
+}
+
 int main(void)
 {
   test_references();
@@ -168,5 +253,9 @@ int main(void)
   test_timers();
   test_drivers();
   test_kinds();
+  test_more_requests();
+  test_processes();
+  test_names();
+  test_links_of_timers();
   return test_summary();
 }
