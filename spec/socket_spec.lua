@@ -284,6 +284,20 @@ describe("sockets", function()
       assert.equal(1, p:send(a, "x")) -- the filter outlives it
     end)
 
+    it("have filters of 4096 operations at most", function()
+      local a, b = pair(fdemu.SOCK_DGRAM)
+      local function attach(loads)
+        local load, ret = ("<I2BBI4"):pack(0x30, 0, 0, 0), "\6\0\0\0\4\0\0\0"
+        return p:setsockopt(b, fdemu.SOL_SOCKET, fdemu.SO_ATTACH_FILTER,
+          load:rep(loads) .. ret)
+      end
+      -- Linux's translation of this one would be too large for it
+      assert.equal(0, attach(4095))
+      assert.equal(5, p:send(a, "short"))
+      assert.equal("shor", p:recv(b, 10))
+      fails("EINVAL", attach(4096))
+    end)
+
     it("have no value if nothing was set", function()
       local a = p:socketpair()
       assert.equal(0,

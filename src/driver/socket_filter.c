@@ -370,7 +370,9 @@ static int load_program(struct fdemu_req *r, struct sock_fprog *program)
   return fdemu_load(r, program, r->buf.iov_base, sizeof *program);
 }
 
-/* The program of an option, which the caller frees; or -errno. */
+/* The program of an option, which the caller frees; or -errno. Unlike Linux: it
+ * may be as long as it likes, however much memory its translation would take
+ * there (sysctl net.core.optmem_max). */
 static int fetch(const struct fds_socket *s, struct fdemu_req *r,
                  struct fds_filter **filter)
 {
