@@ -1092,7 +1092,7 @@ void run_op(struct run *r, int proc, const struct op *op)
     return;
   }
   r->noise |= strstr(op->line, "random ") != NULL;
-  used = (size_t)op->task * (ARENA / (NTASKS + 1));
+  used = (size_t)op->task * (ARENA / (NTASKS + 1)) & ~(size_t)15;
   for (int i = 0; i < op->nargs; i++) {
     reg[i] = next;
     next += encode(r, op->call->args[i], op->arg[i], &a[next]);
