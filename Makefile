@@ -51,7 +51,7 @@ SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 
 .PHONY: all lib all-tests ctests demo test bench cbench guard oom coverage \
   fuzz fuzz-fixed fuzz-ready \
-  sanitize lint analyze analyzed format \
+  sanitize valgrind lint analyze analyzed format \
   conformance conformance-fixed conformance-seeds package deps clean help
 .DELETE_ON_ERROR:
 
@@ -130,6 +130,13 @@ sanitize:
 	  ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
 	  UBSAN_OPTIONS=print_stacktrace=1 BUSTED="--exclude-tags=plain" \
 	  tools/test.sh build/asan $(LUAS)
+
+# The tests under valgrind, which takes about N minutes.
+valgrind:
+	@tools/need.sh $(NEED_TEST) valgrind
+	@$(MAKE) all-tests
+	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full" SLOW=60 \
+	  BUSTED="--exclude-tags=plain" tools/test.sh $(BUILD) $(LUAS)
 
 # fdemu against its peers, with LUA=lua5.3 also luaposix; ROUNDS=n, ONLY=pattern, JSON=file.
 bench:
@@ -313,6 +320,7 @@ help:
 	@echo "make demo      examples/digest.lua; FILE=path SEED=n TRACE=1"
 	@echo "make test      C tests and specs under $(LUAS)"
 	@echo "make sanitize  the same with ASan, UBSan and LeakSanitizer"
+	@echo "make valgrind  the same under valgrind's memcheck; slow"
 	@echo "make bench     against the real calls, bare Lua, memcpy; JSON=file"
 	@echo "make cbench    the same from C"
 	@echo "make guard     instructions per call, which have limits"

@@ -1056,6 +1056,80 @@ describe("a pipe", function()
       end
     end)
 
+    -- Large reads are not copied together where that need not be.
+    describe("in large pieces", function()
+      local function bytes(seed, n)
+        local t = {}
+        for i = 1, n do t[i] = string.char((i * seed + i // 251) % 256) end
+        return table.concat(t)
+      end
+      local one, two = bytes(7, 65536), bytes(13, 65536)
+
+      it("gives what was written, whatever is written later", function()
+        local r, w = p:pipe()
+        assert.equal(65536, p:write(w, one))
+        local got = p:read(r, 65536)
+        assert.equal(65536, p:write(w, two))
+        assert.is_true(got == one)
+        assert.is_true(p:read(r, 5000) == two:sub(1, 5000))
+        assert.is_true(p:read(r, 50000) == two:sub(5001, 55000))
+        assert.equal(40000, p:write(w, one:sub(1, 40000)))
+        assert.is_true(p:read(r, 70000) == two:sub(55001) .. one:sub(1, 40000))
+      end)
+
+      it("gives it to who has to wait, or is delayed, as well", function()
+        local r, w = p:pipe()
+        local got = {}
+        local function reader(i)
+          k:spawn(function() got[i] = p:read(r, 65536) end)
+        end
+        reader(1)
+        k:spawn(function()
+          p:write(w, one)
+          p:write(w, two)
+        end)
+        k:run()
+        k:inject { call = "read", delay = 1, when = "1" }
+        reader(2)
+        k:spawn(function() p:write(w, one) end) -- as soon as there is room
+        k:run()
+        assert.is_true(got[1] == one)
+        assert.is_true(got[2] == two)
+        assert.is_true(p:read(r, 65536) == one)
+      end)
+
+      it("shows it to a trace, which may write more meanwhile", function()
+        local r, w = p:pipe()
+        p:write(w, one)
+        k:trace(function(event)
+          if event.call == "read" then
+            k:trace(nil)
+            p:write(w, two)
+          end
+        end)
+        assert.is_true(p:read(r, 65536) == one)
+        assert.is_true(p:read(r, 65536) == two)
+      end)
+
+      it("hands pages on to another pipe, and grows and shrinks", function()
+        local r, w = p:pipe()
+        local r2, w2 = p:pipe()
+        p:write(w, one)
+        assert.equal(20000, p:splice(r, nil, w2, nil, 20000))
+        p:close(w2)
+        assert.is_true(p:read(r, 45536) == one:sub(20001))
+        p:write(w, two)
+        assert.is_true(p:read(r2, 65536) == one:sub(1, 20000))
+        assert.equal(131072, p:fcntl(w, fdemu.F_SETPIPE_SZ, 131072))
+        assert.equal(65536, p:write(w, one))
+        assert.is_true(p:read(r, 131072) == two .. one)
+        assert.equal(4096, p:fcntl(w, fdemu.F_SETPIPE_SZ, 4096))
+        p:write(w, one:sub(1, 4096))
+        assert.is_true(p:read(r, 65536) == one:sub(1, 4096))
+        p:close(r2)
+      end)
+    end)
+
     it("keeps two pipes apart", function()
       local r1, w1 = p:pipe()
       local r2, w2 = p:pipe()

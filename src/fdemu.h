@@ -485,7 +485,9 @@ struct fdemu_req {
   int rwf;         /* RWF_* of preadv2(2); RWF_NOWAIT wants dontwait, too */
   bool dontwait;   /* -EAGAIN rather than wait, whatever O_NONBLOCK says */
   bool quiet;      /* not a program's call: not traced, no chance */
-  int64_t result;  /* >= 0, -errno, or FDEMU_PENDING */
+  bool lends; /* what is read at once may lie elsewhere: then buf says where,
+                      and it stays there until the next call */
+  int64_t result; /* >= 0, -errno, or FDEMU_PENDING */
 
   /* what drivers work with; see fdemu_driver.h */
   struct fdemu_proc *proc;

@@ -338,6 +338,12 @@ static inline size_t fdemu_left(const struct fdemu_req *r)
  * with nothing moved: then keep what was not taken.
  */
 FDEMU_API int fdemu_copy_out(struct fdemu_req *r, const void *src, size_t n);
+
+/* Instead of fdemu_copy_out(): show the caller where the n bytes lie, if he can
+ * take that (r->lends), and answer n. They stay there until something else is
+ * done with the kernel. False: copy them. */
+FDEMU_API bool fdemu_lend(struct fdemu_req *r, void *data, size_t n);
+
 FDEMU_API int fdemu_copy_in(struct fdemu_req *r, void *dst, size_t n);
 
 /* The same, but as much of n as the caller's memory has is moved, and the error

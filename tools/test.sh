@@ -5,14 +5,17 @@
 #
 # As many run at once as there are processors (JOBS=1: one after the other).
 # BUSTED has further arguments for busted, PRELOAD a library that the Lua
-# interpreter has to load first. What passes takes one line; of what fails,
+# interpreter has to load first; UNDER is a command that runs each of them, and
+# SLOW how many times as long that may take. What passes takes one line; of what fails,
 # the output is shown. The last line is "N passed, N failed".
 set -u
 
 # Runs a command; its output goes to the log.
 run()
 {
-  timeout -k 10 "$@" >"$log" 2>&1
+  limit=$(($1 * ${SLOW:-1}))
+  shift
+  timeout -k 10 "$limit" "$@" >"$log" 2>&1
   status=$?
 }
 
@@ -62,12 +65,12 @@ one()
   case $item in
   lua*)
     run 900 env ${PRELOAD:+LD_PRELOAD="$PRELOAD"} \
-      "$item" tools/busted.lua --output=TAP ${BUSTED:-}
+      ${UNDER:-} "$item" tools/busted.lua --output=TAP ${BUSTED:-}
     record "specs under $item" $(spec_counts)
     spec_failures
     ;;
   *)
-    run 120 "$BUILD/spec/$item"
+    run 120 ${UNDER:-} "$BUILD/spec/$item"
     counts=$(c_counts)
     set -- ${counts:-0 1}
     record "spec/c/$item.c" "$1" "$2" "${3:-0}"

@@ -117,6 +117,17 @@ static int copy_pieces(struct fdemu_req *r, void *dst, const void *src,
   return 0;
 }
 
+/* Not if the answer will be seen later, when others have made calls. */
+bool fdemu_lend(struct fdemu_req *r, void *data, size_t n)
+{
+  if (!r->lends || r->result == FDEMU_PENDING || r->done > 0 ||
+      r->call->flags & FDEMU_CALL_VEC)
+    return false;
+  r->buf.iov_base = data;
+  r->done = n;
+  return true;
+}
+
 /* One piece of this process's own memory: what nearly every call has. */
 static inline bool is_plain(const struct fdemu_req *r)
 {

@@ -20,14 +20,10 @@
 #define DEFAULT_SLOTS 16u
 #define MAX_SIZE      (1024u * 1024u) /* /proc/sys/fs/pipe-max-size */
 
-/* A page of data, or in the list of spare ones. */
-union page {
-  union page *next;
-  char data[PAGE];
-};
+#define LARGE (4 * PAGE) /* a write that wants pages side by side */
 
 struct slot {
-  union page *page;
+  char *page;
   unsigned short off, len;
   bool packet; /* O_DIRECT: one read gets it, and drops what it has no room
                   for; nothing is added to it */
@@ -38,7 +34,10 @@ struct pipe {
   struct fdemu_inode inode;
   struct fdemu_attr attr;
   struct slot *ring;       /* allocated by the first write */
-  union page *spare;       /* pages that were used and are free */
+  char **spare;            /* behind it: pages that were used and are free */
+  unsigned nspare;         /* at most nslots */
+  char *block;             /* pages side by side, or NULL */
+  size_t block_size;       /* bytes */
   unsigned nslots;         /* a power of two */
   unsigned head, tail;     /* slots ever filled, ever emptied */
   unsigned count;          /* bytes in it */
@@ -77,38 +76,112 @@ static struct slot *slot_at(const struct pipe *p, unsigned i)
 
 /* ---- pages ------------------------------------------------------------ */
 
-static union page *page_get(struct pipe *p)
+static bool in_block(const struct pipe *p, const char *page)
 {
-  union page *page = p->spare;
-
-  if (page == NULL)
-    return fdemu_alloc(p->inode.kernel, sizeof *page);
-  p->spare = page->next;
-  return page;
+  return p->block != NULL &&
+         (uintptr_t)page - (uintptr_t)p->block < p->block_size;
 }
 
-static void page_put(struct pipe *p, union page *page)
+static void page_free(struct pipe *p, char *page)
 {
-  page->next = p->spare;
-  p->spare = page;
-}
-
-static void pages_free(struct pipe *p)
-{
-  while (p->spare != NULL) {
-    union page *page = p->spare;
-    p->spare = page->next;
+  if (!in_block(p, page))
     fdemu_free(p->inode.kernel, page);
-  }
+}
+
+/* The one that was put last, if there is one. */
+static char *page_get(struct pipe *p)
+{
+  return p->nspare > 0 ? p->spare[--p->nspare]
+                       : fdemu_alloc(p->inode.kernel, PAGE);
+}
+
+static void page_put(struct pipe *p, char *page)
+{
+  if (p->nspare < p->nslots)
+    p->spare[p->nspare++] = page;
+  else
+    page_free(p, page);
+}
+
+/* Those of the slots from tail on that have been emptied; so that page_get()
+ * gives them in the same order again. */
+static void pages_put(struct pipe *p, unsigned tail)
+{
+  for (unsigned i = p->tail; i != tail;)
+    page_put(p, slot_at(p, --i)->page);
+}
+
+/* The next pages for n bytes lie side by side if they can, so that whoever reads
+ * them at once need not copy them together. Works without memory, too. */
+static void block_get(struct pipe *p, size_t n)
+{
+  size_t pages = (n + PAGE - 1) / PAGE;
+
+  pages = pages < p->nslots ? pages : p->nslots;
+  if (p->block != NULL || p->nspare >= pages)
+    return;
+  p->block = fdemu_alloc(p->inode.kernel, pages * PAGE);
+  if (p->block == NULL)
+    return;
+  p->block_size = pages * PAGE;
+  while (pages > 0)
+    page_put(p, p->block + --pages * PAGE);
 }
 
 /* ---- reading ---------------------------------------------------------- */
+
+/* How many of the oldest bytes lie side by side; not much more than max. */
+static size_t beside(const struct pipe *p, size_t max)
+{
+  const struct slot *s = slot_at(p, p->tail);
+  const char *end = s->page + s->off;
+  size_t n = 0;
+
+  for (unsigned i = p->tail; i != p->head && n < max; i++) {
+    s = slot_at(p, i);
+    if (s->packet || s->page + s->off != end)
+      break;
+    n += s->len;
+    end += s->len;
+  }
+  return n;
+}
+
+/* The oldest n bytes are gone. True if there is more room now. */
+static bool slots_drop(struct pipe *p, size_t n)
+{
+  unsigned tail = p->tail;
+
+  p->count -= (unsigned)n;
+  while (n > 0) {
+    struct slot *s = slot_at(p, p->tail);
+    unsigned short m = n < s->len ? (unsigned short)n : s->len;
+    s->off = (unsigned short)(s->off + m);
+    s->len = (unsigned short)(s->len - m);
+    n -= m;
+    p->tail += s->len == 0;
+  }
+  pages_put(p, tail);
+  return p->tail != tail;
+}
+
+/* All that r wants, without a copy. */
+static bool lend(struct pipe *p, struct fdemu_req *r)
+{
+  const struct slot *s = slot_at(p, p->tail);
+  size_t n = fdemu_left(r) < p->count ? fdemu_left(r) : p->count;
+
+  if (beside(p, n) < n || !fdemu_lend(r, s->page + s->off, n))
+    return false;
+  slots_drop(p, n);
+  return true;
+}
 
 /* Move what fits from the oldest slot. -EFAULT leaves it as it was. */
 static int slot_read(struct pipe *p, struct slot *s, struct fdemu_req *r)
 {
   size_t n = s->len < fdemu_left(r) ? s->len : fdemu_left(r);
-  int error = fdemu_copy_out(r, s->page->data + s->off, n);
+  int error = fdemu_copy_out(r, s->page + s->off, n);
 
   if (error < 0)
     return error;
@@ -116,6 +189,24 @@ static int slot_read(struct pipe *p, struct slot *s, struct fdemu_req *r)
   s->off = (unsigned short)(s->off + n);
   s->len = s->packet ? 0 : (unsigned short)(s->len - n);
   return 0;
+}
+
+static int slots_read(struct pipe *p, struct fdemu_req *r)
+{
+  unsigned tail = p->tail;
+  int error = 0;
+
+  while (error == 0 && fdemu_left(r) > 0 && !empty(p)) {
+    struct slot *s = slot_at(p, p->tail);
+    error = slot_read(p, s, r);
+    if (s->len > 0)
+      break;
+    p->tail++;
+    if (s->packet)
+      break;
+  }
+  pages_put(p, tail);
+  return error;
 }
 
 /* Whoever has O_ASYNC on the other end is told of every read, unless it was
@@ -138,16 +229,8 @@ static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
     r->ended = pipe_was_read;
   if (unreadable(p))
     return -EAGAIN;
-  while (error == 0 && fdemu_left(r) > 0 && !empty(p)) {
-    struct slot *s = slot_at(p, p->tail);
-    error = slot_read(p, s, r);
-    if (s->len > 0)
-      break;
-    page_put(p, s->page);
-    p->tail++;
-    if (s->packet)
-      break;
-  }
+  if (!r->lends || !lend(p, r))
+    error = slots_read(p, r);
   if (was_full && !full(p))
     fdemu_wake_one(&p->inode.wq, POLLOUT | POLLWRNORM);
   return error < 0 ? error : (int64_t)r->done;
@@ -155,11 +238,30 @@ static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
 
 /* ---- writing ---------------------------------------------------------- */
 
+/* n slots, and room for n spare pages behind them. */
+static struct slot *ring_new(const struct pipe *p, unsigned n)
+{
+  return fdemu_alloc(p->inode.kernel, n * (sizeof *p->ring + sizeof *p->spare));
+}
+
+static void ring_set(struct pipe *p, struct slot *ring, unsigned n)
+{
+  p->ring = ring;
+  p->spare = (char **)(void *)(ring + n);
+  p->nslots = n;
+}
+
 static int ring_alloc(struct pipe *p)
 {
-  if (p->ring == NULL)
-    p->ring = fdemu_alloc(p->inode.kernel, p->nslots * sizeof *p->ring);
-  return p->ring != NULL ? 0 : -ENOMEM;
+  struct slot *ring;
+
+  if (p->ring != NULL)
+    return 0;
+  ring = ring_new(p, p->nslots);
+  if (ring == NULL)
+    return -ENOMEM;
+  ring_set(p, ring, p->nslots);
+  return 0;
 }
 
 /* The bytes beyond whole pages go into the newest page if they all fit. */
@@ -174,7 +276,7 @@ static int merge(struct pipe *p, struct fdemu_req *r)
   s = slot_at(p, p->head - 1);
   if (s->packet || s->closed || p->filling || s->off + s->len + n > PAGE)
     return 0;
-  error = fdemu_copy_in(r, s->page->data + s->off + s->len, n);
+  error = fdemu_copy_in(r, s->page + s->off + s->len, n);
   if (error < 0)
     return error;
   s->len = (unsigned short)(s->len + n);
@@ -185,12 +287,12 @@ static int merge(struct pipe *p, struct fdemu_req *r)
 static int fill(struct pipe *p, struct fdemu_req *r, bool packet)
 {
   size_t n = fdemu_left(r) < PAGE ? fdemu_left(r) : PAGE;
-  union page *page = page_get(p);
+  char *page = page_get(p);
   int error;
 
   if (page == NULL)
     return -ENOMEM;
-  error = fdemu_copy_in(r, page->data, n);
+  error = fdemu_copy_in(r, page, n);
   if (error < 0) {
     page_put(p, page);
     return error;
@@ -231,6 +333,8 @@ static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
   error = ring_alloc(p);
   if (error == 0 && !r->retry)
     error = merge(p, r);
+  if (error == 0 && fdemu_left(r) >= LARGE)
+    block_get(p, fdemu_left(r));
   while (error == 0 && fdemu_left(r) > 0 && !full(p))
     error = fill(p, r, (f->flags & O_DIRECT) != 0);
   r->ended = pipe_written;
@@ -276,11 +380,32 @@ static int64_t pipe_ioctl(struct fdemu_file *f, struct fdemu_req *r)
   return r->cmd == FIONREAD ? fdemu_arg_store(r, 0, &n, sizeof n) : -ENOTTY;
 }
 
+/* To one of n slots, which are enough for what is in it. */
+static int ring_change(struct pipe *p, unsigned n)
+{
+  struct slot *old = p->ring, *ring = ring_new(p, n);
+  char **spare = p->spare;
+  unsigned used = p->head - p->tail;
+
+  if (ring == NULL)
+    return -ENOMEM;
+  for (unsigned i = 0; i < used; i++)
+    ring[i] = *slot_at(p, p->tail + i);
+  while (p->nspare > n)
+    page_free(p, spare[--p->nspare]);
+  ring_set(p, ring, n);
+  memcpy(p->spare, spare, p->nspare * sizeof *spare);
+  fdemu_free(p->inode.kernel, old);
+  p->tail = 0;
+  p->head = used;
+  return 0;
+}
+
 /* Linux rounds up to a power of two pages; 0 is one page. */
 static int64_t set_size(struct pipe *p, int64_t size)
 {
   unsigned used = p->head - p->tail, n = 1;
-  struct slot *ring = NULL;
+  int error;
 
   if ((uint32_t)size > INT32_MAX + UINT32_C(1))
     return -EINVAL;
@@ -290,17 +415,9 @@ static int64_t set_size(struct pipe *p, int64_t size)
     return -EPERM;
   if (n < used || p->filling)
     return -EBUSY;
-  if (p->ring != NULL && n != p->nslots) {
-    ring = fdemu_alloc(p->inode.kernel, n * sizeof *ring);
-    if (ring == NULL)
-      return -ENOMEM;
-    for (unsigned i = 0; i < used; i++)
-      ring[i] = *slot_at(p, p->tail + i);
-    fdemu_free(p->inode.kernel, p->ring);
-    p->ring = ring;
-    p->tail = 0;
-    p->head = used;
-  }
+  error = p->ring != NULL && n != p->nslots ? ring_change(p, n) : 0;
+  if (error < 0)
+    return error;
   p->nslots = n;
   fdemu_wake_one(&p->inode.wq, POLLOUT | POLLWRNORM | FDEMU_WAKE_WRITERS);
   return (int64_t)n * PAGE;
@@ -321,9 +438,12 @@ static int64_t pipe_fcntl(struct fdemu_file *f, struct fdemu_req *r)
 static void pipe_empty(struct pipe *p)
 {
   for (; p->tail != p->head; p->tail++)
-    page_put(p, slot_at(p, p->tail)->page);
-  pages_free(p);
+    page_free(p, slot_at(p, p->tail)->page);
+  while (p->nspare > 0)
+    page_free(p, p->spare[--p->nspare]);
+  fdemu_free(p->inode.kernel, p->block);
   fdemu_free(p->inode.kernel, p->ring);
+  p->block = NULL;
   p->ring = NULL;
   p->count = 0;
   p->nslots = DEFAULT_SLOTS;
@@ -342,7 +462,7 @@ static int64_t pipe_peek(struct fdemu_file *f, struct iovec *iov, int *n)
     return -EAGAIN;
   for (unsigned i = p->tail; i != p->head && *n < max; i++) {
     const struct slot *s = slot_at(p, i);
-    iov[(*n)++] = (struct iovec){ s->page->data + s->off, s->len };
+    iov[(*n)++] = (struct iovec){ s->page + s->off, s->len };
     total += s->len;
   }
   return total;
@@ -351,22 +471,9 @@ static int64_t pipe_peek(struct fdemu_file *f, struct iovec *iov, int *n)
 static bool pipe_drop(struct fdemu_file *f, size_t n)
 {
   struct pipe *p = pipe_of(f);
-  unsigned tail = p->tail;
 
   p->lent = false;
-  while (n > 0) {
-    struct slot *s = slot_at(p, p->tail);
-    unsigned short m = n < s->len ? (unsigned short)n : s->len;
-    s->off = (unsigned short)(s->off + m);
-    s->len = (unsigned short)(s->len - m);
-    p->count -= m;
-    n -= m;
-    if (s->len == 0) {
-      page_put(p, s->page);
-      p->tail++;
-    }
-  }
-  return p->tail != tail;
+  return slots_drop(p, n);
 }
 
 static int64_t pipe_room(struct fdemu_file *f, struct iovec *iov, int *n,
@@ -386,10 +493,10 @@ static int64_t pipe_room(struct fdemu_file *f, struct iovec *iov, int *n,
     return -ENOMEM;
   for (; len > 0 && *n < max && (unsigned)*n < slots; skew = 0) {
     size_t m = len < PAGE - skew ? len : PAGE - skew;
-    union page *page = page_get(p);
+    char *page = page_get(p);
     if (page == NULL)
       return *n > 0 ? total : -ENOMEM;
-    iov[(*n)++] = (struct iovec){ page->data, m };
+    iov[(*n)++] = (struct iovec){ page, m };
     total += (int64_t)m;
     len -= m;
   }
@@ -423,12 +530,23 @@ static void pipe_hold(struct fdemu_file *f, int events)
   p->filling |= (events & POLLOUT) != 0;
 }
 
-/* The oldest slot of p as it is becomes the newest of q. */
+/* The oldest slot of p as it is becomes the newest of q; but pages of a block
+ * stay with it. 0: no memory. */
 static size_t slot_move(struct pipe *p, struct pipe *q)
 {
-  struct slot *s = slot_at(p, p->tail++);
+  struct slot *s = slot_at(p, p->tail);
+  char *page = in_block(p, s->page) ? page_get(q) : s->page;
+  unsigned tail = p->tail;
 
-  *slot_at(q, q->head++) = *s;
+  if (page == NULL)
+    return 0;
+  *slot_at(q, q->head) = *s;
+  slot_at(q, q->head++)->page = page;
+  p->tail++;
+  if (page != s->page) {
+    memcpy(page + s->off, s->page + s->off, s->len);
+    pages_put(p, tail);
+  }
   p->count -= s->len;
   q->count += s->len;
   return s->len;
@@ -440,11 +558,11 @@ static size_t slot_copy(const struct pipe *p, unsigned i, struct pipe *q,
 {
   const struct slot *s = slot_at(p, i);
   unsigned short n = len < s->len ? (unsigned short)len : s->len;
-  union page *page = page_get(q);
+  char *page = page_get(q);
 
   if (page == NULL)
     return 0;
-  memcpy(page->data, s->page->data + s->off, n);
+  memcpy(page, s->page + s->off, n);
   *slot_at(q, q->head++) = (struct slot){
     .page = page, .len = n, .packet = s->packet, .closed = true
   };
@@ -453,10 +571,8 @@ static size_t slot_copy(const struct pipe *p, unsigned i, struct pipe *q,
 }
 
 /* From p to q, where both are ready. */
-static int64_t slots_pass(struct fdemu_file *in, struct pipe *q, size_t len,
-                          bool keep)
+static int64_t slots_pass(struct pipe *p, struct pipe *q, size_t len, bool keep)
 {
-  struct pipe *p = pipe_of(in);
   unsigned i = p->tail;
   size_t left = len, n;
 
@@ -465,11 +581,11 @@ static int64_t slots_pass(struct fdemu_file *in, struct pipe *q, size_t len,
       n = slot_move(p, q);
     else {
       n = slot_copy(p, i, q, left);
-      if (n == 0)
-        return left < len ? (int64_t)(len - left) : -ENOMEM;
-      if (!keep)
-        pipe_drop(in, n);
+      if (n > 0 && !keep)
+        slots_drop(p, n);
     }
+    if (n == 0)
+      return left < len ? (int64_t)(len - left) : -ENOMEM;
     left -= n;
     i++;
   }
@@ -491,7 +607,7 @@ static int64_t pipe_pass(struct fdemu_file *in, struct fdemu_file *out,
     return -EAGAIN;
   if (ring_alloc(q) < 0)
     return -ENOMEM;
-  return slots_pass(in, q, len, keep);
+  return slots_pass(pipe_of(in), q, len, keep);
 }
 
 static const struct fdemu_queue pipe_queue = {

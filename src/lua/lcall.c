@@ -245,11 +245,14 @@ int lcall_keep_copy(struct call *c)
   return 0;
 }
 
-/* c reads count bytes. What does not fit into scratch grows from the start. */
+/* c reads count bytes. What does not fit into scratch grows from the start. Of
+ * many it is enough to know where they are, unless finalizers may run before they
+ * are looked at. */
 void lcall_want(struct call *c, size_t count)
 {
   c->req.buf.iov_base = c->lk->scratch;
   c->req.buf.iov_len = count;
+  c->req.lends = count >= LENDS && !c->lk->origins;
   c->keep = keep_data;
   c->result = lcall_string;
   if (count > SCRATCH_SIZE) {

@@ -41,6 +41,7 @@
 #define LFD_EXPLAIN     "fdemu.explain"
 
 #define SCRATCH_SIZE 65536
+#define LENDS        4096 /* bytes that are better not copied */
 
 /* A function that few calls need: kept out of the way of the others. */
 #define RARE __attribute__((cold, noinline))
