@@ -426,6 +426,8 @@ int ldriver_description(lua_State *L)
   check_ops(L, 2);
   lk->L = L;
   dev = device_new(L, lk, 2);
+  if (dev == NULL)
+    return llimit_no_memory(L, lk);
   f = fdemu_file_new(&dev->inode, &lua_ops, (int)flags, NULL);
   fdemu_inode_put(&dev->inode);
   if (f == NULL)
