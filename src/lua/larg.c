@@ -111,3 +111,19 @@ void larg_register(lua_State *L, const luaL_Reg *l, int meta)
     lua_setfield(L, -2, l->name);
   }
 }
+
+/* A class: metamethods may be NULL; __index is the table of its methods, or a
+ * closure of index over that table. */
+void larg_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
+                const luaL_Reg *methods, lua_CFunction index)
+{
+  luaL_newmetatable(L, name);
+  if (metamethods != NULL)
+    luaL_setfuncs(L, metamethods, 0);
+  lua_newtable(L);
+  larg_register(L, methods, -2);
+  if (index != NULL)
+    lua_pushcclosure(L, index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

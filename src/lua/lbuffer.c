@@ -216,11 +216,6 @@ static const luaL_Reg metamethods[] = {
 
 int lbuffer_open(lua_State *L)
 {
-  luaL_newmetatable(L, LFD_BUFFER);
-  luaL_setfuncs(L, metamethods, 0);
-  lua_newtable(L);
-  larg_register(L, methods, -2);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  larg_class(L, LFD_BUFFER, metamethods, methods, NULL);
   return 0;
 }

@@ -102,10 +102,6 @@ static const luaL_Reg methods[] = {
 
 int lcond_open(lua_State *L)
 {
-  luaL_newmetatable(L, LFD_CONDITION);
-  lua_newtable(L);
-  larg_register(L, methods, -2);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  larg_class(L, LFD_CONDITION, NULL, methods, NULL);
   return 0;
 }

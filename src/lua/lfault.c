@@ -614,12 +614,6 @@ static const luaL_Reg metamethods[] = {
 
 int lfault_open(lua_State *L)
 {
-  luaL_newmetatable(L, LFD_RULE);
-  luaL_setfuncs(L, metamethods, 0);
-  lua_newtable(L);
-  larg_register(L, methods, -2);
-  lua_pushcclosure(L, rule_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  larg_class(L, LFD_RULE, metamethods, methods, rule_index);
   return 0;
 }

@@ -253,6 +253,8 @@ lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def);
 lua_Number larg_number(lua_State *L, int index);
 const char *larg_no_string(lua_State *L, int index);
 void larg_register(lua_State *L, const luaL_Reg *l, int meta);
+void larg_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
+                const luaL_Reg *methods, lua_CFunction index);
 
 static inline void larg_check(lua_State *L, bool ok, int index, const char *msg)
 {

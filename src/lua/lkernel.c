@@ -482,12 +482,7 @@ int lkernel_open(lua_State *L)
   lua_rawseti(L, -2, 0);
   lua_pushinteger(L, luaL_ref(L, LUA_REGISTRYINDEX));
   lua_rawsetp(L, LUA_REGISTRYINDEX, &envs);
-  luaL_newmetatable(L, LFD_KERNEL);
-  luaL_setfuncs(L, metamethods, 0);
-  lua_newtable(L);
-  larg_register(L, methods, -2);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  larg_class(L, LFD_KERNEL, metamethods, methods, NULL);
   lua_newtable(L);
   larg_register(L, functions, 0);
   lua_getfield(L, -1, "kernel");

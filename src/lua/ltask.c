@@ -345,12 +345,6 @@ static const luaL_Reg metamethods[] = {
 
 int ltask_open(lua_State *L)
 {
-  luaL_newmetatable(L, LFD_TASK);
-  luaL_setfuncs(L, metamethods, 0);
-  lua_newtable(L);
-  larg_register(L, methods, -2);
-  lua_pushcclosure(L, task_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  larg_class(L, LFD_TASK, metamethods, methods, task_index);
   return 0;
 }
