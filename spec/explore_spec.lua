@@ -220,6 +220,37 @@ describe("explore", function()
       "unknown limit 'stesp'")
   end)
 
+  it("takes each limit of a kernel for a failure that says which", function()
+    local runaway = {
+      memory = { 200000, function(k)
+        local p = k:process { stdout = "null", stderr = "null" }
+        local file = p:memfd_create "growing"
+        while true do p:write(file, ("x"):rep(10000)) end
+      end },
+      descriptors = { 20, function(k)
+        local p = k:process { stdout = "null", stderr = "null" }
+        while true do p:dup(0) end
+      end },
+      tasks = { 20, function(k)
+        while true do k:spawn(print) end
+      end },
+      steps = { 500, function(k)
+        while true do k:sleep(1) end
+      end },
+    }
+    for name, row in pairs(runaway) do
+      local text = ("limit reached: %s (limits.%s = %d)"):format(name, name,
+        row[1])
+      local options = { runs = 2, limits = { [name] = row[1] } }
+      local err = find(options, row[2])
+      assert.equal("limit", err.verdict)
+      assert.same({}, err.choices)
+      contains(err, text)
+      contains(err, "explore_spec.lua:")
+      assert.is_true(fdemu.deterministic(options, row[2]))
+    end
+  end)
+
   it("has words for whatever is raised, without an address", function()
     for text, value in pairs {
       ["a table was raised that has no text"] = {},

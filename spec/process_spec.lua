@@ -457,13 +457,15 @@ describe("the descriptors 0, 1 and 2", function()
     assert.equal("x", p:read(0, 9))
   end)
 
-  it("are nothing else", function()
+  it("are nothing else, and then there is no process", function()
     for _, options in ipairs {
       { stdout = "nothing" }, { stderr = 5 }, { stdout = true },
-      { stdin = {} },
+      { stdin = {} }, { stdout = 5, stdin = "text", stderr = "capture" },
     } do
       assert.has_error(function() return k:process(options) end)
+      assert.same({}, k:lsof())
     end
+    assert.equal(1, k:process({ stdout = "null", stderr = "null" }):getpid())
     local ok, message = pcall(k.process, k, { bogus = 1 })
     assert.is_false(ok)
     assert.truthy(tostring(message):find("unknown option 'bogus'", 1, true))
