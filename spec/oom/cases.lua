@@ -3,7 +3,9 @@
 -- A case is a function of a world, in which there is something of everything.
 -- It is called when the nth allocation fails, for n = 1, 2, 3 ... and must then
 -- raise Lua's memory error or give ENOMEM; the world has to be as it was, and
--- the same call succeed. A case is a list { call, setup =, ... }:
+-- the same call succeed. It is also made with a full collection at each line, at
+-- each call and in every method of the device, and must do what it always does.
+-- A case is a list { call, setup =, ... }:
 --
 --   lost = true     it may also have happened, and its result be lost: there was
 --                   no memory for the string or the table
@@ -25,6 +27,8 @@ local STEPS = tonumber(oom.steps)
 
 local LINK = fdemu.struct "u16 addr; u32 len; u8 data[4]"
 
+local collecting = false -- in every method of the device, too
+
 local device = {
   open = function() end,
   read = function(_, count) return ("r"):rep(math.min(count, 5)) end,
@@ -42,6 +46,16 @@ local device = {
   flush = function() end,
   release = function() end,
 }
+
+for name, method in pairs(device) do
+  device[name] = function(...)
+    if not collecting then return method(...) end
+    collectgarbage()
+    local result = method(...)
+    collectgarbage()
+    return result
+  end
+end
 
 local function files(w)
   local p = w.p
@@ -994,6 +1008,32 @@ local function try_all(c, context, all)
   end
 end
 
+-- The call, with a full collection before each line and each function in it.
+local function with_collections(call)
+  return function(w)
+    collecting = true
+    debug.sethook(function() collectgarbage() end, "cl")
+    local out = table.pack(pcall(call, w))
+    debug.sethook()
+    collecting = false
+    if not out[1] then error(out[2], 0) end
+    return table.unpack(out, 2, out.n)
+  end
+end
+
+local function try_collecting(c, context)
+  local function check(ok, what)
+    oom.check(ok, c.name, ("in %s, collecting: %s"):format(context, what))
+  end
+  local reference = attempt(c, context, 1 << 40, false)
+  reference.after = digest(reference.w)
+  finish(reference, check)
+  local same = { call = with_collections(c.call), setup = c.setup,
+    options = c.options }
+  local run = attempt(same, context, 1 << 40, false)
+  judge(c, context, run, reference, check)
+end
+
 return {
   --- Names of all cases; an error if a function has none.
   names = function()
@@ -1012,6 +1052,8 @@ return {
 
   run = function(name)
     local c = cases[name]
+    try_collecting(c, "main")
+    if c.tasks ~= false then try_collecting(c, "task") end
     try_all(c, "main", true)
     collect()
     local live = oom.live()

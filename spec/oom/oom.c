@@ -7,7 +7,8 @@
  * spec/oom/cases.lua has a case for every function. Each is run in a Lua state
  * of its own, whose allocator is also that of the binding and of the kernels in
  * it, so that whatever allocates can be made to fail; and when the state is
- * closed, it must have nothing left. Further: opening the module, and closing a
+ * closed, it must have nothing left. Each is also run with a full collection at
+ * every line and call. Further: opening the module, and closing a
  * state when nothing can be allocated.
  *
  * It is run in the project's folder, with LUA_PATH as the Makefile sets it.
