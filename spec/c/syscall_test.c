@@ -2,12 +2,14 @@
  * through one function pointer, by this process and by an emulated one */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -320,6 +322,85 @@ static size_t socket_calls(syscall_fn *fn, int64_t log[])
   return n;
 }
 
+/* What the checks of arguments that no kind sees have to say. */
+static size_t checks(syscall_fn *fn, int64_t log[])
+{
+  static const uint64_t none[6];
+  static char name[PATH_MAX + 1];
+  const uint64_t nofile = RLIMIT_NOFILE, pid = (uint64_t)fn(SYS_getpid, none);
+  struct rlimit few = { 10, 5 }, most = { 5, RLIM_INFINITY }, old;
+  struct timeval late = { INT64_MAX, 1000000 }, early = { INT64_MIN, -1000000 };
+  uint64_t set = 0x10, ids[2] = { 7, 7 };
+  int fds[2] = { -1, -1 };
+  size_t n = 0;
+
+  memset(name, 'a', PATH_MAX);
+  DO(openat, (uint64_t)AT_FDCWD, P(name), O_RDONLY);
+  DO(utimensat, (uint64_t)AT_FDCWD, P(name), 0, 0);
+  DO(memfd_create, P(name), 0);
+  DO(rmdir, P("/"));
+  DO(rmdir, P("/."));
+  DO(rmdir, P("/.."));
+  DO(prlimit64, 0, nofile, P(&few), 0);
+  DO(prlimit64, 0, nofile, P(&most), 0);
+  DO(prlimit64, 0x3fffffff, nofile, 0, P(&old));
+  DO(prlimit64, (uint64_t)-1, nofile, 0, P(&old));
+  DO(prlimit64, pid, nofile, 0, P(&old));
+  DO(prlimit64, 0, 99, 0, P(&old));
+  DO(prlimit64, 0, nofile, 0, 8);
+  DO(prlimit64, 0, nofile, 8, 0);
+  DO(getrlimit, 99, P(&old));
+  DO(getrlimit, nofile, 8);
+  DO(setrlimit, nofile, 8);
+  DO(setrlimit, nofile, P(&few));
+  DO(setrlimit, nofile, P(&most));
+  DO(pipe2, P(fds), O_NONBLOCK);
+  DO(select, 5, 0, P(&set), 0, P(&late));
+  log[n++] = (int64_t)set;
+  DO(select, 5, 0, P(&set), 0, P(&early));
+  DO(fcntl, (uint64_t)fds[0], 17 /* F_GETOWNER_UIDS */, P(ids));
+  log[n++] = (int64_t)(ids[0] | ids[1]);
+  DO(fcntl, (uint64_t)fds[0], 17, 8);
+  DO(fcntl, (uint64_t)fds[0], F_SETOWN_EX, 8);
+  DO(socketpair, AF_INET, SOCK_RAW, 0, P(fds));
+  DO(socketpair, AF_INET, SOCK_STREAM, 0, P(fds));
+  DO(close_range, 3, ~0u, 0);
+  return n;
+}
+
+/* Options with structs. */
+static size_t option_calls(syscall_fn *fn, int64_t log[])
+{
+  struct timeval tv = { 0, 1000000 };
+  const int txtime[2] = { 1, 4 };
+  const uint64_t sol = SOL_SOCKET;
+  int pair[2] = { -1, -1 }, size = sizeof tv;
+  uint64_t fd;
+  size_t n = 0;
+
+  DO(socketpair, AF_UNIX, SOCK_STREAM, 0, P(pair));
+  fd = (uint64_t)pair[0];
+  DO(setsockopt, fd, sol, SO_RCVTIMEO, P(&tv), sizeof tv);
+  DO(setsockopt, fd, sol, SO_RCVTIMEO, 8, sizeof tv);
+  DO(setsockopt, fd, sol, SO_RCVTIMEO, P(&tv), 8);
+  tv = (struct timeval){ INT64_MAX, 0 };
+  DO(setsockopt, fd, sol, SO_RCVTIMEO, P(&tv), sizeof tv);
+  tv.tv_sec = 5;
+  DO(getsockopt, fd, sol, SO_RCVTIMEO, P(&tv), P(&size));
+  log[n++] = tv.tv_sec; /* for ever */
+  DO(setsockopt, fd, sol, SO_LINGER, 8, 8);
+  DO(setsockopt, fd, sol, SO_LINGER, P(&tv), 4);
+  DO(setsockopt, fd, sol, SO_MAX_PACING_RATE, 8, 8);
+  DO(setsockopt, fd, sol, SO_TXTIME, 8, 8);
+  DO(setsockopt, fd, sol, SO_TXTIME, P(txtime), 8);
+  DO(setsockopt, fd, sol, SO_TXTIME, P(txtime), 4);
+  DO(setsockopt, fd, sol, SO_ATTACH_FILTER, 8, 16);
+  DO(setsockopt, fd, sol, SO_ATTACH_FILTER, P(txtime), 8);
+  DO(setsockopt, fd, sol, SO_BINDTODEVICE, 8, 4);
+  DO(close_range, 3, ~0u, 0);
+  return n;
+}
+
 static void the_same_as_linux(size_t (*made)(syscall_fn *fn, int64_t log[]))
 {
   int64_t expected[100], got[100];
@@ -446,14 +527,87 @@ static void times_and_file_systems(void)
   CHECK_EQ(log[7], -ENOTDIR);
 }
 
+/* Unlike Linux: times are nanoseconds in 64 bits, 292 years each way. */
+static void times_far_away(void)
+{
+  struct timespec ts[2] = { { -1, 5 }, { INT64_MAX, 0 } };
+  int fd = fdemu_memfd_create(proc, "x", 0);
+  struct stat st;
+  syscall_fn *fn = by_fdemu;
+  int64_t log[2];
+  size_t n = 0;
+
+  DO(utimensat, (uint64_t)fd, 0, P(ts), 0);
+  CHECK_EQ(log[0], 0);
+  CHECK_EQ(fdemu_fstat(proc, fd, &st), 0);
+  CHECK(st.st_atim.tv_sec == -1 && st.st_atim.tv_nsec == 5);
+  CHECK_EQ(st.st_mtim.tv_sec, INT64_MAX / 1000000000);
+  ts[0].tv_sec = INT64_MIN;
+  DO(utimensat, (uint64_t)fd, 0, P(ts), 0);
+  CHECK_EQ(log[1], 0);
+  CHECK_EQ(fdemu_fstat(proc, fd, &st), 0);
+  CHECK_EQ(st.st_atim.tv_sec, INT64_MIN / 1000000000);
+  CHECK_EQ(fdemu_close(proc, fd), 0);
+}
+
+/* As a tmpfs with the option size=1m, whose blocks are pages. */
+static void room_of_a_file_system(void)
+{
+  static const char bytes[5000];
+  struct fdemu_kernel *k = fdemu_kernel_of(proc);
+  int fd = fdemu_open(proc, "/room", O_RDWR | O_CREAT, 0600);
+  syscall_fn *fn = by_fdemu;
+  struct statfs fs;
+  int64_t log[2];
+  size_t n = 0;
+
+  fdemu_set_space(k, 1 << 20);
+  CHECK_EQ(fdemu_write(proc, fd, bytes, sizeof bytes), sizeof bytes);
+  DO(fstatfs, (uint64_t)fd, P(&fs));
+  CHECK_EQ(log[0], 0);
+  CHECK_EQ(fs.f_blocks, 256);
+  CHECK(fs.f_bfree == 254 && fs.f_bavail == 254);
+  fdemu_set_space(k, 4096); /* less than there is */
+  DO(fstatfs, (uint64_t)fd, P(&fs));
+  CHECK(log[1] == 0 && fs.f_blocks == 1 && fs.f_bfree == 0);
+  CHECK_EQ(fdemu_pwrite(proc, fd, bytes, 1, 8192), -ENOSPC);
+  fdemu_set_space(k, 0);
+  CHECK_EQ(fdemu_close(proc, fd), 0);
+}
+
+/* Memory that can be read and not written, and the process's own. */
+static void memory_of_two_kinds(void)
+{
+  static const struct fdemu_mem constant = { test_load, no_store };
+  const uint64_t at_once[2] = { 0, 0 };
+  struct pollfd pfd = { 0, POLLIN, 0 };
+  uint64_t set = 1;
+
+  CHECK_EQ(fdemu_syscall(proc, &constant, SYS_poll,
+                         (const uint64_t[6]){ P(&pfd), 1, 0 }),
+           -EFAULT);
+  CHECK_EQ(fdemu_syscall(proc, &constant, SYS_select,
+                         (const uint64_t[6]){ 1, P(&set), 0, 0, P(at_once) }),
+           -EFAULT);
+  CHECK_EQ(fdemu_syscall(proc, NULL, SYS_getrlimit,
+                         (const uint64_t[6]){ RLIMIT_NOFILE, 0 }),
+           -EFAULT);
+  CHECK_EQ(fdemu_syscall(proc, NULL, SYS_setrlimit,
+                         (const uint64_t[6]){ RLIMIT_NOFILE, 0 }),
+           -EFAULT);
+}
+
 static void what_is_not_there(void)
 {
+  int fds[2];
+
   static const uint64_t none[6];
 
   CHECK_EQ(fdemu_syscall(proc, NULL, -1, none), -ENOSYS);
   CHECK_EQ(fdemu_syscall(proc, NULL, 1000000, none), -ENOSYS);
   CHECK_EQ(fdemu_syscall(proc, NULL, SYS_mmap, none), -ENOSYS);
   CHECK_EQ(fdemu_syscall(proc, NULL, SYS_bind, none), -ENOSYS);
+  CHECK_EQ(fdemu_pipe2(proc, fds, O_EXCL), -ENOPKG); /* no watch queues */
 }
 
 int main(void)
@@ -474,9 +628,14 @@ int main(void)
   the_same_as_linux(event_calls);
   the_same_as_linux(timer_calls);
   the_same_as_linux(socket_calls);
+  the_same_as_linux(checks);
+  the_same_as_linux(option_calls);
   bad_memory_loses_nothing();
   zeros_go_through_the_accessor();
   times_and_file_systems();
+  times_far_away();
+  room_of_a_file_system();
+  memory_of_two_kinds();
   what_is_not_there();
   fdemu_proc_put(proc);
   fdemu_kernel_free(k);

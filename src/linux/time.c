@@ -24,18 +24,17 @@ int64_t fdl_load_timespec(const struct fdl_call *c, uint64_t addr)
   return error < 0 ? error : to_ns(t.tv_sec, t.tv_nsec);
 }
 
-/* More than a second of microseconds is taken for what it is. */
+/* More than a second of microseconds is taken for what it is; as in Linux, the
+ * sum wraps. */
 int64_t fdl_load_timeval(const struct fdl_call *c, uint64_t addr)
 {
   struct timeval t;
   int error = fdl_load(c, &t, addr, sizeof t);
-  int64_t seconds;
 
   if (error < 0)
     return error;
-  if (__builtin_add_overflow(t.tv_sec, t.tv_usec / MICRO, &seconds))
-    return t.tv_sec > 0 ? INT64_MAX : -EINVAL;
-  return to_ns(seconds, t.tv_usec % MICRO * 1000);
+  return to_ns((int64_t)((uint64_t)t.tv_sec + (uint64_t)(t.tv_usec / MICRO)),
+               t.tv_usec % MICRO * 1000);
 }
 
 /* What is left of a timeout that began at start. */
