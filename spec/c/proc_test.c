@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 
 #include "fdemu_driver.h"
 #include "test.h"
@@ -306,6 +307,36 @@ static void the_end_of_a_kernel(void)
   CHECK_EQ(test_heap.live, 0);
 }
 
+static unsigned received(int signo)
+{
+  unsigned counts[FDEMU_NSIG];
+
+  fdemu_signals(p, counts);
+  return counts[signo];
+}
+
+/* What is urgent is told to the owner, as send_sigurg() of Linux does; with
+ * O_ASYNC, in the signal of F_SETSIG, too. */
+static void urgent_data(void)
+{
+  struct fdemu_file *f;
+  unsigned counts[FDEMU_NSIG];
+
+  setup();
+  f = fdemu_file_at(p, fds[0]);
+  fdemu_sigurg(f); /* to nobody */
+  CHECK_EQ(received(SIGURG), 0);
+  CHECK_EQ(fdemu_fcntl(p, fds[0], F_SETOWN, fdemu_getpid(p)), 0);
+  fdemu_sigurg(f);
+  CHECK_EQ(received(SIGURG), 1);
+  CHECK_EQ(fdemu_fcntl(p, fds[0], F_SETSIG, SIGUSR1), 0);
+  CHECK_EQ(fdemu_fcntl(p, fds[0], F_SETFL, O_ASYNC), 0);
+  fdemu_sigurg(f);
+  fdemu_signals(p, counts);
+  CHECK(counts[SIGURG] == 1 && counts[SIGUSR1] == 1);
+  teardown();
+}
+
 int main(void)
 {
   fork_shares_descriptions();
@@ -316,6 +347,7 @@ int main(void)
   orphans_are_nobodys();
   a_request_keeps_its_process();
   walking();
+  urgent_data();
   for (uint64_t seed = 0; seed < 10; seed++)
     families(seed);
   the_end_of_a_kernel();

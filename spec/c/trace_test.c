@@ -456,6 +456,41 @@ static void messages(void)
   teardown();
 }
 
+/* When messages were sent, as a program that sends such data itself says. */
+static void times_of_messages(void)
+{
+  static const struct {
+    int type;
+    size_t size;
+    const char *line;
+  } rows[] = {
+    { SCM_TIMESTAMP, 16,
+      "cmsg_type=SCM_TIMESTAMP, cmsg_data={tv_sec=5, tv_usec=6}}]" },
+    { SCM_TIMESTAMPNS, 16,
+      "cmsg_type=SCM_TIMESTAMPNS, cmsg_data={tv_sec=5, tv_nsec=6}}]" },
+    { SCM_TIMESTAMPING, 48,
+      "cmsg_type=SCM_TIMESTAMPING, cmsg_data=[{tv_sec=5, tv_nsec=6}, {tv_sec=7, tv_nsec=8}, {tv_sec=9, tv_nsec=10}]}]" },
+  };
+  const int64_t times[6] = { 5, 6, 7, 8, 9, 10 };
+  char x = 'x', control[CMSG_SPACE(48)];
+  struct iovec v = { &x, 1 };
+  struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control };
+  int fds[2];
+
+  setup();
+  CHECK_EQ(fdemu_socketpair(p, AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  for (int i = 0; i < 3; i++) {
+    const struct cmsghdr h = { CMSG_LEN(rows[i].size), SOL_SOCKET,
+                               rows[i].type };
+    memcpy(control, &h, sizeof h);
+    memcpy(control + sizeof h, times, sizeof times);
+    m.msg_controllen = h.cmsg_len;
+    CHECK_EQ(fdemu_sendmsg(p, fds[0], &m, 0), -EINVAL);
+    CHECK(strstr(last(), rows[i].line) != NULL);
+  }
+  teardown();
+}
+
 static void socket_options(void)
 {
   uint32_t size = 4, one = 1;
@@ -529,6 +564,7 @@ int main(void)
   descriptors_and_locks();
   events();
   messages();
+  times_of_messages();
   socket_options();
   names_of_errors();
   return test_summary();
