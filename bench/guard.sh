@@ -57,7 +57,7 @@ in_lua "Lua: dup + close" 1960 dup
 in_lua "Lua: read of a device in Lua" 3390 device
 in_lua "Lua: request + answer of two tasks" 8450 tasks
 in_c "C: write + read, 1 byte" 1080 byte
-in_c "C: dup + close" 895 dup
+in_c "C: dup + close" 810 dup
 in_c "C: eventfd: write + read" 990 eventfd
 in_c "C: poll of two, one ready" 825 two
 in_c "C: epoll_wait, one of 1,000 ready" 600 epoll

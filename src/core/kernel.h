@@ -98,6 +98,7 @@ struct fde_table {
   uint32_t *forked; /* by which fork() it came here; 0: it was made here */
   struct fde_group *group; /* for each word of used[0] */
   int cap;                 /* 0 or a power of two >= 64 */
+  int lowest;              /* no descriptor below is free */
   bool shares;             /* some groups may be shared */
 };
 
@@ -181,10 +182,21 @@ void fde_table_unshare(struct fde_table *t, int fd); /* see fde_table_own() */
 bool fde_table_leave(struct fde_table *t, int fd);
 void fde_unshare_all(struct fdemu_kernel *k);
 bool fde_table_counts(const struct fde_table *t, int fd);
-void fde_set_cloexec(struct fde_table *t, int fd, bool on);
-bool fde_get_cloexec(const struct fde_table *t, int fd);
 void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec);
 const char *fde_table_check(const struct fde_table *t, size_t *nopen);
+
+static inline bool fde_get_cloexec(const struct fde_table *t, int fd)
+{
+  return t->cloexec[(unsigned)fd / 64] >> ((unsigned)fd % 64) & 1;
+}
+
+static inline void fde_set_cloexec(struct fde_table *t, int fd, bool on)
+{
+  const uint64_t bit = UINT64_C(1) << ((unsigned)fd % 64);
+  uint64_t *word = &t->cloexec[(unsigned)fd / 64];
+
+  *word = on ? *word | bit : *word & ~bit;
+}
 
 /* Before a change to t->file[fd], or a look at how many refer to it. */
 static inline void fde_table_own(struct fde_table *t, int fd)

@@ -15,24 +15,35 @@ static int words(int cap, int level)
   return n;
 }
 
+static size_t word_of(int i)
+{
+  return (unsigned)i / BITS;
+}
+
+static uint64_t bit_of(int i)
+{
+  return UINT64_C(1) << ((unsigned)i % BITS);
+}
+
 static bool test(const uint64_t *bits, int i)
 {
-  return bits[i / BITS] >> (i % BITS) & 1;
+  return (bits[word_of(i)] & bit_of(i)) != 0;
 }
 
 static void assign(uint64_t *bits, int i, bool on)
 {
-  uint64_t bit = UINT64_C(1) << (i % BITS);
+  uint64_t *word = &bits[word_of(i)];
 
-  bits[i / BITS] = on ? bits[i / BITS] | bit : bits[i / BITS] & ~bit;
+  *word = on ? *word | bit_of(i) : *word & ~bit_of(i);
 }
 
-/* Level by level: a bit above is set when the word below it is full. */
-static void mark(struct fde_table *t, int fd, bool on)
+/* A word of level 0 has become full, or is so no more: above, a bit is set when
+ * the word below it is full. */
+FDE_RARE static void mark_above(struct fde_table *t, int fd, bool on)
 {
-  int i = fd;
+  int i = fd / BITS;
 
-  for (int level = 0; level < FDE_LEVELS; level++) {
+  for (int level = 1; level < FDE_LEVELS; level++) {
     bool was_full = t->used[level][i / BITS] == UINT64_MAX;
     assign(t->used[level], i, on);
     if (was_full == (t->used[level][i / BITS] == UINT64_MAX))
@@ -41,8 +52,28 @@ static void mark(struct fde_table *t, int fd, bool on)
   }
 }
 
-/* The first free descriptor >= fd, or cap. */
-static int first_free(const struct fde_table *t, int fd)
+static inline void mark_used(struct fde_table *t, int fd)
+{
+  uint64_t *word = &t->used[0][word_of(fd)];
+
+  *word |= bit_of(fd);
+  if (*word == UINT64_MAX)
+    mark_above(t, fd, true);
+}
+
+static inline void mark_free(struct fde_table *t, int fd)
+{
+  uint64_t *word = &t->used[0][word_of(fd)];
+
+  if (*word == UINT64_MAX)
+    mark_above(t, fd, false);
+  *word &= ~bit_of(fd);
+  if (fd < t->lowest)
+    t->lowest = fd;
+}
+
+/* The first free descriptor >= fd, whose own word has none; or cap. */
+FDE_RARE static int first_free_above(const struct fde_table *t, int fd)
 {
   int level = 0, i = fd;
 
@@ -59,6 +90,17 @@ static int first_free(const struct fde_table *t, int fd)
   while (level-- > 0)
     i = i * BITS + __builtin_ctzll(~t->used[level][i]);
   return i;
+}
+
+/* The first free descriptor >= fd, or cap. */
+static inline int first_free(const struct fde_table *t, int fd)
+{
+  const size_t word = word_of(fd);
+  const uint64_t bits = ~t->used[0][word] & UINT64_MAX << ((unsigned)fd % BITS);
+
+  if (bits == 0)
+    return first_free_above(t, fd);
+  return (int)word * BITS + __builtin_ctzll(bits);
 }
 
 /* What is above level 0, and beyond the end of a level, from level 0. */
@@ -90,6 +132,7 @@ static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
   if (t->file == NULL)
     return -ENOMEM;
   t->cap = cap;
+  t->lowest = 0;
   t->shares = false;
   t->group = (struct fde_group *)(void *)((char *)t->file + size);
   bits = (uint64_t *)(void *)(t->file + cap);
@@ -144,6 +187,7 @@ static void table_move(struct fde_table *to, const struct fde_table *from)
     }
   }
   build_levels(to);
+  to->lowest = from->lowest;
   to->shares = from->shares;
   for (int i = 0; from->shares && i < words(from->cap, 0); i++) {
     join(&to->group[i], &from->group[i]);
@@ -221,10 +265,11 @@ int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
   k->nopen += n;
   memcpy(to->file, from->file, table_size(from));
   init_groups(to);
+  to->lowest = from->lowest;
   for (int i = 0; i < words(to->cap, 0); i++) {
     uint64_t reserved = reserved_in(to, i);
     for (; reserved != 0; reserved &= reserved - 1)
-      mark(to, i * BITS + __builtin_ctzll(reserved), false);
+      mark_free(to, i * BITS + __builtin_ctzll(reserved));
     if (to->used[0][i] != 0)
       join(&to->group[i], &from->group[i]);
   }
@@ -306,14 +351,18 @@ int fde_table_reserve(struct fdemu_proc *p, int min)
 
   if (min < 0 || min >= p->soft)
     return -EINVAL;
-  fd = min < t->cap ? first_free(t, min) : min;
+  fd = min > t->lowest ? min : t->lowest;
+  if (fd < t->cap)
+    fd = first_free(t, fd);
   if (fd >= p->soft)
     return -EMFILE;
   if (check_room(p->kernel, 1) < 0)
     return -ENFILE;
   if (fd >= t->cap && table_grow(p->kernel, t, fd) < 0)
     return -ENOMEM;
-  mark(t, fd, true);
+  mark_used(t, fd);
+  if (min <= t->lowest)
+    t->lowest = fd + 1;
   p->kernel->nopen++;
   return fd;
 }
@@ -329,7 +378,7 @@ int fde_table_claim(struct fdemu_proc *p, int fd)
     return -ENFILE;
   if (fd >= t->cap && table_grow(p->kernel, t, fd) < 0)
     return -ENOMEM;
-  mark(t, fd, true);
+  mark_used(t, fd);
   p->kernel->nopen++;
   return 0;
 }
@@ -344,7 +393,7 @@ struct fdemu_file *fde_table_remove(struct fdemu_proc *p, int fd)
   p->kernel->nopen--;
   t->file[fd] = NULL;
   assign(t->cloexec, fd, false);
-  mark(t, fd, false);
+  mark_free(t, fd);
   return f;
 }
 
@@ -380,16 +429,6 @@ int fde_table_next(const struct fde_table *t, int fd)
 bool fde_reserved(const struct fde_table *t, int fd)
 {
   return fd < t->cap && t->file[fd] == NULL && test(t->used[0], fd);
-}
-
-void fde_set_cloexec(struct fde_table *t, int fd, bool on)
-{
-  assign(t->cloexec, fd, on);
-}
-
-bool fde_get_cloexec(const struct fde_table *t, int fd)
-{
-  return test(t->cloexec, fd);
 }
 
 /* ---- checking --------------------------------------------------------- */
@@ -436,6 +475,9 @@ const char *fde_table_check(const struct fde_table *t, size_t *nopen)
     if (test(t->cloexec, fd) && !test(t->used[0], fd))
       return "a free descriptor with FD_CLOEXEC";
   }
+  for (int fd = 0; fd < t->lowest; fd++)
+    if (!test(t->used[0], fd))
+      return "a descriptor that is free and will not be found";
   for (int i = 0; i < words(t->cap, 0); i++) {
     const char *wrong = check_group(t, i);
     if (wrong != NULL)
