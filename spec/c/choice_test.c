@@ -214,6 +214,16 @@ static void without_memory(void)
   }
 }
 
+static void one_of_none(void)
+{
+  struct fdemu_choice c = { .kind = FDEMU_CHOICE_SHORT, .value = 7 };
+
+  begin(1, 1);
+  CHECK_EQ(fdemu_choose(k, &c, 0), 0);
+  CHECK_EQ(c.value, 0);
+  end();
+}
+
 int main(void)
 {
   for (uint64_t seed = 0; seed < 50; seed++)
@@ -222,5 +232,6 @@ int main(void)
   many();
   random_is_apart();
   without_memory();
+  one_of_none();
   return test_summary();
 }

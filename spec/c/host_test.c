@@ -402,6 +402,17 @@ static void a_fault_loses_what_came_from_a_stream(void)
   teardown();
 }
 
+/* Of what is no terminal. */
+static void a_pipe_has_no_window(void)
+{
+  char size[8];
+
+  setup();
+  CHECK_EQ(fdemu_ioctl(p, fd[0], TIOCGWINSZ, size), -ENOTTY);
+  CHECK_EQ(fdemu_ioctl(p, fd[0], TCGETS, NULL), -ENOTTY);
+  teardown();
+}
+
 int main(void)
 {
   signal(SIGPIPE, SIG_IGN);
@@ -414,6 +425,7 @@ int main(void)
   broken_pipe();
   many();
   files();
+  a_pipe_has_no_window();
   short_counts();
   a_directory_cannot_be_read();
   a_fault_loses_nothing_of_a_file();

@@ -337,6 +337,34 @@ static void urgent_data(void)
   teardown();
 }
 
+/* A kind's own memory in a kernel is found by its key. */
+static void memory_of_kinds(void)
+{
+  static const char keys[2];
+  char *one, *other;
+
+  setup();
+  one = fdemu_local(k, &keys[0], 8);
+  other = fdemu_local(k, &keys[1], 8);
+  CHECK(one != NULL && other != NULL && one != other && *one == 0);
+  CHECK(fdemu_local(k, &keys[0], 8) == one);
+  CHECK(fdemu_local(k, &keys[1], 8) == other);
+  teardown();
+}
+
+/* "." in the path of a name is where it is. */
+static void names_with_dots(void)
+{
+  struct fdemu_inode *i;
+
+  setup();
+  i = fdemu_regular_new(k, 0644);
+  CHECK_EQ(fdemu_name(k, "/./a/./b", i), 0);
+  CHECK_EQ(fdemu_open(p, "/a/b", O_RDONLY, 0), 2);
+  fdemu_inode_put(i);
+  teardown();
+}
+
 int main(void)
 {
   fork_shares_descriptions();
@@ -348,6 +376,8 @@ int main(void)
   a_request_keeps_its_process();
   walking();
   urgent_data();
+  memory_of_kinds();
+  names_with_dots();
   for (uint64_t seed = 0; seed < 10; seed++)
     families(seed);
   the_end_of_a_kernel();

@@ -597,6 +597,27 @@ static void memory_of_two_kinds(void)
            -EFAULT);
 }
 
+/* More than 64 packets at once are for the privileged. */
+static void busy_polling(void)
+{
+  struct {
+    uint32_t usecs;
+    uint16_t budget;
+    uint8_t prefer, pad;
+  } b = { 1, 64, 1, 0 };
+  const unsigned long set = _IOW(0x8a, 1, char[8]);
+  int ep = fdemu_epoll_create1(proc, 0);
+
+  CHECK_EQ(fdemu_ioctl(proc, ep, set, &b), 0);
+  b.budget = 65;
+  CHECK_EQ(fdemu_ioctl(proc, ep, set, &b), -EPERM);
+  CHECK_EQ(fdemu_syscall(proc, &test_mem, SYS_ioctl,
+                         (const uint64_t[6]){ (uint64_t)ep, set, 8 }),
+           -EFAULT);
+  CHECK(fdemu_epoll_next(fdemu_file_at(proc, 0), NULL) == NULL);
+  CHECK_EQ(fdemu_close(proc, ep), 0);
+}
+
 static void what_is_not_there(void)
 {
   int fds[2];
@@ -636,6 +657,7 @@ int main(void)
   times_far_away();
   room_of_a_file_system();
   memory_of_two_kinds();
+  busy_polling();
   what_is_not_there();
   fdemu_proc_put(proc);
   fdemu_kernel_free(k);

@@ -443,6 +443,13 @@ static void messages(void)
                        "cmsg_type=SCM_CREDENTIALS, cmsg_data={pid=1, uid=1000, "
                        "gid=1000}}], msg_controllen=28") ", 0) = 1",
      0, P(&m), 0);
+  memcpy(control + sizeof h, &(struct ucred){ 2, FDEMU_UID, FDEMU_UID },
+         sizeof u);
+  NR(sendmsg,
+     "sendmsg(0, " MSG("msg_control=[{cmsg_len=28, cmsg_level=SOL_SOCKET, "
+                       "cmsg_type=SCM_CREDENTIALS, cmsg_data={pid=2, uid=1000, "
+                       "gid=1000}}], msg_controllen=28") ", 0) = " EPERM_,
+     0, P(&m), 0);
   m.msg_control = (void *)8;
   NR(sendmsg,
      "sendmsg(0, " MSG("msg_control=[], msg_controllen=28") ", 0) = " EFAULT_,
