@@ -844,6 +844,9 @@ function Process:getsockname(fd) end
 function Process:getsockopt(fd, level, option) end
 
 ---recv(2). With MSG_TRUNC in flags, the real length of a datagram is a second result.
+---MSG_OOB: the urgent byte of a stream, alone; EINVAL if there is none. It never waits.
+---Other reads stop before it; one that begins there passes over it, and it is lost
+---(with SO_OOBINLINE it is read). `p:ioctl(fd, fdemu.SIOCATMARK)`: 1 if that is next.
 ---@param fd integer
 ---@param count integer
 ---@param flags? integer MSG_*
@@ -869,7 +872,8 @@ function Process:recvmsg(fd, count, flags) end
 ---@field time? number when it was sent, in seconds since 1970, with SO_TIMESTAMP or SO_TIMESTAMPNS
 
 ---send(2). If nobody can read it, it fails with EPIPE, and SIGPIPE is recorded
----(p:signals()) unless flags have MSG_NOSIGNAL.
+---(p:signals()) unless flags have MSG_NOSIGNAL. MSG_OOB: the last byte is urgent, in place
+---of an earlier one; whoever owns the other end (F_SETOWN) gets SIGURG, poll has POLLPRI.
 ---@param fd integer
 ---@param data string
 ---@param flags? integer MSG_*
@@ -1894,6 +1898,7 @@ fdemu.SIGTERM = 15
 fdemu.SIGURG = 23
 fdemu.SIGUSR1 = 10
 fdemu.SIGUSR2 = 12
+fdemu.SIOCATMARK = 35077
 fdemu.SOCK_CLOEXEC = 524288
 fdemu.SOCK_DGRAM = 2
 fdemu.SOCK_NONBLOCK = 2048

@@ -99,6 +99,7 @@ build = {
         "src/driver/socket_rights.c",
         "src/driver/socket_stamp.c",
         "src/driver/socket_stream.c",
+        "src/driver/socket_urgent.c",
         "src/driver/random.c",
         "src/driver/regular.c",
         "src/driver/timerfd.c",

@@ -202,19 +202,6 @@ static void there_is_no_network(void)
   teardown();
 }
 
-/* Linux sends it, out of band, on a stream socket of this family. */
-static void there_is_no_urgent_data(void)
-{
-  char c;
-  int s[2];
-
-  setup();
-  CHECK_EQ(fdemu_socketpair(p, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s), 0);
-  CHECK_EQ(fdemu_send(p, s[0], "x", 1, MSG_OOB), -EOPNOTSUPP);
-  CHECK_EQ(fdemu_recv(p, s[1], &c, 1, 0), -EAGAIN);
-  teardown();
-}
-
 static void there_are_no_whiteouts(void)
 {
   setup();
@@ -254,7 +241,6 @@ int main(void)
   names_of_sockets();
   a_datagram_to_a_name_finds_no_file();
   there_is_no_network();
-  there_is_no_urgent_data();
   there_are_no_whiteouts();
   timeouts_of_sockets_are_exact();
   return test_summary();

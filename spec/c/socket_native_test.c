@@ -276,21 +276,21 @@ static void do_wait(void)
   }
 }
 
-static int pick_flags(bool sending)
+static int pick_flags(void)
 {
   static const int flags[] = { 0,         0,           MSG_DONTWAIT, MSG_PEEK,
                                MSG_PEEK,  MSG_TRUNC,   MSG_WAITALL,  MSG_EOR,
                                MSG_TRUNC, MSG_NOSIGNAL };
   int f = PICK(flags) | (pick(3) == 0 ? PICK(flags) : 0);
 
-  if (pick(40) == 0 && !sending)
+  if (pick(10) == 0)
     f |= MSG_OOB;
   return f;
 }
 
 static void do_send(void)
 {
-  int fd = pick_fd(), flags = pick_flags(true);
+  int fd = pick_fd(), flags = pick_flags();
   size_t n = pick_size();
 
   say("send(%d, %zu, %#x)", fd, n, (unsigned)flags);
@@ -299,7 +299,7 @@ static void do_send(void)
 
 static void do_recv(void)
 {
-  int fd = pick_fd(), flags = pick_flags(false);
+  int fd = pick_fd(), flags = pick_flags();
   size_t n = pick_size();
   int64_t got = native(recv(fd, a, n, flags));
 
@@ -352,7 +352,7 @@ static size_t put_rights(char *c, size_t at, int over)
 static void do_sendmsg(void)
 {
   char name[130] = "\1\0", c[4096];
-  int fd = pick_fd(), flags = pick_flags(true);
+  int fd = pick_fd(), flags = pick_flags();
   struct iovec v[3];
   struct msghdr m = { .msg_iov = v, .msg_iovlen = (size_t)pick(4) };
   size_t at = 0;
@@ -394,7 +394,7 @@ static void do_recvmsg(void)
 {
   static const size_t rooms[] = { 0, 8, 16, 17, 20, 24, 28, 32, 40, 64, 2000 };
   char c[2][2000] = { 0 };
-  int fd = pick_fd(), flags = pick_flags(false);
+  int fd = pick_fd(), flags = pick_flags();
   struct iovec v = { a, pick_size() }, w = { b, v.iov_len };
   struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
   struct msghdr n = { .msg_iov = &w, .msg_iovlen = 1 };

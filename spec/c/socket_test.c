@@ -342,6 +342,47 @@ static void shutdown_of_datagrams(void)
   end();
 }
 
+/* As on Linux, which counts a byte that there was no room for. */
+static void an_urgent_byte_is_taken_without_room_for_it(void)
+{
+  char byte = '-';
+  int s[2], n = -1;
+
+  begin();
+  pair(SOCK_STREAM | SOCK_NONBLOCK, s);
+  CHECK_EQ(fdemu_send(p, s[0], "ab", 2, MSG_OOB), 2);
+  CHECK_EQ(fdemu_recv(p, s[1], &byte, 0, MSG_OOB | MSG_PEEK), 1);
+  CHECK_EQ(fdemu_recv(p, s[1], &byte, 0, MSG_OOB), 1);
+  CHECK_EQ(byte, '-');
+  CHECK_EQ(fdemu_recv(p, s[1], &byte, 1, MSG_OOB), -EINVAL);
+  CHECK_EQ(fdemu_recv(p, s[1], &byte, 1, 0), 1);
+  CHECK_EQ(byte, 'a');
+  CHECK_EQ(fdemu_ioctl(p, s[1], SIOCATMARK, &n), 0);
+  CHECK_EQ(n, 1);
+  end();
+}
+
+/* What was taken leaves an empty piece, and of two in a row one. */
+static void urgent_bytes_that_were_taken_take_room_once(void)
+{
+  char byte;
+  int s[2], one = 0, many = 0;
+
+  begin();
+  pair(SOCK_STREAM | SOCK_NONBLOCK, s);
+  for (int i = 0; i < 1000; i++) {
+    CHECK_EQ(fdemu_send(p, s[0], "!", 1, MSG_OOB), 1);
+    CHECK_EQ(fdemu_recv(p, s[1], &byte, 1, MSG_OOB), 1);
+    CHECK_EQ(fdemu_ioctl(p, s[0], TIOCOUTQ, i == 0 ? &one : &many), 0);
+  }
+  CHECK(one > 0);
+  CHECK_EQ(many, one);
+  CHECK_EQ(fdemu_recv(p, s[1], &byte, 1, 0), -EAGAIN);
+  CHECK_EQ(fdemu_ioctl(p, s[0], TIOCOUTQ, &many), 0);
+  CHECK_EQ(many, 0);
+  end();
+}
+
 static void only_sockets(void)
 {
   struct msghdr m = { .msg_iovlen = 5000 };
@@ -380,6 +421,8 @@ int main(void)
   closing_answers_the_writer();
   timeouts_are_virtual();
   shutdown_of_datagrams();
+  an_urgent_byte_is_taken_without_room_for_it();
+  urgent_bytes_that_were_taken_take_room_once();
   only_sockets();
   return test_summary();
 }

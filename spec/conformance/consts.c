@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,7 @@ static const struct {
   { "TCGETS", (int64_t)TCGETS },
   { "TIOCGWINSZ", (int64_t)TIOCGWINSZ },
   { "TIOCOUTQ", (int64_t)TIOCOUTQ },
+  { "SIOCATMARK", (int64_t)SIOCATMARK },
   { "FIOQSIZE", (int64_t)FIOQSIZE },
   { "CLOSE_RANGE_CLOEXEC", (int64_t)CLOSE_RANGE_CLOEXEC },
   { "CLOSE_RANGE_UNSHARE", (int64_t)CLOSE_RANGE_UNSHARE },
@@ -167,6 +169,7 @@ static const struct {
   { "SO_RCVBUF", (int64_t)SO_RCVBUF },
   { "SO_DOMAIN", (int64_t)SO_DOMAIN },
   { "SO_PROTOCOL", (int64_t)SO_PROTOCOL },
+  { "SO_OOBINLINE", (int64_t)SO_OOBINLINE },
   { "SO_PEEK_OFF", (int64_t)SO_PEEK_OFF },
   { "SO_PASSCRED", (int64_t)SO_PASSCRED },
   { "SO_ACCEPTCONN", (int64_t)SO_ACCEPTCONN },

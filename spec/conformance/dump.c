@@ -69,6 +69,12 @@ static bool is_plain(const struct op *op)
   return true;
 }
 
+/* 1 is then the answer, for no byte. */
+static bool gets_urgent_nothing(const struct op *op)
+{
+  return strstr(op->arg[2], "MSG_OOB") != NULL && atoi(op->arg[1]) == 0;
+}
+
 /* Calls that have a way to say less in Lua than in C. */
 static bool is_said(const struct op *op)
 {
@@ -78,9 +84,9 @@ static bool is_said(const struct op *op)
   if (strcmp(op->call->name, "getrlimit") == 0)
     return strcmp(op->arg[0], "RLIMIT_NOFILE") == 0;
   if (strcmp(op->call->name, "recvfrom") == 0)
-    return op->nargs == 5;
+    return op->nargs == 5 && !gets_urgent_nothing(op);
   if (strcmp(op->call->name, "recvmsg") == 0)
-    return strstr(op->arg[2], "MSG_TRUNC") == NULL;
+    return strstr(op->arg[2], "MSG_TRUNC") == NULL && !gets_urgent_nothing(op);
   if (strstr(op->call->name, "etsockopt") != NULL)
     return strcmp(op->arg[4], "4") == 0 &&
            strcmp(op->arg[1], "SOL_SOCKET") == 0 &&

@@ -25,6 +25,7 @@ struct gen {
   bool locks;   /* a script of locks */
   bool splices; /* one of sendfile and splice */
   bool rights;  /* one of sockets on their way */
+  bool urgent;  /* one of urgent data */
   bool exec;    /* one with exec, and without owners of signals */
 };
 
@@ -374,6 +375,28 @@ static bool is_one_of(const struct call *c, const char *names)
   return strstr(names, word) != NULL;
 }
 
+static bool has_choice(const struct call *c, const char *word)
+{
+  for (int i = 0; c->args[i] != '\0'; i++)
+    if (strstr(c->choice[i], word) != NULL)
+      return true;
+  return false;
+}
+
+/* What has to do with urgent data, and what else shows or ends it: not enough
+ * to fill a socket, where nothing more happens. */
+static int urgent_weight(const struct call *c)
+{
+  if (has_choice(c, "OOB") || has_choice(c, "SIOCATMARK"))
+    return 10 * c->weight;
+  return is_one_of(c, " read readv write recvfrom poll select epoll_ctl "
+                      "epoll_wait shutdown close signals ") ||
+                 has_choice(c, "F_SETOWN") || has_choice(c, "F_SETSIG") ||
+                 has_choice(c, "O_ASYNC")
+             ? c->weight
+             : 0;
+}
+
 /* Few kinds of calls make circles more often than many would. */
 static int weight(const struct gen *g, const struct call *c)
 {
@@ -382,6 +405,8 @@ static int weight(const struct gen *g, const struct call *c)
                         "pipe2 shutdown fork exit exec ")
                ? c->weight * (c->nr == SYS_sendmsg ? 4 : 1)
                : 0;
+  if (g->urgent)
+    return urgent_weight(c);
   return ordinary_weight(g, c);
 }
 
@@ -480,6 +505,21 @@ static void begin_rights(struct gen *g)
   }
 }
 
+/* Two pairs of streams, and an epoll. */
+static void begin_urgent(struct gen *g)
+{
+  put(g, "0 close_range 3 -1 0\n");
+  reset(g);
+  for (int i = 0; i < 4; i += 2) {
+    put(g, "0 socketpair AF_UNIX SOCK_STREAM|SOCK_NONBLOCK 0 out > r%d r%d\n",
+        i, i + 1);
+    set_reg(g, i, 's');
+    set_reg(g, i + 1, 's');
+  }
+  put(g, "0 epoll_create1 0 > r4\n");
+  set_reg(g, 4, 'E');
+}
+
 /* The same text for the same seed. */
 char *generate(uint64_t seed, int nops)
 {
@@ -487,7 +527,8 @@ char *generate(uint64_t seed, int nops)
                    .locks = seed % 5 == 4,
                    .splices = seed % 5 == 3,
                    .exec = seed % 2 == 1,
-                   .rights = seed % 100 == 7 };
+                   .rights = seed % 100 == 7,
+                   .urgent = seed % 20 == 12 };
 
   if (g.rights && nops > 100)
     nops = 100; /* it takes long to collect */
@@ -505,6 +546,8 @@ char *generate(uint64_t seed, int nops)
   }
   for (int i = 0; i < nops; i++) {
     size_t n = g.n;
+    if (g.urgent && i % 60 == 0)
+      begin_urgent(&g);
     while (g.n == n)
       line(&g);
     if ((g.live > LIMIT - 8 && one_in(&g, 8)) || one_in(&g, 400)) {

@@ -125,6 +125,24 @@ static const struct {
   { "stream, descriptors", PAIR("SOCK_STREAM|SOCK_NONBLOCK") ";sendmsg r1 "
                                                              "[5]:0,1 0" },
   { "stream, not connected", "socket AF_UNIX SOCK_STREAM 0 > r0" },
+#define URGENT PAIR("SOCK_STREAM|SOCK_NONBLOCK") ";sendto r1 3 MSG_OOB 0 0"
+#define INLINE ";setsockopt r0 SOL_SOCKET SO_OOBINLINE 1 4"
+  { "stream, an urgent byte",
+    PAIR("SOCK_STREAM") ";sendto r1 1 MSG_OOB 0 0;fcntl r0 F_SETOWN p0" },
+  { "stream, an urgent byte, inline", URGENT INLINE ";write r1 5" },
+  { "stream, at the mark", URGENT ";write r1 5;read r0 2" },
+  { "stream, at the mark, inline", URGENT INLINE ";write r1 5;read r0 2" },
+  { "stream, urgent byte taken",
+    URGENT ";sendmsg r1 [5]:0,1 0;recvfrom r0 1 MSG_OOB 0 0" },
+  { "stream, urgent byte taken, at the mark, another",
+    URGENT ";read r0 2;recvfrom r0 1 MSG_OOB 0 0;sendmsg r1 [1]:0 MSG_OOB" },
+  { "stream, urgent byte passed over", URGENT ";read r0 9;read r0 9" },
+  { "stream, peeked beyond an urgent byte",
+    URGENT ";write r1 5;setsockopt r0 SOL_SOCKET SO_PEEK_OFF 2 4" },
+  { "stream, urgent byte, peer closed",
+    PAIR("SOCK_STREAM") ";sendto r1 3 MSG_OOB 0 0;read r0 2;close r1" },
+  { "stream, urgent byte lost",
+    PAIR("SOCK_STREAM") ";sendto r0 1 MSG_OOB 0 0;close r1" },
   { "datagrams, full",
     PAIR(
         "SOCK_DGRAM|SOCK_NONBLOCK") ";setsockopt r0 "

@@ -39,6 +39,7 @@ static const struct call *variant(const struct call *c, const struct op *op)
     { "FIONCLEX", "fii" },     { "TFD_IOC_SET_TICKS", "fio" },
     { "FIONREAD", "fiI" },     { "FIONBIO", "fiI" },
     { "FIOASYNC", "fiI" },     { "0x1234", "fiI" },
+    { "SIOCATMARK", "fiI" },   { "0x8905", "fiI" },
     { "15", "fio" },           { "16", "fio" },
     { "1035", "fio" },         { "1036", "fio" },
     { "1037", "fio" },         { "1038", "fio" },

@@ -6,6 +6,7 @@
 #include <linux/i2c-dev.h>
 #include <linux/input.h>
 #include <linux/rtc.h>
+#include <linux/sockios.h>
 #include <linux/spi/spidev.h>
 #include <linux/uinput.h>
 #include <linux/watchdog.h>
@@ -30,6 +31,7 @@ static const struct known {
   N(FIOCLEX),
   N(FIONCLEX),
   N(FIOQSIZE),
+  N(SIOCATMARK),
   N(TCGETS),
   N(TCSETS),
   N(TCSETSW),

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -140,7 +141,7 @@ static void put_request(struct fde_out *o, const struct fdemu_req *r)
 /* Requests whose argument is the address of an int. */
 static bool takes_int(const struct fdemu_req *r)
 {
-  if (r->cmd == FIONREAD || r->cmd == TIOCOUTQ)
+  if (r->cmd == FIONREAD || r->cmd == TIOCOUTQ || r->cmd == SIOCATMARK)
     return r->result >= 0;
   return r->cmd == FIONBIO || r->cmd == FIOASYNC;
 }

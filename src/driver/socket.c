@@ -62,6 +62,8 @@ static int sock_poll(struct fdemu_file *f)
     ready |= POLLRDHUP | POLLIN | POLLRDNORM;
   if (!fdemu_list_empty(&s->queue))
     ready |= POLLIN | POLLRDNORM;
+  if (s->urgent != NULL)
+    ready |= POLLPRI;
   if (fds_writable(s))
     ready |= FDS_OUT;
   else if (s->type != SOCK_STREAM)
@@ -70,10 +72,10 @@ static int sock_poll(struct fdemu_file *f)
 }
 
 /* Bytes that can be read: of a stream or SOCK_SEQPACKET all, else of the next
- * message. */
+ * message. Linux goes on counting urgent bytes that were passed over. */
 int fds_queued(const struct fds_socket *s)
 {
-  unsigned n = 0;
+  unsigned n = s->lost;
 
   for (struct fds_buf *b = fds_next(s, NULL); b != NULL; b = fds_next(s, b)) {
     n += b->len;
@@ -91,6 +93,7 @@ static int64_t sock_ioctl(struct fdemu_file *f, struct fdemu_req *r)
   switch (r->cmd) {
   case SIOCINQ: n = fds_queued(s); break;
   case SIOCOUTQ: n = (int)s->sent; break;
+  case SIOCATMARK: return fds_urgent_ioctl(s, r);
   default: return -ENOTTY;
   }
   return fdemu_arg_store(r, 0, &n, sizeof n);

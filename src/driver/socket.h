@@ -55,11 +55,13 @@ struct fds_socket {
   struct fds_socket *peer;    /* NULL: none, or it is gone */
   struct fdemu_list queue;    /* received */
   struct fdemu_list carriers; /* those of them that carry descriptors */
+  struct fds_buf *urgent;     /* of those in queue: MSG_OOB, or NULL */
   struct fds_buf *spare;      /* one that was used and is free */
   int type, protocol;
   bool connected; /* the peer may be gone */
   int shutdown;   /* FDS_NO_RECV, FDS_NO_SEND */
   int error;      /* SO_ERROR */
+  unsigned lost;  /* urgent bytes that were passed over; FIONREAD counts them */
   unsigned sent;  /* charges of what this socket has sent and nobody received */
   bool full;      /* that was too much for a sender who has O_ASYNC */
   int sndbuf, rcvbuf;
@@ -97,6 +99,15 @@ static inline struct fds_buf *fds_next(const struct fds_socket *s,
                                        const struct fds_buf *b)
 {
   struct fdemu_list *n = b != NULL ? b->link.next : s->queue.next;
+
+  return n == &s->queue ? NULL : fdemu_entry(n, struct fds_buf, link);
+}
+
+/* What came before b; NULL: nothing. */
+static inline struct fds_buf *fds_before(const struct fds_socket *s,
+                                         const struct fds_buf *b)
+{
+  struct fdemu_list *n = b->link.prev;
 
   return n == &s->queue ? NULL : fdemu_entry(n, struct fds_buf, link);
 }
@@ -174,6 +185,21 @@ void fds_stamp_received(const struct fds_socket *s, struct fdemu_req *r,
 static inline bool fds_passcred(const struct fds_socket *s)
 {
   return (s->booleans >> SO_PASSCRED & 1) != 0;
+}
+
+/* socket_urgent.c */
+void fds_urgent_set(struct fds_socket *s, struct fds_buf *b);
+int64_t fds_urgent_recv(struct fds_socket *s, struct fdemu_req *r, int flags);
+int64_t fds_urgent_ioctl(const struct fds_socket *s, struct fdemu_req *r);
+struct fds_buf *fds_urgent_pass(struct fds_socket *s, struct fds_buf *b,
+                                bool peek, bool some);
+
+/* Where a recv(2) without MSG_OOB goes on that has come to b, and has some bytes
+ * already; not to peek: what it passes over is gone. NULL: no further. */
+static inline struct fds_buf *fds_pass(struct fds_socket *s, struct fds_buf *b,
+                                       bool peek, bool some)
+{
+  return b->len > 0 && b != s->urgent ? b : fds_urgent_pass(s, b, peek, some);
 }
 
 /* socket_stream.c, socket_packet.c: flags are MSG_* */

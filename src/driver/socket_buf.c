@@ -166,6 +166,7 @@ void fds_buf_free(struct fds_buf *b)
 /* Everything that was not received is lost. */
 void fds_buf_purge(struct fds_socket *s)
 {
+  s->urgent = NULL;
   while (!fdemu_list_empty(&s->queue))
     fds_buf_free(fdemu_entry(s->queue.next, struct fds_buf, link));
 }
@@ -186,6 +187,7 @@ static const char *check_buf(const struct fds_socket *s,
 const char *fds_buf_check(const struct fdemu_file *f)
 {
   const struct fds_socket *s = fds_of(f);
+  bool urgent = s->urgent == NULL;
   unsigned charge = 0;
 
   for (const struct fds_buf *b = NULL; (b = fds_next(s, b)) != NULL;) {
@@ -193,7 +195,10 @@ const char *fds_buf_check(const struct fdemu_file *f)
     if (wrong != NULL)
       return wrong;
     charge += b->charge;
+    urgent |= b == s->urgent;
   }
+  if (!urgent)
+    return "an urgent byte that is not in the queue";
   if (s->peer != NULL && s->peer->sent != charge)
     return "a socket that was charged for more or less than it has sent";
   return NULL;

@@ -249,13 +249,13 @@ void fds_control_rights(struct fdemu_req *r, const struct fds_rights *x)
     r->arg |= MSG_CTRUNC;
 }
 
-/* What is left, if this socket is to tell. */
+/* What is left, if this socket is to tell; of an urgent byte nothing is. */
 static void store_inq(struct fdemu_req *r)
 {
   const struct fds_socket *s = fds_of(r->file);
   int left;
 
-  if (!s->inq)
+  if (!s->inq || r->arg & MSG_OOB)
     return;
   left = fds_queued(s);
   fds_control_store(r, FDS_INQ, &left, sizeof left);

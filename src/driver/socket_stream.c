@@ -35,9 +35,11 @@ static unsigned piece(const struct fds_socket *s, size_t left, unsigned *pages)
   return (unsigned)n;
 }
 
-static int64_t send_piece(struct fds_socket *s, struct fdemu_req *r)
+/* Up to left bytes. */
+static int64_t send_piece(struct fds_socket *s, struct fdemu_req *r,
+                          size_t left, bool urgent)
 {
-  unsigned pages, n = piece(s, fdemu_left(r), &pages);
+  unsigned pages, n = piece(s, left, &pages);
   struct fds_buf *b;
   int64_t error = fds_may_send(s);
 
@@ -53,21 +55,25 @@ static int64_t send_piece(struct fds_socket *s, struct fdemu_req *r)
     fdemu_rewind(r, 0); /* only the first piece carries any */
     error = -EPERM;
   }
-  if (error < 0)
+  if (error < 0) {
     fds_buf_free(b);
-  else
-    fds_buf_send(r->proc, s->peer, b);
-  return error;
+    return error;
+  }
+  if (urgent)
+    fds_urgent_set(s->peer, b);
+  fds_buf_send(r->proc, s->peer, b);
+  return 0;
 }
 
 int64_t fds_stream_send(struct fds_socket *s, struct fdemu_req *r, int flags)
 {
+  const size_t urgent = flags & MSG_OOB ? 1 : 0; /* of the bytes, the last */
   int64_t error = fds_control_load(s, r);
 
   if (error < 0)
     return error;
-  if (flags & MSG_OOB)
-    return -EOPNOTSUPP; /* Unlike Linux: there is no urgent data */
+  if (r->len < urgent)
+    return -EOPNOTSUPP;
   if (r->msg != NULL && r->msg->msg_namelen > 0)
     return s->connected ? -EISCONN : -EOPNOTSUPP;
   if (!s->connected)
@@ -75,8 +81,10 @@ int64_t fds_stream_send(struct fds_socket *s, struct fdemu_req *r, int flags)
   if (s->shutdown & FDS_NO_SEND && !r->retry)
     return broken(r, flags);
   r->patience = flags & MSG_DONTWAIT ? -1 : s->sndtimeo;
-  while (error == 0 && fdemu_left(r) > 0)
-    error = send_piece(s, r);
+  while (error == 0 && fdemu_left(r) > urgent)
+    error = send_piece(s, r, fdemu_left(r) - urgent, false);
+  if (error == 0 && fdemu_left(r) > 0)
+    error = send_piece(s, r, 1, true);
   return error < 0 ? error : (int64_t)r->done;
 }
 
@@ -156,29 +164,44 @@ static int take(struct fds_socket *s, struct fds_buf *b, struct fdemu_req *r)
   return last;
 }
 
+/* The same without taking anything: what b has beyond its first skip bytes. */
+static int look(struct fds_socket *s, struct fds_buf *b, size_t skip,
+                struct fdemu_req *r)
+{
+  unsigned n = (unsigned)min(b->len - skip, fdemu_left(r));
+  int error = fdemu_copy_out(r, b->data + b->off + skip, n);
+
+  if (error < 0)
+    return error;
+  if (s->peek_off >= 0)
+    s->peek_off += (int)n;
+  if (b->rights == NULL)
+    return 0;
+  fds_control_rights(r, b->rights);
+  return 1;
+}
+
+/* An offset to begin at counts the urgent byte, and may be its own. */
 static int64_t peek(struct fds_socket *s, struct fdemu_req *r, int flags)
 {
   size_t skip = s->peek_off > 0 ? (size_t)s->peek_off : 0;
-  struct fds_buf *b;
+  struct fds_buf *b = fds_next(s, NULL);
   int error = 0;
 
-  for (b = fds_next(s, NULL); b != NULL && skip >= b->len; b = fds_next(s, b))
-    skip -= b->len;
   if (b == NULL)
     return at_end(s, r, flags);
-  for (; b != NULL && same_sender(s, b, r); b = fds_next(s, b)) {
-    unsigned n = (unsigned)min(b->len - skip, fdemu_left(r));
-    error = fdemu_copy_out(r, b->data + b->off + skip, n);
-    if (error < 0)
+  do {
+    b = fds_pass(s, b, true, r->done > 0);
+    for (; b != NULL && skip >= b->len; b = fds_next(s, b))
+      skip -= b->len;
+    if (b == NULL && r->done == 0)
+      return at_end(s, r, flags);
+    if (b == NULL || !same_sender(s, b, r))
       break;
-    if (s->peek_off >= 0)
-      s->peek_off += (int)n;
-    if (b->rights != NULL) {
-      fds_control_rights(r, b->rights);
-      break;
-    }
+    error = look(s, b, skip, r);
     skip = 0;
-  }
+    b = fds_next(s, b);
+  } while (error == 0 && b != NULL);
   return error < 0 ? error : (int64_t)r->done;
 }
 
@@ -186,8 +209,10 @@ int64_t fds_stream_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
 {
   int error = 0;
 
-  if (!s->connected || flags & MSG_OOB)
+  if (!s->connected)
     return -EINVAL;
+  if (flags & MSG_OOB)
+    return fds_urgent_recv(s, r, flags);
   if (!r->retry)
     r->driver = NULL;
   r->patience = flags & MSG_DONTWAIT ? -1 : s->rcvtimeo;
@@ -196,6 +221,9 @@ int64_t fds_stream_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
     return peek(s, r, flags);
   do {
     struct fds_buf *b = fds_next(s, NULL);
+    if (b != NULL && (b = fds_pass(s, b, false, r->done > 0)) == NULL &&
+        r->done > 0)
+      break;
     if (b == NULL)
       return at_end(s, r, flags);
     if (!same_sender(s, b, r))

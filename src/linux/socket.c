@@ -203,6 +203,8 @@ static int64_t recv_many(const struct fdl_call *c, int64_t end)
     if (n < 0)
       break;
     done++;
+    if (arg[2] & MSG_OOB) /* what is urgent comes alone */
+      break;
     if (arg[2] & MSG_WAITFORONE)
       arg[2] |= MSG_DONTWAIT;
     if (fdemu_now(fdemu_kernel_of(c->p)) >= end)
