@@ -666,6 +666,19 @@ describe("a pipe", function()
       ]])
     end)
 
+    it("reports it to a large read, and of a pipe never written", function()
+      run(p, [[
+        pipe2 r w
+        close w
+        read r 100000 = 0
+        pipe2 r2 w2
+        write w2 65536 = 65536
+        close w2
+        read r2 100000 = 65536
+        read r2 100000 = 0
+      ]])
+    end)
+
     it("reports end of file, not EAGAIN, when non-blocking", function()
       run(p, [[
         pipe2 r w NONBLOCK

@@ -168,9 +168,12 @@ static bool slots_drop(struct pipe *p, size_t n)
 /* All that r wants, without a copy. */
 static bool lend(struct pipe *p, struct fdemu_req *r)
 {
-  const struct slot *s = slot_at(p, p->tail);
   size_t n = fdemu_left(r) < p->count ? fdemu_left(r) : p->count;
+  const struct slot *s;
 
+  if (empty(p)) /* at its end: there may never have been a slot */
+    return false;
+  s = slot_at(p, p->tail);
   if (beside(p, n) < n || !fdemu_lend(r, s->page + s->off, n))
     return false;
   slots_drop(p, n);
