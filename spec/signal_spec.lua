@@ -6,18 +6,21 @@ local steps = require "spec.helper_steps"
 
 local fails = steps.fails
 
+local k, p
+
+local function setup()
+  k = fdemu.kernel { nofile = 16 }
+  p = k:process { stdout = "null", stderr = "null" }
+end
+
+local function finish()
+  k:run()
+  k:close()
+end
+
 describe("signals", function()
-  local k, p
-
-  before_each(function()
-    k = fdemu.kernel { nofile = 16 }
-    p = k:process { stdout = "null", stderr = "null" }
-  end)
-
-  after_each(function()
-    k:run()
-    k:close()
-  end)
+  before_each(setup)
+  after_each(finish)
 
   it("are none at first", function()
     assert.same({}, p:signals())
@@ -56,17 +59,8 @@ describe("signals", function()
 end)
 
 describe("O_ASYNC", function()
-  local k, p
-
-  before_each(function()
-    k = fdemu.kernel { nofile = 16 }
-    p = k:process { stdout = "null", stderr = "null" }
-  end)
-
-  after_each(function()
-    k:run()
-    k:close()
-  end)
+  before_each(setup)
+  after_each(finish)
 
   local function async(fd, sig)
     assert.equal(0, p:fcntl(fd, fdemu.F_SETOWN, p:getpid()))
@@ -167,17 +161,8 @@ describe("O_ASYNC", function()
 end)
 
 describe("task:interrupt", function()
-  local k, p
-
-  before_each(function()
-    k = fdemu.kernel { nofile = 16 }
-    p = k:process { stdout = "null", stderr = "null" }
-  end)
-
-  after_each(function()
-    k:run()
-    k:close()
-  end)
+  before_each(setup)
+  after_each(finish)
 
   it("ends the call that a task waits in", function()
     local r = p:pipe()
