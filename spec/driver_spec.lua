@@ -255,6 +255,8 @@ describe("driver", function()
     it("let stat fill in what fstat returns", function()
       local fd = open { stat = function() return { st_size = 7 } end }
       assert.equal(7, p:fstat(fd).st_size)
+      assert.equal(7, p:fstatat(fd, "", fdemu.AT_EMPTY_PATH).st_size)
+      assert.equal(0x2000, p:fstatat(fd, "", fdemu.AT_EMPTY_PATH).st_mode & 0xF000)
     end)
 
     it("show a character device by default", function()

@@ -166,6 +166,16 @@ static unsigned how_of(const struct fdemu_req *r)
          (r->cmd & AT_EMPTY_PATH ? FDE_EMPTY : 0u);
 }
 
+/* AT_EMPTY_PATH means a description, which may know better than its inode. */
+static struct fdemu_file *stat_itself(const struct fdemu_req *r)
+{
+  struct fdemu_file *f = NULL;
+
+  if (r->cmd & AT_EMPTY_PATH && r->path != NULL && r->path[0] == '\0')
+    f = fdemu_file_at(r->proc, r->fd);
+  return f != NULL && f->ops->stat != NULL ? f : NULL;
+}
+
 static int64_t attr_stat(struct fdemu_file *f, struct fdemu_req *r)
 {
   const unsigned long known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT |
@@ -178,6 +188,13 @@ static int64_t attr_stat(struct fdemu_file *f, struct fdemu_req *r)
     return FDEMU_NEXT;
   if (r->cmd & ~known)
     return -EINVAL;
+  f = stat_itself(r);
+  if (f != NULL) {
+    fdemu_file_get(f);
+    r->file = f;
+    r->ops = f->ops;
+    return FDEMU_NEXT;
+  }
   n = fde_walk(&w, r, how_of(r));
   if (n == 0 && w.at.inode->ops->stat != NULL)
     n = borrow_file(r, w.at.inode, O_PATH);
