@@ -52,7 +52,8 @@ SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
 .PHONY: all lib all-tests ctests demo test bench cbench guard oom coverage \
   fuzz fuzz-fixed fuzz-ready \
   sanitize valgrind lint analyze analyzed format \
-  conformance conformance-fixed conformance-seeds package deps clean help
+  conformance conformance-fixed conformance-drivers conformance-seeds \
+  package deps clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/libfdemu.a $(CORE_SO) ; @:
@@ -237,6 +238,14 @@ conformance-fixed: $(CONF)-ready
 	@$(CONFORM) -F spec/conformance/found.txt
 	@$(CONFORM) -F spec/conformance/scenarios.txt
 	@$(CONFORM) -M -k $(SHARD)
+
+# Kinds that Linux has, written in Lua, against the answers of C.
+conformance-drivers: $(CONF)-ready
+	@for kind in null zero full eventfd; do \
+	  $(CONF) -D -M -S "$$kind" | LUA_PATH="lua/?.lua;lua/?/init.lua;;" \
+	    LUA_CPATH="$(BUILD)/$(LUA)/?.so;;" \
+	    $(LUA) spec/conformance/run.lua drivers || exit 1; \
+	done
 
 # Random scripts, and some of them through the Lua binding.
 conformance-seeds: $(CONF)-ready

@@ -165,6 +165,7 @@ extern size_t excused_total;
 
 /* gen.c, matrix.c: text from malloc */
 char *generate(uint64_t seed, int nops);
+extern const char *matrix_only; /* subjects that begin so */
 size_t matrix_scripts(void);
 char *matrix_script(size_t i, size_t *cells);
 

@@ -116,7 +116,8 @@ void dump(char *text, const char *title)
   script_free(all);
   s = script_parse(kept);
   fdemu_run_script(emulated, s);
-  printf("## %s\n", title);
+  if (s->n > 0)
+    printf("## %s\n", title);
   for (size_t i = 0; i < s->n; i++) {
     size_t end = i + 1 < s->n ? emulated->start[i + 1] : emulated->nout;
     printf("%s\t%.*s\n", s->op[i].line, (int)(end - emulated->start[i]),

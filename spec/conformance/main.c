@@ -324,7 +324,7 @@ static void parse_options(int argc, char **argv)
   int c;
 
   options.jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
-  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:c:MpDqu")) != -1)
+  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:c:S:MpDqu")) != -1)
     switch (c) {
     case 's': options.seed = strtoull(optarg, NULL, 0); break;
     case 'n': options.seeds = strtoull(optarg, NULL, 0); break;
@@ -340,6 +340,7 @@ static void parse_options(int argc, char **argv)
       break;
     case 'c': fdemu_check_every = (unsigned)atoi(optarg); break;
     case 'M': options.matrix = true; break;
+    case 'S': matrix_only = optarg; break;
     case 'q': options.quick = true; break;
     case 'u': options.uses = true; break;
     case 'D': options.dump = true; break;
@@ -373,6 +374,8 @@ static int run_dump(void)
 {
   arena_init();
   emulated = run_new();
+  if (options.matrix)
+    options.seeds = matrix_scripts();
   for (uint64_t i = 0; i < options.seeds; i++) {
     char title[80], *text = script_text(i, title);
     dump(text, title);

@@ -10,7 +10,8 @@
 
 local fdemu = require "fdemu"
 
-local LIMIT = 40
+local LIMIT, NINOS = 40, 512
+local drivers = arg[1] == "drivers" and dofile "spec/conformance/drivers.lua"
 local PRIME, BASIS = 0x100000001b3, math.tointeger(-3750763034362895579)
 
 -- ---- words ---------------------------------------------------------------
@@ -139,7 +140,7 @@ end
 
 local function stat(t)
   local key = t.st_dev .. ":" .. t.st_ino
-  if not inodes[key] then
+  if not inodes[key] and ninodes < NINOS then
     inodes[key], ninodes = ninodes, ninodes + 1
   end
   local text = ("0 mode %o links %d uid %d rdev %x"):format(t.st_mode,
@@ -148,7 +149,7 @@ local function stat(t)
     text = text .. (" size %d blksize %d blocks %d"):format(t.st_size,
       t.st_blksize, t.st_blocks)
   end
-  return text .. " inode " .. inodes[key] .. when(t, "accessed", t.st_atime)
+  return text .. " inode " .. (inodes[key] or NINOS) .. when(t, "accessed", t.st_atime)
     .. when(t, "modified", t.st_mtime)
 end
 
@@ -229,9 +230,8 @@ for name, result in pairs {
 end
 
 function calls.close_range(p, first, last, flags)
-  last = number(last)
-  return answer(plain, p:close_range(number(first), last < 0 and 0xffffffff or last,
-    number(flags)))
+  return answer(plain, p:close_range(number(first) & 0xffffffff,
+    number(last) & 0xffffffff, number(flags)))
 end
 
 local wide = { FIOQSIZE = true, TFD_IOC_SET_TICKS = true }
@@ -448,6 +448,10 @@ function calls.socketpair(p, domain, type, protocol)
 end
 
 function calls.eventfd2(p, n, flags)
+  if drivers then
+    return answer(made, drivers.eventfd(p, kernel, number(n) & 0xffffffff,
+      number(flags)))
+  end
   return answer(made, p:eventfd(number(n) & 0xffffffff, number(flags)))
 end
 
@@ -585,6 +589,9 @@ end
 local function begin()
   local k = fdemu.kernel { nofile = LIMIT }
   k:sleep(10)
+  for path, ops in pairs(drivers and drivers.devices or {}) do
+    k:device(path, ops)
+  end
   local p = k:process { stdin = "null", stdout = "null", stderr = "null" }
   for fd = 0, 2 do
     p:close(fd)
@@ -627,7 +634,8 @@ local function make(text)
   return said
 end
 
-local scripts, made_calls, differences = 0, 0, 0
+local scripts, made_calls, differences, excused = 0, 0, 0, 0
+local CELL_ENDS = "0 setrlimit RLIMIT_NOFILE 40,40"
 
 -- A call that waits for long is interrupted, and so is what it waits for next.
 local function interrupt(task, began)
@@ -639,7 +647,7 @@ end
 
 local function differ(title, call, want, said)
   differences = differences + 1
-  if differences > 10 then return end
+  if differences > (drivers and 60 or 10) then return end
   print(("%s, line %d: %s\n    C      %s\n    Lua    %s"):format(title, line,
     call, want, said))
 end
@@ -650,6 +658,7 @@ local function run(title, lines)
   scripts = scripts + 1
   local began = kernel:now()
   local task = kernel:spawn(function()
+    local silent = false
     for _, text in ipairs(lines) do
       local call, want = text:match("^(.-)\t(.*)$")
       want = want:gsub("(ed %d+)%.%d+", "%1") -- stat tables have seconds only
@@ -657,7 +666,17 @@ local function run(title, lines)
       local said = make(call)
       made_calls = made_calls + 1
       line = line + 1
-      if said ~= want then return differ(title, call, want, said) end
+      if drivers then -- each is an inode of its own
+        said = said:gsub(" inode %d+.*", "")
+        want = want:gsub(" inode %d+.*", "")
+      end
+      if said ~= want and not silent then
+        silent = drivers and drivers.excuses(call:sub(3), said)
+        if not silent then return differ(title, call, want, said) end
+        excused = excused + 1
+      elseif call == CELL_ENDS then
+        silent = false
+      end
     end
   end)
   kernel:spawn { interrupt, task, function() return began end, daemon = true }
@@ -675,6 +694,6 @@ for text in io.lines() do
   end
 end
 if title then run(title, lines) end
-print(("Lua: %d scripts, %d calls, %d differences"):format(scripts, made_calls,
-  differences))
+print(("Lua%s: %d scripts, %d calls, %d differences, %d excused"):format(
+  drivers and "'s drivers" or "", scripts, made_calls, differences, excused))
 os.exit(differences == 0 and scripts > 0)
