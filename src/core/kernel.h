@@ -219,6 +219,7 @@ struct fdemu_locks {
 void fde_note(const struct fdemu_inode *dir, unsigned event);
 void fde_note_entry(const struct fde_entry *e, unsigned event);
 void fde_note_io(const struct fdemu_req *r, int64_t result);
+void fde_note_move(const struct fdemu_file *in, const struct fdemu_file *out);
 void fde_note_rename(const struct fdemu_inode *from,
                      const struct fdemu_inode *to);
 void fde_note_close(const struct fdemu_proc *p, const struct fdemu_file *f);

@@ -446,8 +446,10 @@ static int64_t move_end(struct fdemu_req *r, int64_t result)
     move_go(m);
   }
   r->out = NULL;
-  if (m->done > 0)
+  if (m->done > 0) {
     result = (int64_t)m->done;
+    fde_note_move(m->in, m->out);
+  }
   if (result >= 0)
     error = put_offset(r, 1, m->out, m->out_pos);
   if (result >= 0 && error == 0)

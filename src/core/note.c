@@ -61,19 +61,31 @@ void fde_note_entry(const struct fde_entry *e, unsigned event)
   fde_note(e->inode, event);
 }
 
-/* A program's readv(2) says so even if there was nothing to be read. What goes
- * through a FIFO or a device is no news of its directory. */
+/* What goes through a FIFO or a device is no news of its directory. */
+static void note_file(const struct fdemu_file *f, unsigned event)
+{
+  if (S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode))
+    fde_note_entry(f->entry, event);
+}
+
+/* A program's calls; readv(2) says so even if there was nothing to be read. */
 void fde_note_io(const struct fdemu_req *r, int64_t result)
 {
   const unsigned flags = r->call->flags;
 
-  if (!S_ISREG(r->file->inode->mode) && !S_ISDIR(r->file->inode->mode))
+  if (r->quiet)
     return;
   if (flags & FDEMU_CALL_WRITE && result > 0)
-    fde_note_entry(r->file->entry, DN_MODIFY);
-  if (flags & FDEMU_CALL_READ &&
-      result >= (flags & FDEMU_CALL_VEC && !r->quiet ? 0 : 1))
-    fde_note_entry(r->file->entry, DN_ACCESS);
+    note_file(r->file, DN_MODIFY);
+  if (flags & FDEMU_CALL_READ && result >= (flags & FDEMU_CALL_VEC ? 0 : 1))
+    note_file(r->file, DN_ACCESS);
+}
+
+/* Something was moved: it is one event for each, in however many pieces. */
+void fde_note_move(const struct fdemu_file *in, const struct fdemu_file *out)
+{
+  note_file(in, DN_ACCESS);
+  note_file(out, DN_MODIFY);
 }
 
 void fde_note_rename(const struct fdemu_inode *from,
