@@ -210,6 +210,7 @@ static void test_processes(void)
         "a bitmap that does not know which words are full");
   WRONG(p->table.group[0].sharers.next, NULL,
         "descriptors whose links to those who share them do not fit");
+  WRONG(p->table.lowest, 9, "a descriptor that is free and will not be found");
   CHECK_EQ(fdemu_fork(p, &child), 2);
   CHECK_KERNEL(k);
   WRONG(p->table.shares, false, "a table that does not know that it shares");

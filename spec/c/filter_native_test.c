@@ -194,6 +194,39 @@ static void attributes(void)
   }
 }
 
+/* What the options say, without a message. */
+static void options(syscall_fn *fn, int64_t log[6])
+{
+  struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 1) };
+  struct sock_filter unknown[] = { BPF_STMT(0xffff, 0), code[0] };
+  const struct sock_fprog good = { 1, code }, bad = { 2, unknown };
+  const uint64_t sol = SOL_SOCKET;
+  int pair[2], unused = 0;
+  uint64_t fd;
+
+  DO(socketpair, AF_UNIX, SOCK_DGRAM, 0, P(pair));
+  fd = (uint64_t)pair[0];
+  log[0] = DO(setsockopt, fd, sol, SO_DETACH_FILTER, P(&unused), 4);
+  log[1] = DO(setsockopt, fd, sol, SO_ATTACH_FILTER, P(&bad), sizeof bad);
+  log[2] = DO(setsockopt, fd, sol, SO_ATTACH_FILTER, P(&good), sizeof good);
+  log[3] =
+      DO(setsockopt, fd, sol, SO_ATTACH_REUSEPORT_CBPF, P(&good), sizeof good);
+  log[4] = DO(setsockopt, fd, sol, SO_DETACH_FILTER, P(&unused), 4);
+  log[5] = DO(setsockopt, fd, sol, SO_DETACH_FILTER, P(&unused), 4);
+  DO(close, (uint64_t)pair[0]);
+  DO(close, (uint64_t)pair[1]);
+}
+
+static void the_same_options(void)
+{
+  int64_t want[6], got[6];
+
+  options(by_linux, want);
+  options(by_fdemu, got);
+  for (int i = 0; i < 6; i++)
+    CHECK_EQ(got[i], want[i]);
+}
+
 int main(void)
 {
   struct fdemu_kernel *k = test_kernel();
@@ -201,6 +234,7 @@ int main(void)
   proc = fdemu_proc_new(k);
   random_programs();
   attributes();
+  the_same_options();
   fdemu_proc_put(proc);
   TEST_KERNEL_FREE(k);
   return test_summary();
