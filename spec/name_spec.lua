@@ -139,6 +139,11 @@ describe("names", function()
       local at = fdemu.AT_FDCWD
       fails("EEXIST", p:renameat2(at, "a", at, "b", fdemu.RENAME_NOREPLACE))
       assert(p:renameat2(at, "a", at, "b", fdemu.RENAME_EXCHANGE))
+      assert(p:renameat2(at, "a", at, "c", fdemu.RENAME_WHITEOUT))
+      assert.equal(fdemu.S_IFCHR, p:stat("a").st_mode) -- 0:0, for overlays
+      assert.equal(0, p:stat("a").st_rdev)
+      assert(p:unlink("a"))
+      assert(p:rename("c", "a"))
       assert.equal("1", p:readlink("b"))
       assert.equal(fdemu.S_IFDIR, p:stat("a").st_mode & fdemu.S_IFMT)
     end)

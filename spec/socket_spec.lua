@@ -366,6 +366,17 @@ describe("sockets", function()
       fails("ENOPROTOOPT", p:setsockopt(c, fdemu.SOL_SOCKET, fdemu.SO_INQ, 1))
     end)
 
+    it("have an owner by ioctl, too", function()
+      local a = p:socketpair()
+      local pid = p:getpid()
+      assert.equal(0, p:ioctl(a, fdemu.FIOGETOWN))
+      assert.equal(0, p:ioctl(a, fdemu.FIOSETOWN, -pid))
+      assert.equal(-pid, p:fcntl(a, fdemu.F_GETOWN))
+      fails("ESRCH", p:ioctl(a, fdemu.FIOSETOWN, 999))
+      local r = p:pipe()
+      fails("ENOTTY", p:ioctl(r, fdemu.FIOGETOWN))
+    end)
+
     it("of networks are only kept", function()
       local a = p:socketpair()
       local BUSY_POLL, LOCK_FILTER, BUF_LOCK = 46, 44, 72

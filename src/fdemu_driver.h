@@ -315,6 +315,11 @@ FDEMU_API const struct fdemu_weak *fdemu_weak_next(const struct fdemu_file *f,
  * drivers hold. */
 FDEMU_API int fdemu_refs(const struct fdemu_file *f);
 
+/* What F_SETOWN and F_GETOWN do, for kinds that have other names for it: who is
+ * a process, or negative a group. 0 or -errno; whoever it is, or 0. */
+FDEMU_API int64_t fdemu_setown(struct fdemu_file *f, int who);
+FDEMU_API int fdemu_getown(const struct fdemu_file *f);
+
 /* The owner of f (F_SETOWN) gets SIGURG, and has more to say with O_ASYNC. */
 FDEMU_API void fdemu_sigurg(struct fdemu_file *f);
 

@@ -168,6 +168,8 @@ const struct call calls[] = {
     { FD, "1 1 2 3 10 100 0 1@bad",
       "MSG_OOB MSG_OOB MSG_OOB|MSG_PEEK 0 MSG_PEEK MSG_WAITALL|MSG_DONTWAIT "
       "MSG_OOB|MSG_TRUNC|MSG_WAITALL", "0", "0" } },
+  { "ioctl", SYS_ioctl, "fiI", 1, "s", 0,
+    { FD, "0x8901 0x8902", "0 0 2147483647 -2147483647 -2147483648 bad" } },
   { "ioctl", SYS_ioctl, "fiI", 5, "s", 0,
     { FD, "SIOCATMARK SIOCATMARK FIONREAD", "0 0 0 5 null bad" } },
   { "setsockopt", SYS_setsockopt, "fiiIi", 3, "s", 0,
@@ -266,7 +268,7 @@ const struct call calls[] = {
   { "renameat", SYS_renameat, "fNfN", 8, NULL, 0,
     { DIRFD, PATH, DIRFD, PATH } },
   { "renameat2", SYS_renameat2, "fNfNi", 3, NULL, 0,
-    { DIRFD, PATH, DIRFD, PATH, "0 1 2 3 8" } },
+    { DIRFD, PATH, DIRFD, PATH, "0 1 2 3 4 5 6 8" } },
   { "linkat", SYS_linkat, "fNfNi", 6, NULL, 0,
     { DIRFD, PATH, DIRFD, PATH, "0 0 AT_SYMLINK_FOLLOW 1" } },
   { "symlinkat", SYS_symlinkat, "NfN", 6, NULL, 0,

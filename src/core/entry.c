@@ -249,8 +249,8 @@ static void detach(struct fde_entry *e)
   fde_touch(&d->inode, FDE_MTIME | FDE_CTIME);
 }
 
-/* One more name for i in dir. -ENOMEM */
-int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
+/* One more name for i in dir, of which nobody is told. -ENOMEM */
+int fde_dir_put(struct fde_entry *dir, const char *name, size_t len,
                 struct fdemu_inode *i)
 {
   struct fde_entry *e = entry_new(name, len, i);
@@ -269,8 +269,17 @@ int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
   i->attr->named = true;
   fde_touch(i, FDE_CTIME);
   attach(dir, e);
-  fde_note(dir->inode, DN_CREATE);
   return 0;
+}
+
+int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
+                struct fdemu_inode *i)
+{
+  int error = fde_dir_put(dir, name, len, i);
+
+  if (error == 0)
+    fde_note(dir->inode, DN_CREATE);
+  return error;
 }
 
 /* What O_TMPFILE has made in dir: a name that nobody finds. NULL: no memory. */

@@ -86,6 +86,8 @@ struct fde_entry *fde_dir_find(const struct fde_dir *d, const char *name,
                                size_t len);
 struct fde_entry *fde_entry_nameless(struct fde_entry *dir,
                                      struct fdemu_inode *i);
+int fde_dir_put(struct fde_entry *dir, const char *name, size_t len,
+                struct fdemu_inode *i);
 int fde_dir_add(struct fde_entry *dir, const char *name, size_t len,
                 struct fdemu_inode *i);
 void fde_dir_remove(struct fde_entry *e);

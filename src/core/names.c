@@ -372,6 +372,34 @@ static int rename_allowed(const struct rename *m)
   return error;
 }
 
+static int move(const struct rename *m)
+{
+  return fde_dir_move(m->old.entry, m->to.at.entry, m->to.last, m->to.len,
+                      m->new.entry);
+}
+
+/* What stays there hides the name in the layers below an overlay file system:
+ * a character device 0:0. It is in front of the old one before that goes. */
+static int move_with_whiteout(struct rename *m)
+{
+  struct fdemu_inode *i;
+  struct fde_entry *dir = m->from.at.entry;
+  int error = fdemu_make(m->from.proc->kernel, S_IFCHR, &i);
+
+  if (error < 0)
+    return error;
+  fde_adopt(&m->from, i);
+  error = fde_dir_put(dir, m->from.last, m->from.len, i);
+  fdemu_inode_put(i);
+  if (error < 0)
+    return error;
+  error = move(m);
+  if (error < 0)
+    fde_dir_remove(
+        fde_dir_find(fde_dir_of(dir->inode), m->from.last, m->from.len));
+  return error;
+}
+
 static int do_rename(struct rename *m)
 {
   int error = rename_find(m);
@@ -385,19 +413,24 @@ static int do_rename(struct rename *m)
     return error;
   if (m->flags & RENAME_EXCHANGE)
     return fde_dir_swap(m->old.entry, m->new.entry);
-  return fde_dir_move(m->old.entry, m->to.at.entry, m->to.last, m->to.len,
-                      m->new.entry);
+  return m->flags & RENAME_WHITEOUT ? move_with_whiteout(m) : move(m);
 }
 
-/* Unlike Linux: there are no whiteouts. */
+static bool bad_rename(unsigned long flags)
+{
+  const unsigned long replaces = RENAME_NOREPLACE | RENAME_WHITEOUT;
+
+  return flags & ~(replaces | RENAME_EXCHANGE) ||
+         (flags & RENAME_EXCHANGE && flags & replaces);
+}
+
 static int64_t name_rename(struct fdemu_file *f, struct fdemu_req *r)
 {
-  const unsigned long known = RENAME_NOREPLACE | RENAME_EXCHANGE;
   struct rename m = { .flags = r->cmd };
   int error;
 
   (void)f;
-  if (r->cmd & ~known || r->cmd == known)
+  if (bad_rename(r->cmd))
     return -EINVAL;
   error = fde_walk(&m.from, r, FDE_PARENT);
   if (error == 0)

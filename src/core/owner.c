@@ -203,7 +203,7 @@ void fde_disown(struct fdemu_file *f)
   }
 }
 
-static int64_t setown(struct fdemu_file *f, int who)
+int64_t fdemu_setown(struct fdemu_file *f, int who)
 {
   if (who == INT_MIN)
     return -EINVAL;
@@ -234,7 +234,7 @@ static struct who who_of(const struct fdemu_file *f)
 }
 
 /* As Linux has it, where the number of a small group looks like an errno. */
-static int64_t getown(const struct fdemu_file *f)
+int fdemu_getown(const struct fdemu_file *f)
 {
   struct who w = who_of(f);
 
@@ -280,8 +280,8 @@ static int64_t getsig(const struct fdemu_file *f)
 int64_t fde_fcntl_owner(struct fdemu_file *f, struct fdemu_req *r)
 {
   switch (r->cmd) {
-  case F_SETOWN: return setown(f, (int)r->arg);
-  case F_GETOWN: return getown(f);
+  case F_SETOWN: return fdemu_setown(f, (int)r->arg);
+  case F_GETOWN: return fdemu_getown(f);
   case F_SETOWN_EX: return setown_ex(f, r);
   case F_GETOWN_EX: return getown_ex(f, r);
   case F_GETOWNER_UIDS: return getowner_uids(f, r);

@@ -141,9 +141,18 @@ static void put_request(struct fde_out *o, const struct fdemu_req *r)
 /* Requests whose argument is the address of an int. */
 static bool takes_int(const struct fdemu_req *r)
 {
-  if (r->cmd == FIONREAD || r->cmd == TIOCOUTQ || r->cmd == SIOCATMARK)
-    return r->result >= 0;
-  return r->cmd == FIONBIO || r->cmd == FIOASYNC;
+  switch (r->cmd) {
+  case FIONREAD:
+  case TIOCOUTQ:
+  case SIOCATMARK:
+  case FIOGETOWN:
+  case SIOCGPGRP: return r->result >= 0;
+  case FIONBIO:
+  case FIOASYNC:
+  case FIOSETOWN:
+  case SIOCSPGRP: return true;
+  default: return false;
+  }
 }
 
 /* An int that was asked for is shown as strace does, an address never. */

@@ -85,12 +85,24 @@ int fds_queued(const struct fds_socket *s)
   return (int)n;
 }
 
+/* An older name of F_SETOWN. */
+static int64_t set_owner(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int who, error = fdemu_arg_load(r, 0, &who, sizeof who);
+
+  return error < 0 ? error : fdemu_setown(f, who);
+}
+
 static int64_t sock_ioctl(struct fdemu_file *f, struct fdemu_req *r)
 {
   const struct fds_socket *s = fds_of(f);
   int n;
 
   switch (r->cmd) {
+  case FIOSETOWN:
+  case SIOCSPGRP: return set_owner(f, r);
+  case FIOGETOWN:
+  case SIOCGPGRP: n = fdemu_getown(f); break;
   case SIOCINQ: n = fds_queued(s); break;
   case SIOCOUTQ: n = (int)s->sent; break;
   case SIOCATMARK: return fds_urgent_ioctl(s, r);

@@ -283,6 +283,7 @@ static const struct {
   C(AT_EMPTY_PATH),
   C(RENAME_NOREPLACE),
   C(RENAME_EXCHANGE),
+  C(RENAME_WHITEOUT),
   C(DT_UNKNOWN),
   C(DT_FIFO),
   C(DT_CHR),
