@@ -53,7 +53,8 @@ end
 -- The version of Lua that runs this, such as "5.4", and how to call it.
 shell.version = _VERSION:match("%d+%.%d+")
 shell.lua = ("env LD_PRELOAD=%s %s"):format(quote(os.getenv("LD_PRELOAD") or ""),
-  quote(shell.must("readlink /proc/$PPID/exe"):match("[^\n]+")))
+  quote(os.getenv("SPEC_LUA")
+    or shell.must("readlink /proc/$PPID/exe"):match("[^\n]+")))
 
 -- Where the module under test was built.
 shell.build = os.getenv("BUILD") or "build"
