@@ -202,13 +202,18 @@ static void there_is_no_network(void)
   teardown();
 }
 
-static void there_are_no_whiteouts(void)
+static void a_whiteout_is_left_behind(void)
 {
   setup();
   CHECK(fdemu_open(p, "f", O_CREAT | O_RDWR, 0600) >= 0);
   CHECK_EQ(fdemu_renameat2(p, AT_FDCWD, "f", AT_FDCWD, "g", RENAME_WHITEOUT),
+           0);
+  CHECK_EQ(stat_of("g").st_nlink, 1);
+  CHECK_EQ(stat_of("f").st_mode, S_IFCHR);
+  CHECK_EQ(stat_of("f").st_rdev, 0);
+  CHECK_EQ(fdemu_renameat2(p, AT_FDCWD, "f", AT_FDCWD, "g",
+                           RENAME_WHITEOUT | RENAME_EXCHANGE),
            -EINVAL);
-  CHECK_EQ(stat_of("f").st_nlink, 1);
   teardown();
 }
 
@@ -241,7 +246,7 @@ int main(void)
   names_of_sockets();
   a_datagram_to_a_name_finds_no_file();
   there_is_no_network();
-  there_are_no_whiteouts();
+  a_whiteout_is_left_behind();
   timeouts_of_sockets_are_exact();
   return test_summary();
 }

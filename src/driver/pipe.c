@@ -20,7 +20,7 @@
 #define DEFAULT_SLOTS 16u
 #define MAX_SIZE      (1024u * 1024u) /* /proc/sys/fs/pipe-max-size */
 
-#define LARGE (4 * PAGE) /* a write that wants pages side by side */
+#define LARGE ((size_t)4 * PAGE) /* a write that wants pages side by side */
 
 struct slot {
   char *page;
