@@ -53,6 +53,7 @@ SAY = $(if $(V),,@printf '  %-3s %s\n' $(1) $@;)
   fuzz fuzz-fixed fuzz-ready \
   sanitize valgrind lint analyze analyzed format \
   conformance conformance-fixed conformance-drivers conformance-seeds \
+  conformance-waits \
   package deps clean help
 .DELETE_ON_ERROR:
 
@@ -254,6 +255,12 @@ conformance-drivers: $(CONF)-ready
 	    $(LUA) spec/conformance/run.lua drivers || exit 1; \
 	done
 
+# Random scripts of calls that wait, of which some are chance on Linux.
+WAITS = 2000
+
+conformance-waits: $(CONF)-ready
+	@$(CONFORM) -W -s "$$SEED" -n $(WAITS)
+
 # Random scripts, and some of them through the Lua binding.
 conformance-seeds: $(CONF)-ready
 	@$(CONFORM) -s "$$SEED" -n $(SEEDS) -o $(OPS) -k $(SHARD)
@@ -345,6 +352,7 @@ help:
 	@echo "make fuzz-fixed  the same calls each time, for about as long"
 	@echo "make conformance  the same calls on Linux and on fdemu; SEEDS= OPS="
 	@echo "                  SEED=first SHARD=i/n"
+	@echo "make conformance-waits  random calls that wait; WAITS= SEED="
 	@echo "make coverage  what the tests reach of core and drivers"
 	@echo "make lint      clang-format, luacheck, cppcheck, layers"
 	@echo "make analyze   gcc -fanalyzer, clang-tidy"

@@ -349,6 +349,8 @@ struct fdemu_waiter {
   int events;     /* POLL*: which changes matter; POLLERR and POLLHUP do */
   bool exclusive; /* where one is enough, no other exclusive one is told ... */
   bool took;      /* ... once notify() of this one has set it */
+  bool first;     /* before all others, whoever came when */
+  unsigned order; /* in which they came */
   /* May remove this waiter, move list nodes and wake other queues: no more. */
   void (*notify)(struct fdemu_waiter *w, int events);
 };

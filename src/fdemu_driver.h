@@ -154,7 +154,8 @@ enum {
  * lists of their own, so that waking one costs nothing for the others. */
 struct fdemu_waitq {
   struct fdemu_list readers, writers, watchers;
-  unsigned seq; /* counts wakes */
+  unsigned seq;   /* counts wakes */
+  unsigned added; /* counts those who came */
 };
 
 FDEMU_API void fdemu_waitq_init(struct fdemu_waitq *wq);
@@ -169,6 +170,10 @@ FDEMU_API void fdemu_wake(struct fdemu_waitq *wq, int events);
  * read, is concerned, whatever they look for. A wake of Linux's without a key. */
 #define FDEMU_WAKE_WRITERS 0x10000
 #define FDEMU_WAKE_READERS 0x100000
+
+/* Those who wait to write look again, and nobody who watches hears of it: where
+ * Linux has one queue, they are woken by what concerns readers. */
+#define FDEMU_WAKE_AGAIN 0x200000
 
 /* Those who wait in open(2) for something to change, and nobody else. */
 #define FDEMU_WAKE_OPEN 0x20000

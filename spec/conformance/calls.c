@@ -360,6 +360,8 @@ const struct call calls[] = {
   /* Sockets that are on their way among themselves are gone after this. */
   { "collect", DO_COLLECT, "", 0, NULL, 0, { 0 } },
   { "exec", DO_EXEC, "", 2, NULL, 0, { 0 } },
+  /* A task, if it waits. */
+  { "interrupt", DO_INTERRUPT, "T", 0, NULL, 0, { 0 } },
   { "wait", DO_WAIT, "", 2, NULL, 0, { 0 } },
   { "signals", DO_SIGNALS, "", 12, NULL, 0, { 0 } },
 };

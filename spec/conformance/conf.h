@@ -34,7 +34,15 @@ enum {
 };
 
 /* Calls that have no number, or none that does the same on both sides. */
-enum { DO_FORK = -100, DO_EXIT, DO_WAIT, DO_EXEC, DO_SIGNALS, DO_COLLECT };
+enum {
+  DO_FORK = -100,
+  DO_EXIT,
+  DO_WAIT,
+  DO_EXEC,
+  DO_SIGNALS,
+  DO_COLLECT,
+  DO_INTERRUPT
+};
 
 struct call {
   const char *name;
@@ -130,6 +138,7 @@ void say(struct run *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void say_result(struct run *r, int64_t n);
 void say_signals(struct run *r, const unsigned *counts);
+struct task *task_named(struct run *r, const char *letter);
 struct task *task_begin(struct run *r, const struct op *op);
 void tasks_done(struct run *r);
 void tasks_gone(struct run *r, int proc);
@@ -158,14 +167,16 @@ void decode(struct run *r, char letter, const uint64_t *a, int64_t n);
 size_t compare(const struct run *a, const struct run *b, size_t *excused);
 void exceptions_load(const char *path);
 
-/* Both sides; true if they differ at line *at. */
-bool differs(const struct script *s, size_t *at);
+/* Both sides; true if they differ at line *at, where Linux always says the
+ * same. Says otherwise in *vague, unless that is NULL. */
+bool differs(const struct script *s, size_t *at, bool *vague);
 extern struct run *native, *emulated;
 extern size_t excused_total;
 
-/* gen.c, matrix.c: text from malloc */
+/* gen.c, waits.c, matrix.c: text from malloc */
 char *generate(uint64_t seed, int nops);
 extern const char *matrix_only; /* subjects that begin so */
+char *waits(uint64_t seed);
 size_t matrix_scripts(void);
 char *matrix_script(size_t i, size_t *cells);
 

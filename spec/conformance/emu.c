@@ -190,6 +190,24 @@ static int64_t do_signals(struct run *r, int proc)
   return 0;
 }
 
+/* The request of a task is on its stack. */
+static int64_t do_interrupt(struct run *r, const struct op *op)
+{
+  const struct task *t = task_named(r, op->arg[0]);
+  struct fdemu_req *q = NULL;
+  const char *low;
+
+  if (t == NULL)
+    return -ESRCH;
+  low = context[t - tasks].uc_stack.ss_sp;
+  while ((q = fdemu_next_req(procs[t->op->proc], q)) != NULL)
+    if ((const char *)q >= low && (const char *)q < low + STACK)
+      break;
+  if (q != NULL)
+    fdemu_cancel(q, EINTR);
+  return 0;
+}
+
 static int64_t fdemu_special(struct run *r, int proc, const struct op *op)
 {
   switch (op->call->nr) {
@@ -198,6 +216,7 @@ static int64_t fdemu_special(struct run *r, int proc, const struct op *op)
   case DO_EXEC: return fdemu_exec(procs[proc]);
   case DO_COLLECT: return 0; /* it has happened already */
   case DO_SIGNALS: return do_signals(r, proc);
+  case DO_INTERRUPT: return do_interrupt(r, op);
   default:
     r->alive[proc] = false;
     fdemu_exit(procs[proc], (int)number(r, op->arg[0]));

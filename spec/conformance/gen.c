@@ -12,12 +12,10 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "conf.h"
+#include "gen.h"
 
 struct gen {
-  uint64_t rng;
-  char *text;
-  size_t n, cap;
+  struct text t;
   char kind[NREGS];
   bool closed[NREGS];
   bool alive[NPROCS];
@@ -29,20 +27,62 @@ struct gen {
   bool exec;    /* one with exec, and without owners of signals */
 };
 
-static uint64_t next(struct gen *g)
+static uint64_t next(struct text *t)
 {
-  uint64_t x = g->rng;
+  uint64_t x = t->rng;
 
   x ^= x >> 12;
   x ^= x << 25;
   x ^= x >> 27;
-  g->rng = x;
+  t->rng = x;
   return x * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+void text_begin(struct text *t, uint64_t seed)
+{
+  *t = (struct text){ .rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1,
+                      .text = calloc(1, 1) };
+  for (int i = 0; i < 10; i++)
+    next(t);
+}
+
+int text_pick(struct text *t, int n)
+{
+  return (int)((next(t) >> 11) % (uint64_t)n);
+}
+
+void text_putv(struct text *t, const char *fmt, va_list ap)
+{
+  if (t->cap - t->n < 2 * MAX_LINE) {
+    t->cap = 2 * t->cap + 65536;
+    t->text = realloc(t->text, t->cap);
+  }
+  t->n += (size_t)vsnprintf(t->text + t->n, t->cap - t->n, fmt, ap);
+}
+
+void text_put(struct text *t, const char *fmt, ...)
+{
+  va_list ap;
+
+  va_start(ap, fmt);
+  text_putv(t, fmt, ap);
+  va_end(ap);
+}
+
+void text_put_word(struct text *t, const char *s, size_t n)
+{
+  int words = 1, i;
+
+  for (size_t j = 0; j < n; j++)
+    words += s[j] == ' ';
+  for (i = text_pick(t, words); i > 0; i--)
+    s += strcspn(s, " ") + 1;
+  text_put(t, "%.*s", (int)strcspn(s, " >"), s);
 }
 
 static int pick(struct gen *g, int n)
 {
-  return (int)((next(g) >> 11) % (uint64_t)n);
+  return text_pick(&g->t, n);
 }
 
 static bool one_in(struct gen *g, int n)
@@ -55,25 +95,15 @@ __attribute__((format(printf, 2, 3))) static void put(struct gen *g,
 {
   va_list ap;
 
-  if (g->cap - g->n < 2 * MAX_LINE) {
-    g->cap = 2 * g->cap + 65536;
-    g->text = realloc(g->text, g->cap);
-  }
   va_start(ap, fmt);
-  g->n += (size_t)vsnprintf(g->text + g->n, g->cap - g->n, fmt, ap);
+  text_putv(&g->t, fmt, ap);
   va_end(ap);
 }
 
 /* One of the words of s. */
 static void put_word(struct gen *g, const char *s)
 {
-  int n = 1, i;
-
-  for (const char *p = s; *p != '\0'; p++)
-    n += *p == ' ';
-  for (i = pick(g, n); i > 0; i--)
-    s = strchr(s, ' ') + 1;
-  put(g, "%.*s", (int)strcspn(s, " "), s);
+  text_put_word(&g->t, s, strlen(s));
 }
 
 /* ---- choices of their own --------------------------------------------- */
@@ -220,7 +250,7 @@ static void put_message(struct gen *g)
     put(g, "[5]:");
     put_fd(g, "ssp");
     put(g, one_in(g, 2) ? "," : "");
-    if (g->text[g->n - 1] == ',')
+    if (g->t.text[g->t.n - 1] == ',')
       put_fd(g, "ssp");
     return;
   }
@@ -314,15 +344,16 @@ static void put_outputs(struct gen *g, const struct call *c, int source)
 /* The register of the argument that begins at text[at], or -1. */
 static int reg_at(const struct gen *g, size_t at)
 {
-  return g->text[at] == 'r' && g->text[at + 1] >= '0' && g->text[at + 1] <= '9'
-             ? atoi(g->text + at + 1)
+  return g->t.text[at] == 'r' && g->t.text[at + 1] >= '0' &&
+                 g->t.text[at + 1] <= '9'
+             ? atoi(g->t.text + at + 1)
              : -1;
 }
 
 static void note(struct gen *g, const struct call *c, size_t first, int source)
 {
   if (c->nr == DO_FORK)
-    g->alive[atoi(g->text + first)] = true;
+    g->alive[atoi(g->t.text + first)] = true;
   if (c->nr == DO_EXIT)
     g->alive[g->proc] = false;
   if (strcmp(c->name, "close") == 0 && source >= 0 && !g->closed[source]) {
@@ -440,11 +471,11 @@ static void list_directory(struct gen *g)
   size_t n;
 
   put(g, "%d lseek ", g->proc);
-  n = g->n;
+  n = g->t.n;
   put_fd(g, "d");
   put(g, " 0 SEEK_SET\n");
-  put(g, "%d getdents64 %.*s ", g->proc, (int)strcspn(g->text + n, " "),
-      g->text + n);
+  put(g, "%d getdents64 %.*s ", g->proc, (int)strcspn(g->t.text + n, " "),
+      g->t.text + n);
   put_word(g, "8192 8192 8192 10 0 8192@bad");
   put(g, "\n");
 }
@@ -463,7 +494,7 @@ static void line(struct gen *g)
   if (c->nr == DO_EXIT && g->proc == 0)
     return;
   put(g, "%d %s", g->proc, c->name);
-  first = g->n + 1;
+  first = g->t.n + 1;
   for (size_t i = 0; c->args[i] != '\0'; i++) {
     put(g, " ");
     if (c->choice[i][0] == '~')
@@ -523,8 +554,7 @@ static void begin_urgent(struct gen *g)
 /* The same text for the same seed. */
 char *generate(uint64_t seed, int nops)
 {
-  struct gen g = { .rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1,
-                   .locks = seed % 5 == 4,
+  struct gen g = { .locks = seed % 5 == 4,
                    .splices = seed % 5 == 3,
                    .exec = seed % 2 == 1,
                    .rights = seed % 100 == 7,
@@ -534,9 +564,7 @@ char *generate(uint64_t seed, int nops)
     nops = 100; /* it takes long to collect */
 
   g.alive[0] = true;
-  for (int i = 0; i < 10; i++)
-    next(&g);
-  put(&g, "%s", "");
+  text_begin(&g.t, seed);
   if (g.rights)
     begin_rights(&g);
   if (g.splices) {
@@ -545,10 +573,10 @@ char *generate(uint64_t seed, int nops)
     set_reg(&g, 0, 'r');
   }
   for (int i = 0; i < nops; i++) {
-    size_t n = g.n;
+    size_t n = g.t.n;
     if (g.urgent && i % 60 == 0)
       begin_urgent(&g);
-    while (g.n == n)
+    while (g.t.n == n)
       line(&g);
     if ((g.live > LIMIT - 8 && one_in(&g, 8)) || one_in(&g, 400)) {
       put(&g, "%d close_range %d -1 0\n", g.proc, 3 + pick(&g, 10));
@@ -556,5 +584,5 @@ char *generate(uint64_t seed, int nops)
       i++;
     }
   }
-  return g.text;
+  return g.t.text;
 }

@@ -153,12 +153,17 @@ static void become_process(void)
 
 /* ---- calls ------------------------------------------------------------ */
 
-/* A timer that has expired already, or will soon, is on its way. */
+/* A timer that has expired already, or will soon, is on its way. A task may
+ * have read it before this sees that. */
 static void await_timer(int fd)
 {
   struct pollfd p = { fd, POLLIN, 0 };
+  struct itimerspec left = { .it_value.tv_sec = 1 };
 
-  poll(&p, 1, 100);
+  for (int i = 0; i < 50 && poll(&p, 1, 2) == 0; i++)
+    if (timerfd_gettime(fd, &left) < 0 ||
+        (left.it_value.tv_sec == 0 && left.it_value.tv_nsec == 0))
+      return;
 }
 
 static int64_t linux_call(struct run *r, int proc, long nr, const uint64_t a[6])
@@ -288,6 +293,17 @@ static int64_t do_signals(struct run *r)
   return 0;
 }
 
+/* Every task that runs sleeps. */
+static int64_t do_interrupt(struct run *r, const struct op *op)
+{
+  const struct task *t = task_named(r, op->arg[0]);
+
+  if (t == NULL)
+    return -ESRCH;
+  syscall(SYS_tgkill, t->pid, t->tid, SIGALRM);
+  return 0;
+}
+
 static int64_t linux_special(struct run *r, int proc, const struct op *op)
 {
   switch (op->call->nr) {
@@ -296,6 +312,7 @@ static int64_t linux_special(struct run *r, int proc, const struct op *op)
   case DO_EXEC: return do_exec();
   case DO_COLLECT: return 0; /* see collect() */
   case DO_SIGNALS: return do_signals(r);
+  case DO_INTERRUPT: return do_interrupt(r, op);
   default:
     r->alive[proc] = false;
     r->exiting = proc;

@@ -1,5 +1,5 @@
 /*
- * main.c - make conformance: seeds, the matrix, a script from a file
+ * main.c - make conformance: seeds, waits, the matrix, a script from a file
  *
  * The work is divided among as many workers as there are processors; each has
  * a directory of its own for the files that scripts make.
@@ -27,7 +27,7 @@ struct run *native, *emulated;
 size_t excused_total;
 
 static struct {
-  bool matrix, print, sections, dump, quick, uses;
+  bool matrix, waits, print, sections, dump, quick, uses;
   uint64_t seed, seeds;
   int ops, shard, shards, jobs, most;
   const char *file, *exceptions;
@@ -37,7 +37,7 @@ enum { MAX_EXCEPTIONS = 200 };
 
 /* What the workers tell. */
 static struct progress {
-  uint64_t scripts, calls, cells, excused, differences;
+  uint64_t scripts, calls, cells, excused, differences, vague;
   uint64_t uses[MAX_EXCEPTIONS];
   char current[64][80]; /* of each worker, for the one that crashes */
 } * progress;
@@ -136,15 +136,41 @@ size_t compare(const struct run *a, const struct run *b, size_t *excused)
   return a->script->n;
 }
 
-bool differs(const struct script *s, size_t *at)
+/* Who is woken first may be chance. What Linux has said up to line at is what
+ * it says, if it says so again and again. */
+enum { AGAIN = 12 };
+
+static bool is_steady(const struct script *s, size_t at)
+{
+  const char *last;
+  size_t n = answer(native, at, &last), len = (size_t)(last - native->out) + n;
+  char *said = memcpy(malloc(len + 1), native->out, len);
+  bool same = true;
+
+  for (int i = 0; i < AGAIN && same; i++) {
+    linux_run(native, s);
+    n = at < native->line ? answer(native, at, &last) : 0;
+    same = (size_t)(last - native->out) + n == len &&
+           memcmp(native->out, said, len) == 0;
+  }
+  free(said);
+  return same;
+}
+
+bool differs(const struct script *s, size_t *at, bool *vague)
 {
   size_t excused;
+  bool steady = true;
 
   linux_run(native, s);
   fdemu_run_script(emulated, s);
   *at = compare(native, emulated, &excused);
   excused_total += excused;
-  return *at < s->n;
+  if (*at < s->n && s->tasks)
+    steady = is_steady(s, *at);
+  if (vague != NULL)
+    *vague = !steady;
+  return *at < s->n && steady;
 }
 
 /* ---- work ------------------------------------------------------------- */
@@ -173,13 +199,14 @@ static bool check(char *text, const char *title)
   int lock = enter(text);
   struct script *s = script_parse(text);
   size_t at;
-  bool bad;
+  bool bad, vague;
 
   excused_total = 0;
-  bad = differs(s, &at);
+  bad = differs(s, &at, &vague);
   __atomic_add_fetch(&progress->scripts, 1, __ATOMIC_RELAXED);
   __atomic_add_fetch(&progress->calls, s->n, __ATOMIC_RELAXED);
   __atomic_add_fetch(&progress->excused, excused_total, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&progress->vague, vague, __ATOMIC_RELAXED);
   if (bad) {
     uint64_t n =
         __atomic_add_fetch(&progress->differences, 1, __ATOMIC_RELAXED);
@@ -196,7 +223,7 @@ static void print_script(const char *text)
   struct script *s = script_parse(strdup(text));
   size_t at;
 
-  differs(s, &at);
+  differs(s, &at, NULL);
   for (size_t i = 0; i < s->n; i++) {
     const char *x, *y;
     size_t m = answer(native, i, &x), n = answer(emulated, i, &y);
@@ -216,6 +243,11 @@ static char *script_text(uint64_t i, char title[80])
     text = matrix_script(i, &cells);
     __atomic_add_fetch(&progress->cells, cells, __ATOMIC_RELAXED);
     return text;
+  }
+  if (options.waits) {
+    snprintf(title, 80, "waits, seed %llu",
+             (unsigned long long)(options.seed + i));
+    return waits(options.seed + i);
   }
   snprintf(title, 80, "seed %llu", (unsigned long long)(options.seed + i));
   return generate(options.seed + i, options.ops);
@@ -324,7 +356,7 @@ static void parse_options(int argc, char **argv)
   int c;
 
   options.jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
-  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:c:S:MpDqu")) != -1)
+  while ((c = getopt(argc, argv, "s:n:o:k:j:e:m:f:F:c:S:MWpDqu")) != -1)
     switch (c) {
     case 's': options.seed = strtoull(optarg, NULL, 0); break;
     case 'n': options.seeds = strtoull(optarg, NULL, 0); break;
@@ -341,6 +373,7 @@ static void parse_options(int argc, char **argv)
     case 'c': fdemu_check_every = (unsigned)atoi(optarg); break;
     case 'M': options.matrix = true; break;
     case 'S': matrix_only = optarg; break;
+    case 'W': options.waits = true; break;
     case 'q': options.quick = true; break;
     case 'u': options.uses = true; break;
     case 'D': options.dump = true; break;
@@ -357,12 +390,14 @@ static void summary(const char *what, double start)
 {
   if (progress->cells > 0)
     printf("matrix: %llu cells\n", (unsigned long long)progress->cells);
-  printf("%s: %llu scripts, %llu calls, %llu differences, %llu excused, "
-         "%.1f seconds\n",
-         what, (unsigned long long)progress->scripts,
+  printf("%s: %llu scripts, %llu calls, %llu differences, %llu excused, ", what,
+         (unsigned long long)progress->scripts,
          (unsigned long long)progress->calls,
          (unsigned long long)progress->differences,
-         (unsigned long long)progress->excused, seconds() - start);
+         (unsigned long long)progress->excused);
+  if (options.waits)
+    printf("%llu undetermined, ", (unsigned long long)progress->vague);
+  printf("%.1f seconds\n", seconds() - start);
   for (size_t i = 0; options.uses && i < nexceptions; i++)
     printf("  excused %llu times: %s ; %s ; %s\n",
            (unsigned long long)progress->uses[i], exceptions[i].line,
@@ -443,6 +478,6 @@ int main(int argc, char **argv)
     if ((pid[i] = fork()) == 0)
       work(i);
   wrong = await_workers(pid, start);
-  summary(options.matrix ? "matrix" : "seeds", start);
+  summary(options.matrix ? "matrix" : options.waits ? "waits" : "seeds", start);
   return progress->differences > 0 || wrong > 0 ? 1 : 0;
 }

@@ -253,6 +253,14 @@ struct task *task_begin(struct run *r, const struct op *op)
   return t;
 }
 
+/* The one with this letter, if it runs. */
+struct task *task_named(struct run *r, const char *letter)
+{
+  struct task *t = &r->task[(letter[0] - 'A') % NTASKS];
+
+  return t->state == TASK_RUNS ? t : NULL;
+}
+
 /* Say what those had to say that have come to an end meanwhile. */
 void tasks_done(struct run *r)
 {

@@ -32,7 +32,7 @@ static bool still_differs(const struct lines *l, size_t *line)
 {
   struct script *s = assemble(l);
   size_t at;
-  bool yes = differs(s, &at);
+  bool yes = differs(s, &at, NULL);
 
   if (yes && line != NULL)
     *line = at;
@@ -178,7 +178,7 @@ void report(const struct script *s, size_t first, const char *title,
     }
   shrink(&l);
   small = assemble(&l);
-  if (!differs(small, &at)) {
+  if (!differs(small, &at, NULL)) {
     printf("  (it does not come again)\n");
     return;
   }

@@ -10,7 +10,7 @@ void fdemu_waitq_init(struct fdemu_waitq *wq)
   fdemu_list_init(&wq->readers);
   fdemu_list_init(&wq->writers);
   fdemu_list_init(&wq->watchers);
-  wq->seq = 0;
+  wq->seq = wq->added = 0;
 }
 
 static struct fdemu_list *list_for(struct fdemu_waitq *wq, int events)
@@ -22,24 +22,42 @@ static struct fdemu_list *list_for(struct fdemu_waitq *wq, int events)
   }
 }
 
+/* Linux has one list, with those that are told exclusively at its end, where
+ * most requests are, too. Which of these came first is what order says. */
+static void take_order(struct fdemu_waitq *wq, struct fdemu_waiter *w)
+{
+  w->first = false;
+  w->order = ++wq->added;
+}
+
+static bool is_before(const struct fdemu_waiter *a,
+                      const struct fdemu_waiter *b)
+{
+  return a->first || (int)(a->order - b->order) < 0;
+}
+
 void fde_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w)
 {
   struct fdemu_list *l = list_for(wq, w->events);
 
-  if (l == &wq->watchers)
+  if (l == &wq->watchers) {
     fdemu_watch(wq, w);
-  else
-    fdemu_list_append(l, &w->link);
+    return;
+  }
+  take_order(wq, w);
+  fdemu_list_append(l, &w->link);
 }
 
 void fde_watch_first(struct fdemu_waitq *wq, struct fdemu_waiter *w)
 {
+  w->first = true;
   fdemu_list_prepend(list_for(wq, w->events), &w->link);
 }
 
 /* Exclusive ones are at the end: a walk can stop there. */
 void fdemu_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w)
 {
+  take_order(wq, w);
   if (w->exclusive)
     fdemu_list_append(&wq->watchers, &w->link);
   else
@@ -56,23 +74,50 @@ void fde_unwatch(struct fdemu_waiter *w)
   fdemu_list_remove(&w->link);
 }
 
+static struct fdemu_waiter *first_on(const struct fdemu_list *l)
+{
+  return fdemu_list_empty(l) ? NULL
+                             : fdemu_entry(l->next, struct fdemu_waiter, link);
+}
+
 /*
- * Notify those on a list whom events concern. Each may remove itself, and
- * nothing but itself, from the list; those who add themselves meanwhile (there
- * are none: notify() only moves nodes) would not be reached.
+ * Notify those who watch and whom events concern; one: of the exclusive ones
+ * only the first that takes it, unless somebody else was there before. Returns
+ * who took it, or NULL. Each may remove itself, and nothing but itself, from the
+ * list; those who add themselves meanwhile (there are none: notify() only moves
+ * nodes) would not be reached.
  */
-static void notify(struct fdemu_list *l, int events, bool one)
+static struct fdemu_waiter *notify(struct fdemu_list *l, int events, bool one,
+                                   const struct fdemu_waiter *other)
 {
   struct fdemu_list *n = l->next;
 
   while (n != l) {
     struct fdemu_waiter *w = fdemu_entry(n, struct fdemu_waiter, link);
     n = n->next;
+    if (one && w->exclusive && other != NULL && is_before(other, w))
+      return NULL;
     if ((w->events | ALWAYS) & events) {
       w->notify(w, events);
       if (one && w->exclusive && w->took)
-        return;
+        return w;
     }
+  }
+  return NULL;
+}
+
+/* Those who wait to read, or to write, and came before whoever has taken it. */
+static void notify_all(struct fdemu_list *l, int events,
+                       const struct fdemu_waiter *taker)
+{
+  struct fdemu_list *n = l->next;
+
+  while (n != l) {
+    struct fdemu_waiter *w = fdemu_entry(n, struct fdemu_waiter, link);
+    n = n->next;
+    if (taker != NULL && !is_before(w, taker))
+      return;
+    w->notify(w, events);
   }
 }
 
@@ -81,12 +126,14 @@ static void notify(struct fdemu_list *l, int events, bool one)
  * exclusively are all told of the end only. */
 void fdemu_wake(struct fdemu_waitq *wq, int events)
 {
+  const struct fdemu_waiter *taker;
+
   wq->seq++;
-  notify(&wq->watchers, events, !(events & ALWAYS));
+  taker = notify(&wq->watchers, events, !(events & ALWAYS), NULL);
   if (events & (POLLIN | ALWAYS))
-    notify(&wq->readers, events, false);
-  if (events & (POLLOUT | ALWAYS))
-    notify(&wq->writers, events, false);
+    notify_all(&wq->readers, events, taker);
+  if (events & (POLLOUT | ALWAYS | FDEMU_WAKE_AGAIN))
+    notify_all(&wq->writers, events, taker);
 }
 
 static void notify_first(struct fdemu_list *l, int events)
@@ -102,8 +149,14 @@ static void notify_first(struct fdemu_list *l, int events)
 /* Only parked requests are on readers and writers. */
 void fdemu_wake_one(struct fdemu_waitq *wq, int events)
 {
+  const struct fdemu_list *l = events & POLLIN ? &wq->readers : &wq->writers;
+
   wq->seq++;
-  notify(&wq->watchers, events, true);
+  if (events & FDEMU_WAKE_AGAIN)
+    notify_all(&wq->writers, events, NULL);
+  if (notify(&wq->watchers, events, true,
+             events & (POLLIN | POLLOUT) ? first_on(l) : NULL) != NULL)
+    return;
   if (events & POLLIN)
     notify_first(&wq->readers, events);
   if (events & POLLOUT)

@@ -132,15 +132,17 @@ struct fds_buf *fds_buf_new(struct fds_socket *from, unsigned len,
 void fds_buf_send(struct fdemu_proc *p, struct fds_socket *to,
                   struct fds_buf *b)
 {
+  const int events = FDS_IN | FDEMU_WAKE_AGAIN | fds_news(to);
+
   if (fds_passcred(to) || fds_passcred(b->from))
     b->pid = fdemu_getpid(p);
   fdemu_list_append(&to->queue, &b->link);
   if (b->rights != NULL)
     fdemu_list_append(&to->carriers, &b->carrier);
   if (to->type == SOCK_STREAM)
-    fdemu_wake(&to->inode.wq, FDS_IN | fds_news(to));
+    fdemu_wake(&to->inode.wq, events);
   else
-    fdemu_wake_one(&to->inode.wq, FDS_IN | fds_news(to));
+    fdemu_wake_one(&to->inode.wq, events);
 }
 
 /* The sender may go on, and hears of it if it is writable: as sock_wfree() of
