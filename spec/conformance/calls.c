@@ -361,7 +361,7 @@ const struct call calls[] = {
   { "collect", DO_COLLECT, "", 0, NULL, 0, { 0 } },
   { "exec", DO_EXEC, "", 2, NULL, 0, { 0 } },
   /* A task, if it waits. */
-  { "interrupt", DO_INTERRUPT, "T", 0, NULL, 0, { 0 } },
+  { "interrupt", DO_INTERRUPT, "T", 0, NULL, 0, { "A B C D" } },
   { "wait", DO_WAIT, "", 2, NULL, 0, { 0 } },
   { "signals", DO_SIGNALS, "", 12, NULL, 0, { 0 } },
 };
