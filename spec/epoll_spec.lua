@@ -27,6 +27,23 @@ describe("epoll", function()
     return table.concat(got, " ")
   end
 
+  it("keeps a number from who came after an exclusive interest", function()
+    local fd = p:eventfd(0)
+    local got = {}
+    p:epoll_ctl(ep, ADD, fd, IN | fdemu.EPOLLEXCLUSIVE)
+    k:spawn(function() got.watcher = p:epoll_wait(ep, 1) end)
+    k:spawn(function() got.reader = p:read(fd, 8) end)
+    k:sleep(1)
+    local one = ("<I8"):pack(1)
+    p:write(fd, one)
+    k:sleep(1)
+    assert.is_table(got.watcher)
+    assert.is_nil(got.reader)
+    p:write(fd, one) -- now nobody is there to take it
+    k:sleep(1)
+    assert.equal(("<I8"):pack(2), got.reader)
+  end)
+
   it("reports what is ready, for as long as it is", function()
     assert.equal(0, p:epoll_ctl(ep, ADD, r, IN))
     assert.equal("", ready())

@@ -202,6 +202,9 @@ static void names(void)
     TRY(n, fdemu_renameat2(p, AT_FDCWD, "m", AT_FDCWD, path, 0));
     CHECK_EQ(n, 0);
     TRY(n, fdemu_renameat2(p, AT_FDCWD, path, AT_FDCWD, "l", RENAME_EXCHANGE));
+    TRY(n, fdemu_renameat2(p, AT_FDCWD, path, AT_FDCWD, "w", RENAME_WHITEOUT));
+    TRY(n, fdemu_unlinkat(p, AT_FDCWD, path, 0));
+    TRY(n, fdemu_renameat2(p, AT_FDCWD, "w", AT_FDCWD, path, 0));
     CHECK_EQ(n, 0);
     TRY(n, fdemu_linkat(p, AT_FDCWD, "l", AT_FDCWD, "m", 0));
     CHECK_EQ(n, 0);
