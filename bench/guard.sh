@@ -53,8 +53,8 @@ in_c()
 }
 
 in_lua "Lua: write + read, 1 byte" 2450 pipe
-in_lua "Lua: dup + close" 1960 dup
-in_lua "Lua: read of a device in Lua" 3390 device
+in_lua "Lua: dup + close" 1800 dup
+in_lua "Lua: read of a device in Lua" 3360 device
 in_lua "Lua: request + answer of two tasks" 8450 tasks
 in_c "C: write + read, 1 byte" 1080 byte
 in_c "C: dup + close" 810 dup

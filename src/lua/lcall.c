@@ -382,6 +382,12 @@ bool lcall_wants_attention(const struct lkernel *lk)
          !fdemu_list_empty(&lk->dying) || !fdemu_list_empty(&lk->events);
 }
 
+/* The same for what comes before a call: lk->careful. */
+bool lcall_wants_care(const struct lkernel *lk)
+{
+  return lk->limits.asked || lk->origins || lk->telling;
+}
+
 RARE static void attend(lua_State *L, struct lkernel *lk, struct call *c)
 {
   if (!fdemu_list_empty(&lk->dying))
@@ -410,23 +416,13 @@ static struct task *waiting_task(lua_State *L, const struct lkernel *lk)
   return t;
 }
 
-/* A call to fill in: its task's, or local, which is the caller's C frame. */
-struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
-                         const struct fdemu_call *what)
+static inline struct call *call_init(struct call *c, lua_State *L,
+                                     struct lkernel *lk,
+                                     const struct fdemu_call *what)
 {
-  struct task *t;
-  struct call *c;
-
-  lk->L = L;
-  if (lk->limits.asked)
-    llimit_step(L, lk);
-  t = waiting_task(L, lk);
-  if (t != NULL && t->guard == LUA_NOREF)
-    lsched_make_guard(L, t);
-  c = t != NULL ? &t->call : local;
   call_clear(&c->req);
   c->lk = lk;
-  c->task = t;
+  c->task = NULL;
   c->L = L;
   c->keep = NULL;
   c->result = lcall_integer;
@@ -437,6 +433,25 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   c->req.call = what;
   c->req.complete = completed;
   c->req.user = c;
+  return c;
+}
+
+/* In a task, or when there is more to do. Apart, so that the rest needs no
+ * registers that have to be kept. */
+static APART struct call *begin_with_care(lua_State *L, struct lkernel *lk,
+                                          struct call *local,
+                                          const struct fdemu_call *what)
+{
+  struct task *t;
+  struct call *c;
+
+  if (lk->limits.asked)
+    llimit_step(L, lk);
+  t = waiting_task(L, lk);
+  if (t != NULL && t->guard == LUA_NOREF)
+    lsched_make_guard(L, t);
+  c = call_init(t != NULL ? &t->call : local, L, lk, what);
+  c->task = t;
   if (lk->telling)
     c->req.quiet = true; /* what looks on changes nothing */
   if (lk->origins)
@@ -446,8 +461,17 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
   return c;
 }
 
-/* The answer is there: push it. */
-static int finish(lua_State *L, struct call *c)
+/* A call to fill in: its task's, or local, which is the caller's C frame. */
+struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
+                         const struct fdemu_call *what)
+{
+  lk->L = L;
+  if (lk->current != NULL || lk->careful)
+    return begin_with_care(L, lk, local, what);
+  return call_init(local, L, lk, what);
+}
+
+static APART int finish_with_care(lua_State *L, struct call *c)
 {
   struct lkernel *lk = c->lk;
   int n;
@@ -460,6 +484,15 @@ static int finish(lua_State *L, struct call *c)
   if (lk->attention || c->failed)
     attend(L, lk, c);
   return n;
+}
+
+/* The answer is there: push it. What comes up while it is pushed (finalizers
+ * run) is the next call's. */
+static inline int finish(lua_State *L, struct call *c)
+{
+  if (c->lk->attention || c->failed || c->store != NULL)
+    return finish_with_care(L, c);
+  return c->result(L, c);
 }
 
 /* The same after a wait. */

@@ -46,6 +46,9 @@
 /* A function that few calls need: kept out of the way of the others. */
 #define RARE __attribute__((cold, noinline))
 
+/* A function that some calls need, which must not cost the others registers. */
+#define APART __attribute__((noinline))
+
 #define CALL_FEW 8 /* elements of a vector that need no memory */
 
 /* Tables in env. */
@@ -110,7 +113,8 @@ struct lkernel {
   unsigned completed; /* counts answers */
   bool names;         /* of tasks are in ENV_NAMES */
   bool closing, random_order, strict, honest, host, origins, orphan;
-  bool attention; /* there is more to a call than the call; see lcall.c */
+  bool careful;   /* there is more to a call before it is made ... */
+  bool attention; /* ... and after: see lcall.c */
   bool misused;   /* strict: the last row of ENV_MISUSE is to be raised */
   bool no_memory; /* an error that had no memory is to be raised */
   bool telling;   /* a trace function runs */
@@ -296,6 +300,7 @@ struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,
                          const struct fdemu_call *what);
 int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c);
 bool lcall_wants_attention(const struct lkernel *lk);
+bool lcall_wants_care(const struct lkernel *lk);
 int lcall_integer(lua_State *L, struct call *c);
 int lcall_string(lua_State *L, struct call *c);
 const char *lcall_data(const struct call *c);

@@ -239,6 +239,7 @@ static int kernel_new(lua_State *L)
   config.alloc = lmem_core;
   config.alloc_ud = lk;
   lk->attention = lcall_wants_attention(lk);
+  lk->careful = lcall_wants_care(lk);
   take_place(L, lk);
   new_env(L, 2);
   register_env(L, lk, 2);

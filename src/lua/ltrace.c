@@ -235,13 +235,14 @@ bool ltrace_deliver(lua_State *L, struct lkernel *lk)
   while (d.made && !fdemu_list_empty(&lk->events)) {
     int status;
     d.made = false;
-    lk->telling = true;
+    lk->telling = lk->careful = true;
     lk->polling++;
     lua_pushcfunction(L, deliver_first);
     lua_pushlightuserdata(L, &d);
     status = lua_pcall(L, 1, 0, 0);
     lk->polling--;
     lk->telling = false;
+    lk->careful = lcall_wants_care(lk);
     lk->L = L;
     if (status != LUA_OK && d.made)
       lua_error(L);
