@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "fdemu_driver.h"
@@ -438,6 +439,47 @@ static void memory(void)
   teardown();
 }
 
+/* A large read shows where the pages lie, whatever the pipe was used for. */
+static void large_reads_are_lent(void)
+{
+  char c = 'x';
+
+  setup(0);
+  for (int small = 0; small < 2; small++) {
+    struct fdemu_req r = start(FDEMU_READ, got, FULL);
+    r.lends = true;
+    for (int i = 0; i < 20 * small; i++) {
+      CHECK_EQ(fdemu_write(p, fds[1], &c, 1), 1);
+      CHECK_EQ(fdemu_read(p, fds[0], &c, 1), 1);
+    }
+    memset(big, 'a' + small, FULL);
+    CHECK_EQ(fdemu_write(p, fds[1], big, FULL), FULL);
+    CHECK_EQ(fdemu_submit(p, &r), FULL);
+    CHECK(r.buf.iov_base != got);
+    CHECK(memcmp(r.buf.iov_base, big, FULL) == 0);
+  }
+  teardown();
+}
+
+/* The same in a pipe whose first writes were small. */
+static void small_writes_make_room_for_large_ones(void)
+{
+  struct fdemu_req r;
+  char few[3 * PAGE];
+
+  setup(0);
+  memset(few, 'f', sizeof few);
+  CHECK_EQ(fdemu_write(p, fds[1], few, sizeof few), sizeof few);
+  CHECK_EQ(fdemu_read(p, fds[0], few, sizeof few), sizeof few);
+  CHECK_EQ(fdemu_write(p, fds[1], big, FULL), FULL);
+  r = start(FDEMU_READ, got, FULL);
+  r.lends = true;
+  CHECK_EQ(fdemu_submit(p, &r), FULL);
+  CHECK(r.buf.iov_base != got);
+  CHECK(memcmp(r.buf.iov_base, big, FULL) == 0);
+  teardown();
+}
+
 int main(void)
 {
   passes_bytes_in_order();
@@ -453,6 +495,8 @@ int main(void)
   packets();
   a_fault_leaves_the_bytes_in_the_pipe();
   memory();
+  large_reads_are_lent();
+  small_writes_make_room_for_large_ones();
   for (uint64_t seed = 0; seed < 10; seed++)
     random_traffic(seed);
   return test_summary();

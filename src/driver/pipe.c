@@ -112,7 +112,8 @@ static void pages_put(struct pipe *p, unsigned tail)
 }
 
 /* The next pages for n bytes lie side by side if they can, so that whoever reads
- * them at once need not copy them together. Works without memory, too. */
+ * them at once need not copy them together. Works without memory, too. All have
+ * to be spare at once: pages of small writes make room. */
 static void block_get(struct pipe *p, size_t n)
 {
   size_t pages = (n + PAGE - 1) / PAGE;
@@ -124,6 +125,8 @@ static void block_get(struct pipe *p, size_t n)
   if (p->block == NULL)
     return;
   p->block_size = pages * PAGE;
+  while (p->nspare > p->nslots - pages)
+    page_free(p, p->spare[--p->nspare]);
   while (pages > 0)
     page_put(p, p->block + --pages * PAGE);
 }
