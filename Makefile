@@ -7,7 +7,7 @@ CC = gcc
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
   -Wmissing-prototypes -Wcast-qual -Wcast-align -Wwrite-strings -Werror
-CFLAGS = -O2 -g
+CFLAGS = -O3 -g
 override CFLAGS += -std=c11 -fPIC -fvisibility=hidden \
   -fno-semantic-interposition -fno-plt -D_GNU_SOURCE -Isrc \
   $(WARNINGS) $(SANITIZE)
