@@ -50,6 +50,7 @@ build = {
         "src/core/fd.c",
         "src/core/file.c",
         "src/core/io.c",
+        "src/core/ioctl.c",
         "src/core/kernel.c",
         "src/core/lease.c",
         "src/core/link.c",

@@ -1,4 +1,4 @@
--- random_spec.lua - /dev/random, /dev/urandom and /dev/console.
+-- random_spec.lua - /dev/random, /dev/urandom, /dev/console and /dev/tty.
 -- Every result is what Linux 6.18 gives, but for what it is that chance gives.
 
 local fdemu = require "fdemu"
@@ -71,6 +71,21 @@ describe("the console", function()
     fails("ESPIPE", p:lseek(fd, 0))
     fails("ESPIPE", p:pread(fd, 1, 0))
     fails("ENOTTY", p:ioctl(fd, fdemu.TCGETS))
+    k:close()
+  end)
+
+  it("is nobody's controlling terminal", function()
+    local k, p = start()
+    assert.equal(fdemu.S_IFCHR | 438, p:stat("/dev/tty").st_mode)
+    assert.equal(0x500, p:stat("/dev/tty").st_rdev)
+    for _, mode in ipairs { "r", "w", "a+" } do
+      fails("ENXIO", p:open("/dev/tty", mode))
+    end
+    fails("ENOTDIR", p:open("/dev/tty", fdemu.O_DIRECTORY))
+    fails("EEXIST", p:open("/dev/tty", fdemu.O_CREAT | fdemu.O_EXCL))
+    assert.equal(3, p:open("/dev/tty", fdemu.O_PATH))
+    k:device("/dev/tty", { read = function() return "typed" end })
+    assert.equal("typed", p:read(p:open "/dev/tty", 10))
     k:close()
   end)
 end)

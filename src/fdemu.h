@@ -424,7 +424,8 @@ FDEMU_API extern const struct fdemu_call fdemu_copy_file_range_call;
  * = mode. mknodat: arg = mode; offset = device. symlinkat: path2 = the target.
  * linkat, renameat2: the new name is path2, from the descriptor arg on.
  * faccessat2: arg = R_OK, ... fchownat, fchown: arg = user; offset = group.
- * newfstatat: buf: a struct stat. utimensat: buf: two struct timespecs, or
+ * newfstatat: buf: a struct stat; afterwards arg is what FS_IOC_GETFLAGS says,
+ * or -1 where there are no such flags. utimensat: buf: two struct timespecs, or
  * nothing; without a path, of fd. truncate: offset = length. readlinkat,
  * getcwd, getdents64: buf.
  */
@@ -770,6 +771,9 @@ FDEMU_API int fdemu_urandom_add(struct fdemu_kernel *k, const char *path);
 
 /* No terminal: writes are forgotten, reads are at the end. */
 FDEMU_API int fdemu_console_add(struct fdemu_kernel *k, const char *path);
+
+/* Whose name says that there is none: ENXIO. */
+FDEMU_API int fdemu_tty_add(struct fdemu_kernel *k, const char *path);
 
 /* /dev/null without a name. flags: as open(2). NULL: no memory. */
 FDEMU_API struct fdemu_file *fdemu_null_new(struct fdemu_kernel *k, int flags);

@@ -226,11 +226,13 @@ struct fdemu_attr {
   uint64_t ino;
   struct fdemu_locks *locks; /* allocated by the first */
   int nlink;
-  bool named;     /* is, or was, in a directory */
-  bool apart;     /* not in the file system that has the names: st_dev */
-  uint8_t hint;   /* F_SET_RW_HINT */
-  bool nameless;  /* of O_TMPFILE: in a file system, though it has no name */
-  bool same_exec; /* who may execute it is not to be changed: -EPERM */
+  bool named;      /* is, or was, in a directory */
+  bool apart;      /* not in the file system that has the names: st_dev */
+  uint8_t hint;    /* F_SET_RW_HINT */
+  uint8_t fsflags; /* FS_IOC_SETFLAGS: FS_NODUMP_FL and FS_NOATIME_FL, which
+                      what is made in a directory has from it */
+  bool nameless;   /* of O_TMPFILE: in a file system, though it has no name */
+  bool same_exec;  /* who may execute it is not to be changed: -EPERM */
 };
 
 /* What several descriptions of one object share. A driver embeds it in its

@@ -28,6 +28,11 @@
  *      last of which is another (2 registers)
  *   A  room for a socket's name: a count (2 registers)
  *   z  a struct statfs
+ *   x  a struct fsxattr: xflags:extsize:projid:cowextsize
+ *   c  a struct file_clone_range: a descriptor
+ *   d  a struct file_dedupe_range: a count; 1!2 has 2 in its reserved fields
+ *   g  room for the UUID of a file system, or for anything else of which only
+ *      the first byte is of interest
  *
  * Where memory is meant, null and bad are addresses, and 10@bad is ten bytes
  * that are not there.
@@ -36,6 +41,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -554,6 +560,10 @@ static void decode_stat(struct run *r, uint64_t a)
            (uint32_t)st->st_mtim.tv_nsec);
 }
 
+/* Of a file; others are of what is mounted. */
+#define ATTRIBUTES \
+  (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP)
+
 static void decode_statx(struct run *r, uint64_t a)
 {
   const struct statx *x = at(a);
@@ -562,6 +572,9 @@ static void decode_statx(struct run *r, uint64_t a)
     return;
   say(r, " mode %o links %u uid %u", x->stx_mode,
       is_dir(x->stx_mode) ? 0 : x->stx_nlink, whose(r, x->stx_uid));
+  say(r, " attributes %llx of %llx",
+      (unsigned long long)x->stx_attributes & ATTRIBUTES,
+      (unsigned long long)x->stx_attributes_mask & ATTRIBUTES);
   if (!is_dir(x->stx_mode))
     say(r, " size %llu blksize %u blocks %llu", (unsigned long long)x->stx_size,
         x->stx_blksize, (unsigned long long)x->stx_blocks);
@@ -760,6 +773,67 @@ static uint64_t encode_int(struct run *r, const char *token)
   p = room(sizeof *p);
   *p = number(r, token);
   return address(p);
+}
+
+static uint64_t encode_xattr(const struct run *r, const char *token)
+{
+  uint32_t field[5] = { 0 }; /* the third is for the answer alone */
+  struct fsxattr *x;
+  uint64_t a;
+
+  if (odd_address(token, &a))
+    return a;
+  for (int i = 0; *token != '\0' && i < 5; i++) {
+    size_t n = strcspn(token, ":");
+    i += i == 2;
+    field[i] = (uint32_t)number_n(r, token, n);
+    token += n + (token[n] == ':');
+  }
+  x = room(sizeof *x);
+  memset(x, 0, sizeof *x);
+  x->fsx_xflags = field[0];
+  x->fsx_extsize = field[1];
+  x->fsx_projid = field[3];
+  x->fsx_cowextsize = field[4];
+  return address(x);
+}
+
+static void decode_xattr(struct run *r, uint64_t a)
+{
+  const struct fsxattr *x = at(a);
+
+  if (in_arena(a))
+    say(r, " flags %x sizes %u %u extents %u project %u", x->fsx_xflags,
+        x->fsx_extsize, x->fsx_cowextsize, x->fsx_nextents, x->fsx_projid);
+}
+
+static uint64_t encode_clone(const struct run *r, const char *token)
+{
+  struct file_clone_range *c;
+  uint64_t a;
+
+  if (odd_address(token, &a))
+    return a;
+  c = room(sizeof *c);
+  memset(c, 0, sizeof *c);
+  c->src_fd = number(r, token);
+  return address(c);
+}
+
+static uint64_t encode_dedupe(const struct run *r, const char *token)
+{
+  const char *reserved = strchr(token, '!');
+  struct file_dedupe_range *d;
+  uint64_t a;
+
+  if (odd_address(token, &a))
+    return a;
+  d = room(8192);
+  memset(d, 0, 8192);
+  d->dest_count = (uint16_t)one(r, token, strcspn(token, "!"));
+  if (reserved != NULL)
+    d->reserved2 = (uint32_t)number(r, reserved + 1);
+  return address(d);
 }
 
 static uint64_t encode_limit(struct run *r, const char *token)
@@ -1028,6 +1102,10 @@ int encode(struct run *r, char letter, const char *token, uint64_t *a)
   case 'q': encode_messages(r, letter, token, a); return 2;
   case 'A': encode_name(r, token, a); return 2;
   case 'z': a[0] = encode_room(token, sizeof(struct statfs)); return 1;
+  case 'x': a[0] = encode_xattr(r, token); return 1;
+  case 'c': a[0] = encode_clone(r, token); return 1;
+  case 'd': a[0] = encode_dedupe(r, token); return 1;
+  case 'g': a[0] = encode_room(token, 256); return 1;
   default: abort();
   }
 }
@@ -1073,6 +1151,11 @@ void decode(struct run *r, char letter, const uint64_t *a, int64_t n)
   case 'q': decode_messages(r, letter, a[0], n); break;
   case 'A': decode_name(r, a); break;
   case 'z': decode_statfs(r, a[0]); break;
+  case 'x': decode_xattr(r, a[0]); break;
+  case 'g':
+    if (in_arena(a[0]))
+      say(r, " (%d)", *(unsigned char *)at(a[0]));
+    break;
   case 'r': decode_limit(r, a[0]); break;
   default: break;
   }

@@ -81,6 +81,21 @@ const struct call calls[] = {
   { "ioctl", SYS_ioctl, "fio", 2, NULL, 0, { FD, "FIOQSIZE", "0 0 null" } },
   { "ioctl", SYS_ioctl, "fiI", 10, NULL, 0,
     { FD, "FIONREAD FIONREAD FIONREAD 0x1234", "0 0 0 0 null bad" } },
+  { "ioctl", SYS_ioctl, "fiI", 4, NULL, 0,
+    { FD, "FS_IOC_SETFLAGS FS_IOC_GETFLAGS FS_IOC_SETFLAGS FIGETBSZ",
+      "0 NODUMP NOATIME NODUMP|NOATIME 0x10 0x20 0x41 1 -1 null bad" } },
+  { "ioctl", SYS_ioctl, "fix", 3, NULL, 0,
+    { FD, "FS_IOC_FSGETXATTR FS_IOC_FSSETXATTR FS_IOC_FSSETXATTR",
+      "0 0x80 0x40 0xc0 8 0x10 2 0x800 0x1000 0x10000 1 4 0x8000 0:1 "
+      "0x800:4096 0:0:7 0:0:-1 8:0:-1 0:0:0:1 0x80000080 bad null" } },
+  { "ioctl", SYS_ioctl, "fif", 2, NULL, 0, { FD, "FICLONE", "~any" } },
+  { "ioctl", SYS_ioctl, "fic", 2, NULL, 0,
+    { FD, "FICLONERANGE", "r0 r1 r2 r3 r4 r5 0 -1 null bad" } },
+  { "ioctl", SYS_ioctl, "fid", 2, NULL, 0,
+    { FD, "FIDEDUPERANGE", "0 1 127 128 0!1 null bad" } },
+  { "ioctl", SYS_ioctl, "fig", 2, NULL, 0,
+    { FD, "FS_IOC_GETFSUUID FS_IOC_GETFSSYSFSPATH FS_IOC_FIEMAP",
+      "out null bad" } },
   { "ioctl", SYS_ioctl, "fio", 4, NULL, 0,
     { FD, "TIOCOUTQ 0x2 TCGETS TIOCGWINSZ "
       "0x5411 0x80088a02 0x5480", "0 bad" } },
@@ -98,6 +113,10 @@ const struct call calls[] = {
       "O_RDWR O_RDONLY O_WRONLY 3 O_RDWR|O_CLOEXEC O_RDWR|O_APPEND "
       "O_RDWR|O_NONBLOCK O_RDWR|O_DIRECTORY O_RDWR|O_TRUNC O_RDWR|O_DIRECT",
       "0" } },
+  { "open", SYS_open, "Nii", 1, NULL, 0,
+    { "/dev/tty /dev/tty/",
+      "O_RDWR O_RDONLY|O_NONBLOCK O_WRONLY|O_TRUNC 3 O_RDWR|O_DIRECTORY "
+      "O_RDWR|O_NOATIME O_RDWR|O_CREAT O_RDWR|O_CREAT|O_EXCL", "0" } },
   { "pipe", SYS_pipe, "2", 1, NULL, 'p', { "out null bad" } },
   { "pipe2", SYS_pipe2, "2i", 25, NULL, 'p',
     { "out out out out out out out out null bad",

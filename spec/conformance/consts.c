@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +122,19 @@ static const struct {
   { "TIOCOUTQ", (int64_t)TIOCOUTQ },
   { "SIOCATMARK", (int64_t)SIOCATMARK },
   { "FIOQSIZE", (int64_t)FIOQSIZE },
+  { "FIGETBSZ", (int64_t)FIGETBSZ },
+  { "FICLONE", (int64_t)FICLONE },
+  { "FICLONERANGE", (int64_t)FICLONERANGE },
+  { "FIDEDUPERANGE", (int64_t)FIDEDUPERANGE },
+  { "FS_IOC_FIEMAP", (int64_t)FS_IOC_FIEMAP },
+  { "FS_IOC_GETFLAGS", (int64_t)FS_IOC_GETFLAGS },
+  { "FS_IOC_SETFLAGS", (int64_t)FS_IOC_SETFLAGS },
+  { "FS_IOC_FSGETXATTR", (int64_t)FS_IOC_FSGETXATTR },
+  { "FS_IOC_FSSETXATTR", (int64_t)FS_IOC_FSSETXATTR },
+  { "FS_IOC_GETFSUUID", 0x80111500 },
+  { "FS_IOC_GETFSSYSFSPATH", 0x80811501 },
+  { "NODUMP", (int64_t)FS_NODUMP_FL },
+  { "NOATIME", (int64_t)FS_NOATIME_FL },
   { "CLOSE_RANGE_CLOEXEC", (int64_t)CLOSE_RANGE_CLOEXEC },
   { "CLOSE_RANGE_UNSHARE", (int64_t)CLOSE_RANGE_UNSHARE },
   { "EPOLL_CLOEXEC", (int64_t)EPOLL_CLOEXEC },

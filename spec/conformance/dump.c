@@ -37,6 +37,10 @@ static bool is_known(const char *name)
 static bool has_lua_room(char letter, const char *arg)
 {
   switch (letter) {
+  case 'x':
+  case 'c':
+  case 'd':
+  case 'g': return false;
   case 'T':
   case 'C': return strcmp(arg, "100") == 0;
   case 'A': return strcmp(arg, "110") == 0;

@@ -189,6 +189,9 @@ static const struct {
     "mkdirat AT_FDCWD z 0755;openat AT_FDCWD z O_RDONLY 0 "
     "> r0;unlinkat AT_FDCWD z AT_REMOVEDIR" },
   { "directory", "openat AT_FDCWD . O_RDONLY|O_DIRECTORY 0 > r0" },
+  { "directory of descriptors",
+    "open /proc/self/fd O_RDONLY|O_DIRECTORY 0 > r0" },
+  { "directory of descriptors, O_PATH", "open /proc/self/fd O_PATH 0 > r0" },
   { "O_PATH of a directory", "openat AT_FDCWD . O_PATH 0 > r0" },
   { "O_PATH of a symbolic link",
     "symlinkat a AT_FDCWD m;openat AT_FDCWD m O_PATH|O_NOFOLLOW 0 > r0" },

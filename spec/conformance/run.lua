@@ -234,10 +234,11 @@ function calls.close_range(p, first, last, flags)
     number(last) & 0xffffffff, number(flags)))
 end
 
+local direct = { FIOCLEX = true, FIONCLEX = true, FICLONE = true }
 local wide = { FIOQSIZE = true, TFD_IOC_SET_TICKS = true }
 
 function calls.ioctl(p, fd, request, arg)
-  if request == "FIOCLEX" or request == "FIONCLEX" then
+  if direct[request] then
     return answer(plain, p:ioctl(number(fd), number(request), number(arg)))
   end
   local format = wide[request] and "<i8" or "<i4"

@@ -1,6 +1,7 @@
 /* attr.c - calls that look at inodes, or change what is known about them */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,7 +9,8 @@
 #include "core/name.h"
 
 #define DEV       0x1c /* st_dev of everything ... */
-#define DEV_APART 0x1  /* ... but memory that has no name */
+#define DEV_APART 0x1  /* ... but memory that has no name, ... */
+#define DEV_PROC  0x15 /* ... and what shows descriptors */
 #define SECOND    INT64_C(1000000000)
 
 /* ---- times ------------------------------------------------------------ */
@@ -22,13 +24,14 @@ int64_t fde_time_now(const struct fdemu_kernel *k)
 }
 
 /* It happened now. atime follows only if it is older than the others, as with
- * relatime. */
+ * relatime, and if the inode has not been told otherwise. */
 void fde_touch(struct fdemu_inode *i, int which)
 {
   struct fdemu_attr *a = i->attr;
   int64_t now = fde_time_now(i->kernel);
 
-  if (which & FDE_ATIME && (a->atime <= a->mtime || a->atime <= a->ctime))
+  if (which & FDE_ATIME && !(a->fsflags & FS_NOATIME_FL) &&
+      (a->atime <= a->mtime || a->atime <= a->ctime))
     a->atime = now;
   if (which & FDE_MTIME)
     a->mtime = now;
@@ -111,9 +114,10 @@ static int64_t from_timespec(const struct timespec *ts)
 static void fill_stat(const struct fdemu_inode *i, struct stat *st)
 {
   const struct fdemu_attr *a = i->attr;
+  bool proc = fde_is_proc(i);
 
   memset(st, 0, sizeof *st);
-  st->st_dev = a->apart ? DEV_APART : DEV;
+  st->st_dev = a->apart ? DEV_APART : proc ? DEV_PROC : DEV;
   st->st_ino = a->ino;
   st->st_mode = i->mode;
   st->st_nlink = (nlink_t)a->nlink;
@@ -121,7 +125,7 @@ static void fill_stat(const struct fdemu_inode *i, struct stat *st)
   st->st_gid = a->gid;
   st->st_rdev = a->rdev;
   st->st_size = a->size;
-  st->st_blksize = 4096;
+  st->st_blksize = proc ? 1024 : 4096;
   if (S_ISREG(i->mode))
     st->st_blocks = a->room >= 0 ? a->room / 512 : (a->size + 511) / 512;
   st->st_atim = to_timespec(a->atime);
@@ -176,6 +180,13 @@ static struct fdemu_file *stat_itself(const struct fdemu_req *r)
   return f != NULL && f->ops->stat != NULL ? f : NULL;
 }
 
+/* What statx(2) has and stat(2) has not. */
+static void note_flags(struct fdemu_req *r, const struct fdemu_inode *i,
+                       const struct fde_entry *e)
+{
+  r->arg = fde_in_tmpfs(i, e != NULL) ? i->attr->fsflags : -1;
+}
+
 static int64_t attr_stat(struct fdemu_file *f, struct fdemu_req *r)
 {
   const unsigned long known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT |
@@ -191,11 +202,14 @@ static int64_t attr_stat(struct fdemu_file *f, struct fdemu_req *r)
   f = stat_itself(r);
   if (f != NULL) {
     fdemu_file_get(f);
+    note_flags(r, f->inode, f->entry);
     r->file = f;
     r->ops = f->ops;
     return FDEMU_NEXT;
   }
   n = fde_walk(&w, r, how_of(r));
+  if (n == 0)
+    note_flags(r, w.at.inode, w.at.entry);
   if (n == 0 && w.at.inode->ops->stat != NULL)
     n = borrow_file(r, w.at.inode, O_PATH);
   else if (n == 0) {

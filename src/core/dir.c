@@ -32,11 +32,27 @@ static int64_t dir_read(struct fdemu_file *f, struct fdemu_req *r)
   return -EISDIR;
 }
 
+/* In /proc they have numbers: Linux's has an end at 0, and no large files. */
+static int64_t view_lseek(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int64_t before = f->pos, n;
+
+  if (r->cmd == SEEK_DATA || r->cmd == SEEK_HOLE)
+    return -ENXIO;
+  n = fdemu_lseek_default(f, r);
+  if (n <= INT32_MAX)
+    return n;
+  f->pos = before;
+  return -EINVAL;
+}
+
 /* The end is nowhere: names have places, and not sizes. */
 static int64_t dir_lseek(struct fdemu_file *f, struct fdemu_req *r)
 {
   int64_t pos = r->offset;
 
+  if (fde_is_view(f->inode))
+    return view_lseek(f, r);
   if (r->cmd == SEEK_CUR && (pos > 0 ? f->pos > INT64_MAX - pos : false))
     return -EINVAL;
   if (r->cmd == SEEK_CUR)
@@ -51,9 +67,8 @@ static int64_t dir_lseek(struct fdemu_file *f, struct fdemu_req *r)
 
 static int64_t dir_sync(struct fdemu_file *f, struct fdemu_req *r)
 {
-  (void)f;
   (void)r;
-  return 0;
+  return fde_is_view(f->inode) ? -EINVAL : 0;
 }
 
 const struct fdemu_ops fde_dir_ops = {

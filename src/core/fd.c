@@ -2,12 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 
 #include "core/kernel.h"
-
-#define BLOCK_SIZE_OF_ALL 4096
 
 /* Flags that F_SETFL changes; the rest it ignores. */
 #define SETTABLE (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
@@ -353,75 +349,4 @@ int64_t fde_fcntl_other(struct fdemu_file *f, struct fdemu_req *r)
 {
   (void)f;
   return r->cmd == F_GETPIPE_SZ || r->cmd == F_SETPIPE_SZ ? -EBADF : -EINVAL;
-}
-
-static int64_t ioctl_flag(struct fdemu_file *f, struct fdemu_req *r, int flag)
-{
-  int on, error = fdemu_arg_load(r, 0, &on, sizeof on);
-
-  if (error == 0)
-    set_flags(f, flag, on ? flag : 0);
-  return error;
-}
-
-/* As ioctl_fioasync() of Linux: a kind that cannot is asked only to change. */
-static int64_t ioctl_async(struct fdemu_file *f, struct fdemu_req *r)
-{
-  int on, error = fdemu_arg_load(r, 0, &on, sizeof on);
-
-  if (error < 0)
-    return error;
-  if (!!on == !!(f->flags & O_ASYNC))
-    return 0;
-  if (!(f->mode & FDEMU_MODE_ASYNC))
-    return -ENOTTY;
-  return fde_set_async(f, on != 0);
-}
-
-/* What it occupies; only of what can have a size. */
-static int64_t ioctl_size(struct fdemu_file *f, struct fdemu_req *r)
-{
-  const mode_t type = f->inode->mode & S_IFMT;
-  struct stat st;
-  int64_t bytes;
-
-  if (type != S_IFREG && type != S_IFDIR && type != S_IFLNK)
-    return -ENOTTY;
-  fdemu_fill_stat(f, &st);
-  bytes = (int64_t)st.st_blocks * 512;
-  return fdemu_arg_store(r, 0, &bytes, sizeof bytes);
-}
-
-/* Of regular files only, if the core keeps their position. */
-static int64_t ioctl_regular(struct fdemu_file *f, struct fdemu_req *r)
-{
-  const int ahead = (int)(f->inode->attr->size - f->pos);
-
-  if (!S_ISREG(f->inode->mode) || !(f->mode & FDEMU_MODE_SEEK))
-    return FDEMU_NEXT;
-  switch (r->cmd) {
-  case FIONREAD: return fdemu_arg_store(r, 0, &ahead, sizeof ahead);
-  case FIBMAP: return -EPERM;
-  default: return FDEMU_NEXT;
-  }
-}
-
-int64_t fde_ioctl(struct fdemu_file *f, struct fdemu_req *r)
-{
-  const int block = BLOCK_SIZE_OF_ALL;
-
-  switch (r->cmd) {
-  case FIOCLEX:
-  case FIONCLEX:
-    if (r->on == NULL)
-      fde_set_cloexec(&r->proc->table, r->fd, r->cmd == FIOCLEX);
-    return 0;
-  case FIONBIO: return ioctl_flag(f, r, O_NONBLOCK);
-  case FIOASYNC: return ioctl_async(f, r);
-  case FIOQSIZE: return ioctl_size(f, r);
-  case FIGETBSZ: return fdemu_arg_store(r, 0, &block, sizeof block);
-  case FIFREEZE:
-  case FITHAW: return -EPERM;
-  default: return ioctl_regular(f, r);
-  }
 }

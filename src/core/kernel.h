@@ -167,8 +167,9 @@ int64_t fde_truncate_check(struct fdemu_req *r);
 
 /* fd.c, table.c */
 fdemu_method fde_close, fde_close_range, fde_dup, fde_dup2, fde_dup3;
-fdemu_method fde_fcntl, fde_fcntl_other, fde_ioctl;
+fdemu_method fde_fcntl, fde_fcntl_other;
 fdemu_method fde_fcntl_path, fde_fcntl_kept; /* fcntl.c */
+fdemu_method fde_ioctl;                      /* ioctl.c */
 int64_t fde_close_end(struct fdemu_req *r, int64_t result);
 int fde_table_reserve(struct fdemu_proc *p, int min);
 void fde_table_free(struct fdemu_proc *p);
@@ -245,6 +246,7 @@ void fde_locks_release(struct fdemu_file *f);
 
 /* move.c */
 int fde_move_park(struct fdemu_req *r);
+int fde_copy_modes(const struct fdemu_file *in, const struct fdemu_file *out);
 
 /* file.c */
 void fde_attr_init(struct fdemu_attr *a, struct fdemu_kernel *k, uid_t uid);

@@ -736,10 +736,8 @@ const struct fdemu_call fdemu_tee_call = {
 
 /* ---- copy_file_range(2) ------------------------------------------------- */
 
-/* As generic_copy_file_checks() of Linux. Only what the core knows the size of
- * is cut at its end beforehand. */
-static int copy_check(struct fdemu_file *in, struct fdemu_file *out,
-                      const int64_t pos[2], size_t *len)
+/* As generic_file_rw_checks() of Linux. */
+int fde_copy_modes(const struct fdemu_file *in, const struct fdemu_file *out)
 {
   mode_t a = in->inode->mode, b = out->inode->mode;
 
@@ -747,8 +745,18 @@ static int copy_check(struct fdemu_file *in, struct fdemu_file *out,
     return -EISDIR;
   if (!S_ISREG(a) || !S_ISREG(b))
     return -EINVAL;
-  if (!readable(in) || !writable(out) || out->flags & O_APPEND)
-    return -EBADF;
+  return readable(in) && writable(out) && !(out->flags & O_APPEND) ? 0 : -EBADF;
+}
+
+/* As generic_copy_file_checks() of Linux. Only what the core knows the size of
+ * is cut at its end beforehand. */
+static int copy_check(struct fdemu_file *in, struct fdemu_file *out,
+                      const int64_t pos[2], size_t *len)
+{
+  int error = fde_copy_modes(in, out);
+
+  if (error < 0)
+    return error;
   if (in->inode->attr->apart != out->inode->attr->apart)
     return -EXDEV;
   if ((uint64_t)pos[0] + *len < *len || (uint64_t)pos[1] + *len < *len)

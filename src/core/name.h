@@ -123,6 +123,11 @@ int fde_create(struct fde_walk *w, mode_t mode, dev_t dev,
                struct fde_place *made);
 void fde_adopt(const struct fde_walk *w, struct fdemu_inode *i);
 
+/* statfs.c */
+bool fde_in_tmpfs(const struct fdemu_inode *i, bool named);
+bool fde_same_fs(const struct fdemu_file *a, const struct fdemu_file *b);
+bool fde_fs_uuid(const struct fdemu_file *f, uint8_t uuid[16]);
+
 /* dir.c, link.c, open.c */
 extern const struct fdemu_ops fde_dir_ops, fde_link_ops, fde_path_ops;
 
@@ -143,6 +148,14 @@ static inline bool fde_is_view(const struct fdemu_inode *i)
 static inline bool fde_is_link(const struct fdemu_inode *i)
 {
   return i->ops == &fde_link_ops;
+}
+
+/* Of /proc: such a directory, or what is in one. */
+static inline bool fde_is_proc(const struct fdemu_inode *i)
+{
+  return fde_is_view(i) ||
+         (fde_is_link(i) &&
+          fdemu_entry(i, const struct fde_link, inode)->file != NULL);
 }
 
 struct fdemu_inode *fde_link_new(struct fdemu_kernel *k, const char *target);

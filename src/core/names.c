@@ -16,6 +16,7 @@ void fde_adopt(const struct fde_walk *w, struct fdemu_inode *i)
 
   i->attr->uid = fde_uid(w->proc);
   i->attr->gid = i->attr->uid;
+  i->attr->fsflags = dir->attr->fsflags;
   if (!(dir->mode & S_ISGID))
     return;
   i->attr->gid = dir->attr->gid;
@@ -81,6 +82,8 @@ static int walk_new(struct fde_walk *w, struct fdemu_proc *p, int dirfd,
   error = fde_walk_lookup(w, &child);
   if (error == 0)
     return -EEXIST;
+  if (fde_is_view(w->at.inode))
+    return error;
   return error == -ENOENT && (directory || !w->slash) ? 0 : error;
 }
 
@@ -217,7 +220,7 @@ static int may_delete(const struct fde_walk *w, const struct fde_place *child,
   if (error < 0)
     return error;
   if (child->entry == NULL)
-    return -EPERM;
+    return directory ? -ENOTDIR : -EPERM;
   if (dir->mode & S_ISVTX && !fde_owns(w->proc, child->inode) &&
       !fde_owns(w->proc, dir))
     return -EPERM;
@@ -324,7 +327,7 @@ static int rename_find(struct rename *m)
   if (error < 0)
     return error;
   error = fde_walk_lookup(&m->to, &m->new);
-  if (error == -ENOENT)
+  if (error == -ENOENT && !fde_is_view(m->to.at.inode))
     return m->flags & RENAME_EXCHANGE ? -ENOENT : 0;
   if (error == 0 && m->flags & RENAME_NOREPLACE)
     return -EEXIST;
@@ -400,9 +403,15 @@ static int move_with_whiteout(struct rename *m)
   return error;
 }
 
+/* Between file systems nothing moves, whatever the names. */
+static bool is_across(const struct rename *m)
+{
+  return fde_is_view(m->from.at.inode) != fde_is_view(m->to.at.inode);
+}
+
 static int do_rename(struct rename *m)
 {
-  int error = rename_find(m);
+  int error = is_across(m) ? -EXDEV : rename_find(m);
 
   if (error == 0)
     error = rename_check(m);

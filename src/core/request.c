@@ -1,5 +1,6 @@
 /* request.c - the names of ioctl(2) requests, for traces */
 #include <errno.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/gpio.h>
 #include <linux/hidraw.h>
@@ -86,8 +87,16 @@ static const struct known {
   N(FIGETBSZ),
   N(FIBMAP),
   N(FICLONE),
+  N(FICLONERANGE),
+  N(FIDEDUPERANGE),
+  N(FIFREEZE),
+  N(FITHAW),
   N(FS_IOC_GETFLAGS),
   N(FS_IOC_SETFLAGS),
+  N(FS_IOC_FSGETXATTR),
+  N(FS_IOC_FSSETXATTR),
+  N(FS_IOC_FIEMAP),
+  { 0x80111500, "FS_IOC_GETFSUUID" }, /* of Linux 6.9 */
   /* i2c */
   N(I2C_RETRIES),
   N(I2C_TIMEOUT),

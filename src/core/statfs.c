@@ -25,7 +25,42 @@ static unsigned type_of(const struct fdemu_inode *i, bool named)
     return PIPEFS;
   if (!named && S_ISSOCK(i->mode))
     return SOCKFS;
-  return fde_is_view(i) ? PROC : TMPFS;
+  return fde_is_proc(i) ? PROC : TMPFS;
+}
+
+bool fde_in_tmpfs(const struct fdemu_inode *i, bool named)
+{
+  return type_of(i, named) == TMPFS;
+}
+
+static unsigned type_of_file(const struct fdemu_file *f)
+{
+  return type_of(f->inode, f->entry != NULL);
+}
+
+/* Devices have one of their own: Linux's are in a devtmpfs. */
+bool fde_same_fs(const struct fdemu_file *a, const struct fdemu_file *b)
+{
+  return type_of_file(a) == type_of_file(b) &&
+         a->inode->attr->apart == b->inode->attr->apart &&
+         S_ISCHR(a->inode->mode) == S_ISCHR(b->inode->mode);
+}
+
+/* Chance makes Linux's; a seed makes this. False: it has none. */
+bool fde_fs_uuid(const struct fdemu_file *f, uint8_t uuid[16])
+{
+  uint64_t state = f->inode->kernel->seed + (f->inode->attr->apart ? 1 : 0) +
+                   (S_ISCHR(f->inode->mode) ? 2 : 0);
+  uint64_t bits[2];
+
+  if (type_of_file(f) != TMPFS)
+    return false;
+  bits[0] = fde_splitmix(&state);
+  bits[1] = fde_splitmix(&state);
+  memcpy(uuid, bits, sizeof bits);
+  uuid[6] = (uint8_t)(0x40 | (uuid[6] & 0x0f)); /* a random one, RFC 9562 */
+  uuid[8] = (uint8_t)(0x80 | (uuid[8] & 0x3f));
+  return true;
 }
 
 /* Without a limit a tmpfs says that it has no blocks. */
@@ -40,7 +75,9 @@ static int64_t answer(struct fdemu_req *r, const struct fdemu_inode *i,
   s.f_type = type;
   s.f_bsize = s.f_frsize = 4096;
   s.f_namelen = FDE_NAME_MAX;
-  s.f_flags = type == TMPFS && !i->attr->apart ? VALID | RELATIME : VALID;
+  s.f_flags = type == PROC || (type == TMPFS && !i->attr->apart)
+                  ? VALID | RELATIME
+                  : VALID;
   if (type == TMPFS && k->space > 0) {
     int64_t left = k->space / 4096 - k->space_used / 4096;
     s.f_blocks = (fsblkcnt_t)(k->space / 4096);

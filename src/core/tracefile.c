@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -138,6 +139,11 @@ static void put_request(struct fde_out *o, const struct fdemu_req *r)
   fde_print(o, ")");
 }
 
+static const struct fde_name inode_flags[] = {
+  N(FS_SYNC_FL),   N(FS_IMMUTABLE_FL), N(FS_APPEND_FL),
+  N(FS_NODUMP_FL), N(FS_NOATIME_FL),   { 0, NULL }
+};
+
 /* Requests whose argument is the address of an int. */
 static bool takes_int(const struct fdemu_req *r)
 {
@@ -146,40 +152,46 @@ static bool takes_int(const struct fdemu_req *r)
   case TIOCOUTQ:
   case SIOCATMARK:
   case FIOGETOWN:
-  case SIOCGPGRP: return r->result >= 0;
+  case SIOCGPGRP:
+  case FIGETBSZ:
+  case FS_IOC_GETFLAGS: return r->result >= 0;
   case FIONBIO:
   case FIOASYNC:
   case FIOSETOWN:
-  case SIOCSPGRP: return true;
+  case SIOCSPGRP:
+  case FS_IOC_SETFLAGS: return true;
   default: return false;
   }
+}
+
+static void put_int(struct fde_out *o, const struct fdemu_req *r)
+{
+  int n;
+
+  if (fde_trace_load(r, &n, r->buf.iov_base, sizeof n) < 0)
+    return;
+  fde_print(o, ", [");
+  if (r->cmd == FS_IOC_GETFLAGS || r->cmd == FS_IOC_SETFLAGS)
+    fde_print_flags(o, inode_flags, (unsigned)n, "0");
+  else
+    fde_print_int(o, n);
+  fde_print(o, "]");
 }
 
 /* An int that was asked for is shown as strace does, an address never. */
 static void put_ioctl(struct fde_out *o, const struct fdemu_req *r)
 {
-  int n;
-
   put_request(o, r);
   if (r->buf.iov_base == NULL)
     return;
-  if (takes_int(r)) {
-    if (fde_trace_load(r, &n, r->buf.iov_base, sizeof n) == 0) {
-      fde_print(o, ", [");
-      fde_print_int(o, n);
-      fde_print(o, "]");
-    }
-  } else if (r->iovcnt < 0 && (r->done == 0 || r->result < 0)) {
-    fde_print(o, ", "); /* the argument is the number itself */
+  if (takes_int(r) || (r->iovcnt < 0 && r->done > 0 && r->result >= 0))
+    put_int(o, r);
+  else if (r->iovcnt < 0) { /* the argument is the number itself */
+    fde_print(o, ", ");
     if (r->arg == 0)
       fde_print(o, "0");
     else
       fde_print_hex(o, (uint64_t)r->arg);
-  } else if (r->iovcnt < 0 &&
-             fde_trace_load(r, &n, r->buf.iov_base, sizeof n) == 0) {
-    fde_print(o, ", [");
-    fde_print_int(o, n);
-    fde_print(o, "]");
   } else if (r->buf.iov_len != SIZE_MAX) {
     fde_print(o, ", ");
     fde_print_bytes(o, r, r->buf.iov_base, r->buf.iov_len);

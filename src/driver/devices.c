@@ -11,6 +11,7 @@ static const struct {
   { fdemu_null_add, "/dev/null" },       { fdemu_zero_add, "/dev/zero" },
   { fdemu_full_add, "/dev/full" },       { fdemu_random_add, "/dev/random" },
   { fdemu_urandom_add, "/dev/urandom" }, { fdemu_console_add, "/dev/console" },
+  { fdemu_tty_add, "/dev/tty" },
 };
 
 static const struct {

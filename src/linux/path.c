@@ -104,7 +104,9 @@ static struct statx_timestamp stamp(const struct timespec *t)
                                    .tv_nsec = (uint32_t)t->tv_nsec };
 }
 
-static void to_statx(const struct stat *st, struct statx *x)
+/* flags: what newfstatat(2) leaves in arg. Unlike Linux: what is mounted is not
+ * told. */
+static void to_statx(const struct stat *st, int64_t flags, struct statx *x)
 {
   memset(x, 0, sizeof *x);
   x->stx_mask = STATX_BASIC_STATS;
@@ -123,6 +125,11 @@ static void to_statx(const struct stat *st, struct statx *x)
   x->stx_rdev_minor = (uint32_t)(st->st_rdev & 0xff);
   x->stx_dev_major = (uint32_t)(st->st_dev >> 8 & 0xfff);
   x->stx_dev_minor = (uint32_t)(st->st_dev & 0xff);
+  if (flags < 0)
+    return;
+  x->stx_attributes = (uint64_t)flags & STATX_ATTR_NODUMP;
+  x->stx_attributes_mask =
+      STATX_ATTR_NODUMP | STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE;
 }
 
 int64_t fdl_statx(const struct fdl_call *c)
@@ -150,7 +157,7 @@ int64_t fdl_statx(const struct fdl_call *c)
   n = fdemu_call(c->p, &r);
   if (n < 0)
     return n;
-  to_statx(&st, &x);
+  to_statx(&st, r.arg, &x);
   return fdl_store(c, c->arg[4], &x, sizeof x);
 }
 
