@@ -287,7 +287,7 @@ function Kernel:device(path, ops) end
 ---@class fdemu.Ops
 ---@field open? fun(self: fdemu.Description, flags: integer): any of a device node; may return another Description
 ---@field read? fun(self: fdemu.Description, count: integer, offset?: integer): any at most count bytes; "" at the end of the file
----@field write? fun(self: fdemu.Description, data: string, offset?: integer): any how many bytes it took
+---@field write? fun(self: fdemu.Description, data: string, offset?: integer): any how many bytes it took; EPIPE also sends SIGPIPE
 ---@field lseek? fun(self: fdemu.Description, offset: integer, whence: integer): any the new position
 ---@field ioctl? fun(self: fdemu.Description, request: integer, arg: nil | integer | fdemu.Buffer): any an integer, or nothing for 0
 ---@field fcntl? fun(self: fdemu.Description, cmd: integer, arg: integer): any an integer, of commands that are not the kernel's

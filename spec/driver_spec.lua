@@ -337,6 +337,36 @@ describe("driver", function()
       assert.same(EBADF, { p:read(fd, 1) })
     end)
 
+    it("of a write with EPIPE sends SIGPIPE, which the real ones do", function()
+      local fd = open { write = function() return nil, "EPIPE" end,
+        ioctl = function() return nil, "EPIPE" end }
+      assert.equal(fdemu.EPIPE, select(3, p:write(fd, "x")))
+      assert.equal(fdemu.EPIPE, select(3, p:ioctl(fd, 1)))
+      assert.same({ [fdemu.SIGPIPE] = 1 }, p:signals())
+    end)
+
+    it("of a pipe's own write reaches the caller with its SIGPIPE", function()
+      local r, w = p:pipe()
+      local d = p:description(w)
+      local write = d.write
+      d.write = function(self, data) return write(self, data) end
+      p:close(r)
+      assert.equal(fdemu.EPIPE, select(3, p:write(w, "x")))
+      assert.same({ [fdemu.SIGPIPE] = 1 }, p:signals())
+    end)
+
+    it("of a datagram socket's write does, too, if it is overridden", function()
+      local s = p:socketpair(fdemu.AF_UNIX, fdemu.SOCK_DGRAM, 0)
+      assert.equal(0, p:shutdown(s, fdemu.SHUT_WR))
+      assert.equal(fdemu.EPIPE, select(3, p:write(s, "x")))
+      assert.same({}, p:signals())
+      local d = p:description(s)
+      local write = d.write
+      d.write = function(self, data) return write(self, data) end
+      assert.equal(fdemu.EPIPE, select(3, p:write(s, "x")))
+      assert.same({ [fdemu.SIGPIPE] = 1 }, p:signals())
+    end)
+
     it("works for every slot that can fail", function()
       local function fail() return nil, "EIO" end
       local fd = open {

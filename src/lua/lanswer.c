@@ -181,12 +181,24 @@ static int64_t open_answer(lua_State *L, struct task *t)
   return 0;
 }
 
+/* Nobody reads what was written: that is a signal, too. Unlike Linux: also where
+ * the write of a datagram socket is overridden, and handed on. */
+static int64_t broken(const struct task *t)
+{
+  return t->serving != NULL &&
+                 t->slot->offset == offsetof(struct fdemu_ops, write)
+             ? fdemu_broken(t->serving)
+             : -EPIPE;
+}
+
 static int64_t answer(lua_State *L, struct task *t)
 {
   int64_t n = failure(L, t);
 
   if (n == -EAGAIN && t->serving != NULL && t->job == LJOB_CALL)
     lhonest_not_now(L, t);
+  if (n == -EPIPE)
+    return broken(t);
   if (n < 0)
     return n;
   if (t->job == LJOB_OPEN)
