@@ -2,6 +2,7 @@
 -- Every result of a system call is what Linux 6.18 gives.
 
 local fdemu = require "fdemu"
+local shell = require "spec.helper_shell"
 local steps = require "spec.helper_steps"
 
 local fails = steps.fails
@@ -469,5 +470,16 @@ describe("the descriptors 0, 1 and 2", function()
     local ok, message = pcall(k.process, k, { bogus = 1 })
     assert.is_false(ok)
     assert.truthy(tostring(message):find("unknown option 'bogus'", 1, true))
+  end)
+
+  it("are no process, and take no pid, where the host's are closed", function()
+    local program = [[
+      local k = require "fdemu".kernel()
+      local _, message = pcall(k.process, k, { stdin = "host" })
+      print((message:gsub("^.-:%d+: ", "")), k:process():getpid())]]
+    local path = "LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lua%s/?.so;;' "
+    assert.equal("the host's stdin is closed\t1\n",
+      shell.must(path:format(shell.build, shell.version) .. shell.lua .. " -e "
+        .. shell.quote(program) .. " <&-"))
   end)
 end)

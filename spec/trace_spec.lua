@@ -64,6 +64,30 @@ describe("trace", function()
       end))
     end)
 
+    it("shows an exit, which ends what waits, and never returns", function()
+      local child = p:fork()
+      local said = lines(function()
+        child:spawn(function() child:read(r, 1) end)
+        k:spawn(function() child:exit(300) end)
+        assert(pcall(k.run, k))
+        p:exit()
+      end)
+      assert.same({
+        "[pid  2] read(3,  <unfinished ...>",
+        "[pid  2] exit_group(300) = ?",
+        "[pid  2] <... read resumed>?, 1) = -1 EINTR (Interrupted system call)",
+        "[pid  1] exit_group(0) = ?",
+      }, said)
+    end)
+
+    it("says nothing of a process that goes with its kernel", function()
+      local list, other = {}, fdemu.kernel()
+      other:process()
+      other:trace(function(e) list[#list + 1] = e end)
+      other:close()
+      assert.same({}, list)
+    end)
+
     it("shows permissions as octal numbers", function()
       assert.same({
         '[pid  1] openat(AT_FDCWD, "/f", O_WRONLY|O_CREAT, 07777) = 5',
@@ -259,6 +283,18 @@ describe("trace", function()
   end)
 
   describe("event", function()
+    it("of an exit has no result, and the task that made it", function()
+      local list = events(function()
+        k:spawn({ function() p:exit(3) end, name = "last" }):join()
+      end)
+      assert.equal(1, #list)
+      local e = list[1]
+      assert.same({ "exit_group", "call", "last", 1, 0.0 },
+        { e.call, e.phase, e.task, e.pid, e.time })
+      assert.is_nil(e.result)
+      assert.is_nil(e.errno)
+    end)
+
     it("has call, pid, fd, result and time", function()
       k:sleep(1.5)
       local e = events(function() p:write(w, "abc") end)[1]

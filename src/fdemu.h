@@ -226,6 +226,10 @@ FDEMU_API int fdemu_exec(struct fdemu_proc *p);
  */
 FDEMU_API void fdemu_exit(struct fdemu_proc *p, int status);
 
+/* The same for a process that does not exit, but is gone: it was made in vain (if
+ * it is the latest, the next gets its pid), or all is over. Not traced. */
+FDEMU_API void fdemu_proc_end(struct fdemu_proc *p);
+
 /* wait(2): the pid of a child that exited; *status (may be NULL) is its exit
  * status, not shifted. -ECHILD */
 FDEMU_API int fdemu_wait(struct fdemu_proc *p, int *status);

@@ -86,7 +86,7 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
   struct fdemu_proc *p;
 
   while (!fdemu_list_empty(&k->procs))
-    fdemu_exit(fdemu_entry(k->procs.next, struct fdemu_proc, link), 0);
+    fdemu_proc_end(fdemu_entry(k->procs.next, struct fdemu_proc, link));
   fdemu_run(k); /* the owners of what was in flight hear of it */
   fde_names_free(k);
   while (!fdemu_list_empty(&k->rules))

@@ -80,7 +80,7 @@ int64_t fde_fork(struct fdemu_file *f, struct fdemu_req *r)
     return -ENOMEM;
   error = fde_table_copy(p->kernel, &child->table, &p->table);
   if (error < 0) {
-    fdemu_exit(child, 0);
+    fdemu_proc_end(child);
     fdemu_proc_put(child);
     return error;
   }
@@ -125,10 +125,8 @@ static void orphan(struct fdemu_proc *p)
   }
 }
 
-void fdemu_exit(struct fdemu_proc *p, int status)
+static void end(struct fdemu_proc *p, int status)
 {
-  if (!p->alive)
-    return;
   p->alive = false;
   fdemu_list_remove(&p->link);
   fdemu_list_append(&p->kernel->dead, &p->link);
@@ -146,6 +144,32 @@ void fdemu_exit(struct fdemu_proc *p, int status)
   }
   p->parent->nzombies++;
   fdemu_wake(&p->parent->exits, POLLIN);
+}
+
+static const struct fdemu_call exit_call = {
+  .name = "exit_group",
+  .args = "arg",
+};
+
+void fdemu_exit(struct fdemu_proc *p, int status)
+{
+  struct fdemu_req r = {
+    .call = &exit_call, .proc = p, .arg = status, .result = FDEMU_PENDING
+  };
+
+  if (!p->alive)
+    return;
+  fde_trace(&r, FDEMU_PHASE_CALL);
+  end(p, status);
+}
+
+void fdemu_proc_end(struct fdemu_proc *p)
+{
+  if (!p->alive)
+    return;
+  if (p->parent == NULL && p->pid == p->kernel->last_pid)
+    p->kernel->last_pid--;
+  end(p, 0);
 }
 
 /* In the order of fork(), as Linux does. */

@@ -123,6 +123,10 @@ static void put_result(struct fde_out *o, const struct fdemu_req *r)
   const char *name;
 
   fde_print(o, ") = ");
+  if (result == FDEMU_PENDING) { /* it never returns */
+    fde_print(o, "?");
+    return;
+  }
   if (result >= 0) {
     put_success(o, r);
     return;

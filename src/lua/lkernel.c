@@ -321,7 +321,7 @@ static void close_kernel(lua_State *L, struct lkernel *lk)
   lk->L = L;
   end_tasks(L, lk);
   while ((p = fdemu_next_proc(lk->k, 1)) != NULL)
-    fdemu_exit(p, 0);
+    fdemu_proc_end(p);
   put_floating(lk);
   do
     fdemu_run(lk->k);

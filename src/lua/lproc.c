@@ -406,7 +406,7 @@ fail_put:
     fdemu_file_put(f[n]);
   fdemu_unreserve(p, fds, 3);
 fail_exit:
-  fdemu_exit(p, 0);
+  fdemu_proc_end(p);
   return error;
 }
 

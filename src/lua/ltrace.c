@@ -69,7 +69,7 @@ static void queue(struct lkernel *lk, const struct fdemu_event *e,
                        .fd = r->fd,
                        .has_fd = (r->call->flags & FDEMU_CALL_FD) != 0,
                        .injected = r->injected,
-                       .who = r->who,
+                       .who = r->who != 0 ? r->who : lsched_who(lk->current),
                        .result = r->result,
                        .start = e->start,
                        .now = fdemu_now(lk->k),
@@ -156,7 +156,8 @@ static void set_seconds(lua_State *L, const char *key, int64_t ns)
 static void push_event(lua_State *L, const struct event *v)
 {
   static const char *const phases[] = { "call", "unfinished", "resumed" };
-  bool answered = v->phase != FDEMU_PHASE_UNFINISHED;
+  bool over = v->phase != FDEMU_PHASE_UNFINISHED;
+  bool answered = over && v->result != FDEMU_PENDING; /* not of exit_group */
   const char *s = v->text;
 
   lua_createtable(L, 0, 16);
@@ -185,7 +186,7 @@ static void push_event(lua_State *L, const struct event *v)
     lua_setfield(L, -2, "injected");
   }
   set_seconds(L, "start", v->start);
-  set_seconds(L, "time", answered ? v->now : v->start);
+  set_seconds(L, "time", over ? v->now : v->start);
 }
 
 static void set_task(lua_State *L, struct lkernel *lk, uint32_t who)
