@@ -272,6 +272,7 @@ static void memory_out_of_reach(void)
 #define EINVAL_ "-1 EINVAL (Invalid argument)"
 #define EPERM_  "-1 EPERM (Operation not permitted)"
 #define EBADF_  "-1 EBADF (Bad file descriptor)"
+#define ENOTTY_ "-1 ENOTTY (Inappropriate ioctl for device)"
 
 static void names_and_times(void)
 {
@@ -348,13 +349,17 @@ static void descriptors_and_locks(void)
   NR(fcntl, "fcntl(0, F_GETFD) = 0x1 (flags FD_CLOEXEC)", 0, F_GETFD);
   NR(fcntl, "fcntl(0, F_SETFD, 0xfe /* FD_??? */) = 0", 0, F_SETFD, 0xfe);
   NR(fcntl, "fcntl(0, F_GETFD) = 0", 0, F_GETFD);
-  NR(ioctl, "ioctl(0, FIONREAD) = " EFAULT_, 0, FIONREAD, 0);
-  NR(ioctl, "ioctl(0, FIONREAD) = " EFAULT_, 0, FIONREAD, 8);
+  NR(ioctl, "ioctl(0, FIONREAD, NULL) = " EFAULT_, 0, FIONREAD, 0);
+  NR(ioctl, "ioctl(0, FIONREAD, 0x8) = " EFAULT_, 0, FIONREAD, 8);
+  NR(ioctl, "ioctl(99, FIONREAD, ?) = " EBADF_, 99, FIONREAD, P(&n));
   NR(ioctl, "ioctl(0, FIONBIO, [0]) = 0", 0, FIONBIO, P(&n));
-  NR(ioctl,
-     "ioctl(0, _IOC(_IOC_NONE, 0x56, 0x78, 0x1234)) = "
-     "-1 ENOTTY (Inappropriate ioctl for device)",
-     0, 0x12345678, 8);
+  NR(ioctl, "ioctl(0, FIOCLEX) = 0", 0, FIOCLEX, 8);
+  NR(ioctl, "ioctl(0, _IOC(_IOC_NONE, 0x56, 0x78, 0x1234), 0x8) = " ENOTTY_, 0,
+     0x12345678, 8);
+  NR(ioctl, "ioctl(0, _IOC(_IOC_NONE, 0x56, 0x78, 0x1234), 0) = " ENOTTY_, 0,
+     0x12345678, 0);
+  NR(ioctl, "ioctl(0, _IOC(_IOC_NONE, 0x56, 0x78, 0x1234), ?) = " ENOTTY_, 0,
+     0x12345678, P(&n));
   NR(flock, "flock(0, LOCK_EX|0x40) = " EINVAL_, 0, LOCK_EX | 64);
   NR(pipe2, "pipe2(?, 0x7000001 /* O_??? */) = " EINVAL_, P(fds), 0x7000001);
   NR(write, "write(1, ?, 3) = " EFAULT_, 1, 8, 3);
@@ -362,10 +367,14 @@ static void descriptors_and_locks(void)
   teardown();
 }
 
+#define TIME(is, in, vs, vn) \
+  "{it_interval={tv_sec=" #is ", tv_nsec=" #in "}, it_value={tv_sec=" #vs \
+  ", tv_nsec=" #vn "}}"
+
 static void events(void)
 {
   struct epoll_event ev = { EPOLLIN | EPOLLET, { .u64 = 0x500000007 } };
-  struct itimerspec it = { { 1, 2 }, { 3, 4 } };
+  struct itimerspec it = { { 1, 2 }, { 3, 4 } }, old;
   struct pollfd fds[3] = { { 1, POLLIN, 0 },
                            { -1, POLLIN, 0 },
                            { 2, POLLOUT | 0x4000, 0 } };
@@ -411,6 +420,15 @@ static void events(void)
        "[pid  1] timerfd_settime(3, TFD_TIMER_ABSTIME, "
        "{it_interval={tv_sec=1, tv_nsec=2}, it_value={tv_sec=3, tv_nsec=4}}, "
        "NULL) = 0");
+  NR(timerfd_settime, "timerfd_settime(3, 0, " TIME(1, 2, 3, 4) ", NULL) = 0",
+     3, 0, P(&it), 0);
+  NR(timerfd_settime,
+     "timerfd_settime(3, 0, " TIME(1, 2, 3, 4) ", " TIME(1, 2, 3, 4) ") = 0", 3,
+     0, P(&it), P(&old));
+  NR(timerfd_settime,
+     "timerfd_settime(3, 0, " TIME(1, 2, 3, 4) ", ?) = " EFAULT_, 3, 0, P(&it),
+     8);
+  NR(timerfd_settime, "timerfd_settime(3, 0, ?, NULL) = " EFAULT_, 3, 0, 8, 0);
   NR(timerfd_gettime, "timerfd_gettime(3, ?) = " EFAULT_, 3, 8);
   teardown();
 }
@@ -460,6 +478,7 @@ static void messages(void)
      "msg_controllen=0, msg_flags=0}, 0) = " EFAULT_,
      0, P(&m), 0);
   NR(sendmsg, "sendmsg(0, NULL, 0) = " EFAULT_, 0, 0, 0);
+  NR(sendmsg, "sendmsg(0, ?, 0) = " EFAULT_, 0, 8, 0);
   teardown();
 }
 

@@ -164,38 +164,63 @@ static bool takes_int(const struct fdemu_req *r)
   }
 }
 
-static void put_int(struct fde_out *o, const struct fdemu_req *r)
+static bool put_int(struct fde_out *o, const struct fdemu_req *r)
 {
   int n;
 
   if (fde_trace_load(r, &n, r->buf.iov_base, sizeof n) < 0)
-    return;
-  fde_print(o, ", [");
+    return false;
+  fde_print(o, "[");
   if (r->cmd == FS_IOC_GETFLAGS || r->cmd == FS_IOC_SETFLAGS)
     fde_print_flags(o, inode_flags, (unsigned)n, "0");
   else
     fde_print_int(o, n);
   fde_print(o, "]");
+  return true;
+}
+
+/* What may be an address is not shown. */
+static void put_pointer(struct fde_out *o, const struct fdemu_req *r)
+{
+  int arg;
+
+  if ((uint64_t)r->arg >= FDEMU_PAGE)
+    fde_print(o, "?");
+  else if (r->arg != 0)
+    fde_print_hex(o, (uint64_t)r->arg);
+  else
+    fde_print(o, fde_request_name(r->proc->kernel, r->cmd, &arg) != NULL
+                     ? "NULL"
+                     : "0");
+}
+
+/* The argument of a call in C: nobody knows how large it is. */
+static void put_raw_arg(struct fde_out *o, const struct fdemu_req *r)
+{
+  if (r->cmd == FIOCLEX || r->cmd == FIONCLEX)
+    return;
+  fde_print(o, ", ");
+  if (r->buf.iov_base == NULL || !takes_int(r) || !put_int(o, r))
+    put_pointer(o, r);
 }
 
 /* An int that was asked for is shown as strace does, an address never. */
 static void put_ioctl(struct fde_out *o, const struct fdemu_req *r)
 {
   put_request(o, r);
-  if (r->buf.iov_base == NULL)
+  if (r->buf.iov_len == SIZE_MAX)
+    put_raw_arg(o, r);
+  if (r->buf.iov_len == SIZE_MAX || r->buf.iov_base == NULL)
     return;
+  fde_print(o, ", ");
   if (takes_int(r) || (r->iovcnt < 0 && r->done > 0 && r->result >= 0))
     put_int(o, r);
-  else if (r->iovcnt < 0) { /* the argument is the number itself */
-    fde_print(o, ", ");
-    if (r->arg == 0)
-      fde_print(o, "0");
-    else
-      fde_print_hex(o, (uint64_t)r->arg);
-  } else if (r->buf.iov_len != SIZE_MAX) {
-    fde_print(o, ", ");
+  else if (r->iovcnt >= 0)
     fde_print_bytes(o, r, r->buf.iov_base, r->buf.iov_len);
-  }
+  else if (r->arg == 0) /* the argument is the number itself */
+    fde_print(o, "0");
+  else
+    fde_print_hex(o, (uint64_t)r->arg);
 }
 
 /* 0644, or 000 */

@@ -180,7 +180,7 @@ static void put_msghdr(struct fde_out *o, const struct fdemu_req *r)
   bool known = r->call->flags & FDEMU_CALL_WRITE || r->result >= 0;
 
   if (m == NULL) {
-    fde_print(o, "NULL");
+    fde_print(o, r->buf.iov_base == NULL ? "NULL" : "?");
     return;
   }
   fde_print(o, "{msg_name=NULL, msg_namelen=0, msg_iov=");

@@ -71,6 +71,7 @@ static void fetch(const struct fdl_call *c, struct message *x, uint64_t addr,
   struct msghdr *m = &x->m;
   size_t n;
 
+  r->buf.iov_base = (void *)(uintptr_t)addr;
   if (fdl_load(c, m, addr, sizeof *m) < 0)
     return;
   r->msg = m;
