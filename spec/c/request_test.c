@@ -732,6 +732,17 @@ static void cancel_keeps_what_was_moved(void)
   teardown();
 }
 
+/* One that may be freed before the call is over. */
+static struct fdemu_req *heap_request(enum fdemu_callno no, void *buf, size_t n)
+{
+  struct fdemu_req *r = malloc(sizeof *r);
+
+  if (r == NULL)
+    abort();
+  *r = request(no, buf, n);
+  return r;
+}
+
 static void abandon_in_every_state(void)
 {
   struct fdemu_req never = { .call = &fdemu_calls[FDEMU_READ] };
@@ -741,9 +752,8 @@ static void abandon_in_every_state(void)
   teardown();
   for (enum state s = PARKED; s < STATES; s++) {
     char buf[8];
-    struct fdemu_req *r = malloc(sizeof *r);
+    struct fdemu_req *r = heap_request(FDEMU_READ, buf, 8);
     setup();
-    *r = request(FDEMU_READ, buf, 8);
     bring_to(s, r);
     fdemu_abandon(r);
     CHECK_EQ(box.cancels, s == KEPT);
@@ -1460,8 +1470,7 @@ static void complete_may_free_the_request(void)
 
   setup();
   for (int i = 0; i < 3; i++) {
-    struct fdemu_req *r = malloc(sizeof *r);
-    *r = request(FDEMU_READ, buf, 2);
+    struct fdemu_req *r = heap_request(FDEMU_READ, buf, 2);
     r->complete = free_request;
     fdemu_submit(p, r);
   }
