@@ -21,6 +21,7 @@ local prefixes = { "", "EPOLL", "EPOLL_CTL_", "F_", "SEEK_" }
 local constants = {
   MAX = math.maxinteger, FIOQSIZE = 0x5460, FIOCLEX = 0x5451, FIONCLEX = 0x5450,
   TFD_IOC_SET_TICKS = 0x40085400, me = 1000, MSG_MORE = 0x8000, SOCK_RAW = 3,
+  NODUMP = fdemu.FS_NODUMP_FL, NOATIME = fdemu.FS_NOATIME_FL,
 }
 
 local function constant(word)
