@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
@@ -121,7 +122,16 @@ static void device_free(struct fdemu_inode *i)
   fdemu_free(i->kernel, fdemu_entry(i, struct device, inode));
 }
 
-static const struct fdemu_ops device_ops = { .name = "device" };
+static int64_t device_stat(struct fdemu_file *f, struct fdemu_req *r)
+{
+  struct stat st;
+
+  fdemu_fill_stat(f, &st);
+  return fdemu_arg_store(r, 0, &st, sizeof st);
+}
+
+static const struct fdemu_ops device_ops = { .name = "device",
+                                             .stat = device_stat };
 
 static struct device *device_new(void)
 {
@@ -140,6 +150,7 @@ static struct device *device_new(void)
 static void named_devices(void)
 {
   struct device *d;
+  struct stat st;
   int n;
   char path[32];
 
@@ -161,6 +172,8 @@ static void named_devices(void)
     TRY(n, fdemu_name_request(k, 0x100u + (unsigned)i % 2, "NAME"));
     CHECK_EQ(n, 0);
   }
+  TRY(n, fdemu_fstatat(p, AT_FDCWD, "/dev/d7", &st, 0));
+  CHECK_EQ(n, 0);
   TRY(n, fdemu_open(p, "/dev/d7", O_RDWR, 0));
   CHECK(n >= 0);
   CHECK_EQ(fdemu_close(p, n), 0);
@@ -510,6 +523,9 @@ static void moves(void)
   }
   TRY(n, (int)fdemu_splice(p, a[0], NULL, zero, NULL, 30000, 0));
   CHECK_EQ(n, 20000);
+  TRY(n, fdemu_pipe2(p, b, O_NONBLOCK));
+  TRY(n, (int)fdemu_sendfile(p, b[1], zero, NULL, 1)); /* it had no ring yet */
+  CHECK_EQ(n, 1);
   TRY(n, (int)fdemu_sendfile(p, zero, zero, NULL, 100000));
   CHECK_EQ(n, 100000);
   CHECK_EQ(fdemu_close_range(p, (unsigned)zero, ~0u, 0), 0);
@@ -567,6 +583,13 @@ static void locks(void)
   TRY_LOCK(n, record(fd, F_OFD_SETLKW, F_RDLCK, 10, 10));
   CHECK_EQ(n, 0);
   CHECK_EQ(fdemu_close(p, fd), 0);
+  for (short type = F_RDLCK; type <= F_UNLCK; type++) { /* the file's first */
+    TRY(fd, fdemu_memfd_create(p, "x", 0));
+    CHECK(fd >= 0);
+    TRY_LOCK(n, record(fd, F_SETLK, type, 0, 1));
+    CHECK_EQ(n, 0);
+    CHECK_EQ(fdemu_close(p, fd), 0);
+  }
 }
 
 /* Whom a description tells, and of what. */
@@ -574,7 +597,10 @@ static void owners(void)
 {
   int fd, dir, n;
 
-  TRY(fd, fdemu_open(p, "/new", O_RDONLY, 0));
+  look(&before);
+  fd = fdemu_open(p, "/leased", O_RDONLY | O_CREAT, 0600);
+  if (again(fd == -ENOMEM, "open", __LINE__, true))
+    fd = fdemu_open(p, "/leased", O_RDONLY | O_CREAT, 0600);
   CHECK(fd >= 0);
   TRY(n, fdemu_fcntl(p, fd, F_SETLEASE, F_RDLCK));
   CHECK_EQ(n, 0);
@@ -607,6 +633,8 @@ static void options(void)
   static const int option[] = { SO_SNDBUF, SO_RCVBUF, SO_MAX_PACING_RATE };
   const struct ucred u = { fdemu_getpid(p), FDEMU_UID, FDEMU_UID };
   const struct cmsghdr h = { CMSG_LEN(sizeof u), SOL_SOCKET, SCM_CREDENTIALS };
+  struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 100) };
+  const struct sock_fprog program = { 1, code };
   char c[CMSG_LEN(sizeof u)], byte = 'x';
   struct iovec v = { &byte, 1 };
   struct msghdr m = {
@@ -623,6 +651,9 @@ static void options(void)
     CHECK_EQ(n, 0);
     TRY(n, (int)fdemu_sendmsg(p, fds[0], &m, 0));
     CHECK_EQ(n, 1);
+    TRY(n, fdemu_setsockopt(p, fds[1], SOL_SOCKET, SO_ATTACH_FILTER, &program,
+                            sizeof program));
+    CHECK_EQ(n, 0);
     CHECK_EQ(fdemu_close_range(p, (unsigned)fds[0], (unsigned)fds[1], 0), 0);
   }
 }
