@@ -1,6 +1,7 @@
 /* kind_test.c - what a kind in C may do that none of fdemu's own does */
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -15,7 +16,7 @@ static struct {
   struct fdemu_inode inode;
   struct fdemu_attr attr;
   bool let;
-  int calls;
+  int calls, ready;
   int64_t size;
 } kind;
 
@@ -72,9 +73,16 @@ static int64_t kind_ioctl(struct fdemu_file *f, struct fdemu_req *r)
   return -4000;
 }
 
+static int kind_poll(struct fdemu_file *f)
+{
+  (void)f;
+  return kind.ready;
+}
+
 static const struct fdemu_ops kind_ops = {
   .name = "kind",
-  .mode = FDEMU_MODE_SEEK,
+  .mode = FDEMU_MODE_SEEK | FDEMU_MODE_EPOLL,
+  .poll = kind_poll,
   .write = kind_write,
   .ioctl = kind_ioctl,
   .flock = kind_flock,
@@ -295,6 +303,50 @@ static void a_rule_that_is_removed_when_it_was_picked_does_not_act(void)
   teardown();
 }
 
+/* Two instances wait with an exclusive interest in the kind, which wakes with
+ * events. Returns how many have heard of it. */
+static int exclusive(int interest, int ready, int events,
+                     void (*wake)(struct fdemu_waitq *wq, int events))
+{
+  struct epoll_event ev = { .events = (uint32_t)interest | EPOLLEXCLUSIVE };
+  struct epoll_event seen[2];
+  struct fdemu_req r[2];
+  int fd, done;
+
+  setup();
+  fd = fdemu_open(p, "/kind", O_RDWR, 0);
+  for (int i = 0; i < 2; i++) {
+    int ep = fdemu_epoll_create1(p, 0);
+    CHECK_EQ(fdemu_epoll_ctl(p, ep, EPOLL_CTL_ADD, fd, &ev), 0);
+    r[i] = (struct fdemu_req){ .call = &fdemu_epoll_wait_call,
+                               .fd = ep,
+                               .arg = 1,
+                               .buf = { &seen[i], sizeof *seen },
+                               .timeout = -1 };
+    CHECK_EQ(fdemu_submit(p, &r[i]), FDEMU_PENDING);
+  }
+  kind.ready = ready;
+  wake(&kind.inode.wq, events);
+  fdemu_run(k);
+  done = (r[0].result == 1) + (r[1].result == 1);
+  fdemu_abandon(&r[0]);
+  fdemu_abandon(&r[1]);
+  teardown();
+  return done;
+}
+
+/* As ep_poll_callback() of Linux: a wake that is about reading and writing is for
+ * all, and one about neither is used, unless all were meant. */
+static void an_exclusive_interest_takes_what_it_is_about(void)
+{
+  CHECK_EQ(exclusive(EPOLLIN, POLLIN, POLLIN, fdemu_wake), 1);
+  CHECK_EQ(exclusive(EPOLLOUT, POLLOUT, POLLOUT, fdemu_wake), 1);
+  CHECK_EQ(exclusive(EPOLLIN | EPOLLOUT, POLLOUT, POLLIN | POLLOUT, fdemu_wake),
+           2);
+  CHECK_EQ(exclusive(EPOLLIN, POLLERR, POLLERR, fdemu_wake_one), 1);
+  CHECK_EQ(exclusive(EPOLLIN, POLLERR, POLLERR, fdemu_wake), 2);
+}
+
 static void a_process_without_a_table_may_fork(void)
 {
   struct fdemu_proc *child;
@@ -318,6 +370,7 @@ int main(void)
   what_a_close_ends_needs_a_descriptor();
   a_lock_that_comes_after_the_close_is_not_kept();
   a_rule_that_is_removed_when_it_was_picked_does_not_act();
+  an_exclusive_interest_takes_what_it_is_about();
   a_process_without_a_table_may_fork();
   return test_summary();
 }

@@ -534,7 +534,7 @@ static void times_far_away(void)
   int fd = fdemu_memfd_create(proc, "x", 0);
   struct stat st;
   syscall_fn *fn = by_fdemu;
-  int64_t log[2];
+  int64_t log[3];
   size_t n = 0;
 
   DO(utimensat, (uint64_t)fd, 0, P(ts), 0);
@@ -547,6 +547,8 @@ static void times_far_away(void)
   CHECK_EQ(log[1], 0);
   CHECK_EQ(fdemu_fstat(proc, fd, &st), 0);
   CHECK_EQ(st.st_atim.tv_sec, INT64_MIN / 1000000000);
+  DO(utimensat, (uint64_t)fd, 0, P(ts), AT_SYMLINK_NOFOLLOW);
+  CHECK_EQ(log[2], -EINVAL); /* flags are for paths, as Linux has it */
   CHECK_EQ(fdemu_close(proc, fd), 0);
 }
 
