@@ -87,6 +87,28 @@ struct fdemu_queue {
                   bool keep, struct fdemu_file **wait);
 };
 
+/*
+ * A kind that is a socket. Of messages (r->msg) the core of sockets has fetched
+ * the parts, and looked at addresses and control data; r->cmd are MSG_*. For
+ * the rest see fdemu_getsockopt_call and its like.
+ */
+struct fdemu_socket {
+  fdemu_method *send, *recv, *shutdown;
+  fdemu_method *getsockopt, *setsockopt, *getsockname, *getpeername;
+
+  /* The last word of a recv: fdemu_call.finish. */
+  int64_t (*received)(struct fdemu_req *r, int64_t result);
+};
+
+/* What chmod(2), chown(2) and utimensat(2) are to change. */
+struct fdemu_change {
+  enum { FDEMU_CHANGE_MODE, FDEMU_CHANGE_OWNER, FDEMU_CHANGE_TIMES } what;
+  mode_t mode;
+  uid_t uid; /* -1: as it is */
+  gid_t gid; /* likewise */
+  struct timespec time[2];
+};
+
 /* A slot that is NULL has the default given beside it. */
 struct fdemu_ops {
   const char *name;       /* of the kind, for traces and messages */
@@ -107,7 +129,15 @@ struct fdemu_ops {
   fdemu_method *flush;    /* 0; at every close. r is NULL when nobody waits for
                              an answer (exit, dup2, exec) */
 
-  const struct fdemu_queue *queue; /* splice(2) sees an ordinary file */
+  const struct fdemu_queue *queue;   /* splice(2) sees an ordinary file */
+  const struct fdemu_socket *socket; /* -ENOTSOCK */
+
+  /* For kinds whose objects belong to somebody else, who knows more of them than
+   * the core. first: any call that the core has something to say to, and that
+   * does not move bytes; FDEMU_NEXT: it may. change: of the object; 0 or -errno.
+   * NULL: what the core keeps. */
+  fdemu_method *first;
+  int (*change)(struct fdemu_inode *i, const struct fdemu_change *c);
 
   /* Readiness, POLL*; pure. Default: readable and writable. */
   int (*poll)(struct fdemu_file *f);
@@ -406,6 +436,10 @@ FDEMU_API void fdemu_complete(struct fdemu_req *r, int64_t result);
 /* Give a kept request back to be tried again from fdemu_run(). */
 FDEMU_API void fdemu_retry(struct fdemu_req *r);
 
+/* For first(), of calls that move bytes between two descriptions: r waits for i.
+ * Returns -EAGAIN. */
+FDEMU_API int64_t fdemu_move_wait(struct fdemu_req *r, struct fdemu_inode *i);
+
 /* An inode's open() has made f, and gives its reference away. Returns what
  * open() should: 0, or -ENOMEM if f is NULL. */
 FDEMU_API int64_t fdemu_opened(struct fdemu_req *r, struct fdemu_file *f);
@@ -537,5 +571,9 @@ struct fdemu_source {
 
 FDEMU_API void fdemu_source_add(struct fdemu_kernel *k, struct fdemu_source *s);
 FDEMU_API void fdemu_source_remove(struct fdemu_source *s);
+
+/* For who has found nothing ready, and does not wait: sources that are wake
+ * whom it concerns. False: none is. */
+FDEMU_API bool fdemu_look(struct fdemu_kernel *k);
 
 #endif

@@ -285,10 +285,20 @@ static int64_t with_inode(struct fdemu_req *r, unsigned how, unsigned events,
   return n;
 }
 
+/* Whose it is changes it. FDEMU_NEXT: it is the core's. */
+static int64_t ask_owner(struct fdemu_inode *i, const struct fdemu_change *c)
+{
+  return i->ops->change != NULL ? i->ops->change(i, c) : FDEMU_NEXT;
+}
+
 static int64_t change_mode(struct fdemu_inode *i, struct fdemu_req *r)
 {
   mode_t mode = (mode_t)r->arg & 07777;
+  const struct fdemu_change c = { .what = FDEMU_CHANGE_MODE, .mode = mode };
+  int64_t n = ask_owner(i, &c);
 
+  if (n != FDEMU_NEXT)
+    return n;
   if (fde_is_link(i) || !(i->mode & S_IFMT))
     return -EOPNOTSUPP;
   if (!fde_owns(r->proc, i))
@@ -334,7 +344,13 @@ static int64_t change_owner(struct fdemu_inode *i, struct fdemu_req *r)
 {
   uid_t uid = (uid_t)r->arg;
   gid_t gid = (gid_t)r->offset;
+  const struct fdemu_change c = { .what = FDEMU_CHANGE_OWNER,
+                                  .uid = uid,
+                                  .gid = gid };
+  int64_t n = ask_owner(i, &c);
 
+  if (n != FDEMU_NEXT)
+    return n;
   if (!(i->mode & S_IFMT))
     return -EOPNOTSUPP;
   if (!may_chown(r->proc, i, uid, gid))
@@ -410,11 +426,15 @@ static bool bad_time(const struct timespec *ts)
 
 static int64_t change_times(struct fdemu_inode *i, struct fdemu_req *r)
 {
-  struct timespec ts[2];
+  struct fdemu_change c = { .what = FDEMU_CHANGE_TIMES };
+  struct timespec *ts = c.time;
+  int64_t n;
   int error = load_times(r, ts);
 
   if (error == 0 && (bad_time(&ts[0]) || bad_time(&ts[1])))
     error = -EINVAL;
+  if (error == 0 && (n = ask_owner(i, &c)) != FDEMU_NEXT)
+    return n;
   if (error == 0)
     error = may_set_times(
         r, i, ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW);

@@ -242,6 +242,11 @@ static bool sources_wait(struct fdemu_kernel *k, bool block)
       ->wait(&k->sources, block);
 }
 
+bool fdemu_look(struct fdemu_kernel *k)
+{
+  return sources_wait(k, false);
+}
+
 bool fdemu_tick(struct fdemu_kernel *k, int64_t limit)
 {
   const struct fdemu_timer *t = fde_timer_first(k);

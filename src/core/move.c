@@ -391,6 +391,10 @@ int fde_move_park(struct fdemu_req *r)
 {
   struct fde_move *m = r->out;
 
+  if (r->inode != NULL) {
+    fdemu_park(r, &r->inode->wq, POLLIN | POLLOUT, false);
+    return 0;
+  }
   if (m == NULL || m->wait == NULL)
     return -EAGAIN;
   fdemu_park(r, &m->wait->inode->wq, m->events, true); /* as Linux's */
@@ -433,12 +437,28 @@ static int put_offset(struct fdemu_req *r, int i, struct fdemu_file *f,
   return 0;
 }
 
+static void forget_inode(struct fdemu_req *r)
+{
+  if (r->inode != NULL)
+    fdemu_inode_put(r->inode);
+  r->inode = NULL;
+}
+
+int64_t fdemu_move_wait(struct fdemu_req *r, struct fdemu_inode *i)
+{
+  fdemu_inode_get(i);
+  forget_inode(r);
+  r->inode = i;
+  return -EAGAIN;
+}
+
 /* The answer: positions move on. */
 static int64_t move_end(struct fdemu_req *r, int64_t result)
 {
   struct fde_move *m = r->out;
   int error = 0;
 
+  forget_inode(r);
   if (m == NULL)
     return result;
   if (m->answered) { /* what the child has done counts */

@@ -220,6 +220,8 @@ static int64_t check_rwf(const struct fdemu_req *r)
     return 0; /* there is something else to be said */
   if (r->rwf & ~RWF_KNOWN)
     return -EOPNOTSUPP;
+  if (ops->first != NULL)
+    return 0; /* its owner says it */
   if (mode & (write ? FDEMU_MODE_NO_RWF_WRITE : FDEMU_MODE_NO_RWF_READ) &&
       r->rwf & ~RWF_HI)
     return -EOPNOTSUPP;
@@ -473,6 +475,16 @@ static fdemu_method *method_of(const struct fdemu_req *r)
   return *(fdemu_method *const *)(const void *)slot;
 }
 
+/* What the core says, unless the kind says it itself. */
+static inline int64_t run(struct fdemu_req *r)
+{
+  struct fdemu_file *f = r->file;
+  fdemu_method *first = f != NULL ? ops_of(r)->first : NULL;
+  int64_t n = first != NULL ? first(f, r) : FDEMU_NEXT;
+
+  return n == FDEMU_NEXT ? r->call->run(f, r) : n;
+}
+
 /* What the method says, before anybody has thought about it. */
 static inline int64_t attempt(struct fdemu_req *r)
 {
@@ -481,7 +493,7 @@ static inline int64_t attempt(struct fdemu_req *r)
 
   r->proc->kernel->origin = r->origin;
   if (c->run != NULL) { /* it may find the description, too */
-    int64_t n = c->run(r->file, r);
+    int64_t n = run(r);
     if (n != FDEMU_NEXT)
       return n;
   }

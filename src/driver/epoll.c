@@ -597,6 +597,8 @@ static int64_t wait_run(struct fdemu_file *f, struct fdemu_req *r)
   if (r->arg <= 0 || r->arg > MAX_EVENTS || !fdemu_is_epoll(f))
     return -EINVAL;
   n = collect(epoll_of(f), r);
+  if (n == 0 && fdemu_look(f->inode->kernel))
+    n = collect(epoll_of(f), r);
   return n != 0 ? n : -EAGAIN;
 }
 

@@ -175,8 +175,22 @@ static void sock_free(struct fdemu_inode *i)
   fdemu_free(i->kernel, s);
 }
 
+static fdemu_method sock_shutdown;
+
+static const struct fdemu_socket sock_methods = {
+  .send = fds_send,
+  .recv = fds_recv,
+  .received = fds_control_end,
+  .shutdown = sock_shutdown,
+  .getsockopt = fds_getsockopt,
+  .setsockopt = fds_setsockopt,
+  .getsockname = fds_getsockname,
+  .getpeername = fds_getpeername,
+};
+
 const struct fdemu_ops fds_ops = {
   .name = "socket",
+  .socket = &sock_methods,
   .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_ASYNC,
   .read = sock_read,
   .write = sock_write,
@@ -351,8 +365,6 @@ static int64_t sock_shutdown(struct fdemu_file *f, struct fdemu_req *r)
   struct fds_socket *s;
   int how;
 
-  if (f->inode->ops != &fds_ops)
-    return -ENOTSOCK;
   if (r->cmd > SHUT_RDWR)
     return -EINVAL;
   how = (int)r->cmd + 1; /* SHUT_* to what it forbids */
@@ -370,6 +382,13 @@ static int64_t sock_shutdown(struct fdemu_file *f, struct fdemu_req *r)
   return 0;
 }
 
+static int64_t shutdown_run(struct fdemu_file *f, struct fdemu_req *r)
+{
+  const struct fdemu_socket *s = f->inode->ops->socket;
+
+  return s != NULL ? s->shutdown(f, r) : -ENOTSOCK;
+}
+
 const struct fdemu_call fdemu_socketpair_call = {
   .name = "socketpair",
   .args = "socket | fds",
@@ -385,7 +404,7 @@ const struct fdemu_call fdemu_socket_call = {
 const struct fdemu_call fdemu_shutdown_call = {
   .name = "shutdown",
   .args = "fd how",
-  .run = sock_shutdown,
+  .run = shutdown_run,
   .flags = FDEMU_CALL_FD,
 };
 

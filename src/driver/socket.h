@@ -180,6 +180,10 @@ void fds_stamp_sent(const struct fds_socket *s, struct fds_buf *b);
 void fds_stamp_received(const struct fds_socket *s, struct fdemu_req *r,
                         struct fds_buf *b);
 
+/* socket_msg.c, socket_option.c: struct fdemu_socket */
+fdemu_method fds_send, fds_recv, fds_getsockopt, fds_setsockopt;
+fdemu_method fds_getsockname, fds_getpeername;
+
 /* socket_option.c */
 #define FDS_INQ 84 /* SO_INQ, of Linux 6.17 */
 static inline bool fds_passcred(const struct fds_socket *s)

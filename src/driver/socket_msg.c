@@ -9,9 +9,9 @@
 
 /* ---- before ----------------------------------------------------------- */
 
-static int64_t check_socket(struct fdemu_file *f)
+static int64_t check_socket(const struct fdemu_file *f)
 {
-  return f->inode->ops == &fds_ops ? FDEMU_NEXT : -ENOTSOCK;
+  return f->inode->ops->socket != NULL ? FDEMU_NEXT : -ENOTSOCK;
 }
 
 /* move_addr_to_kernel() of Linux: whether there is an address at all. */
@@ -108,13 +108,32 @@ static int64_t recvfrom_begin(struct fdemu_file *f, struct fdemu_req *r)
 
 static int64_t send_run(struct fdemu_file *f, struct fdemu_req *r)
 {
+  return f->inode->ops->socket->send(f, r);
+}
+
+static int64_t recv_run(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return f->inode->ops->socket->recv(f, r);
+}
+
+static int64_t recv_end(struct fdemu_req *r, int64_t result)
+{
+  const struct fdemu_file *f = r->file;
+
+  return f != NULL && f->inode->ops->socket != NULL
+             ? f->inode->ops->socket->received(r, result)
+             : result;
+}
+
+int64_t fds_send(struct fdemu_file *f, struct fdemu_req *r)
+{
   struct fds_socket *s = fds_of(f);
 
   return s->type == SOCK_STREAM ? fds_stream_send(s, r, (int)r->cmd)
                                 : fds_packet_send(s, r, (int)r->cmd);
 }
 
-static int64_t recv_run(struct fdemu_file *f, struct fdemu_req *r)
+int64_t fds_recv(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct fds_socket *s = fds_of(f);
 
@@ -139,7 +158,7 @@ const struct fdemu_call fdemu_recvfrom_call = {
   .args = "fd | data size msg_flags NULL NULL",
   .begin = recvfrom_begin,
   .run = recv_run,
-  .finish = fds_control_end,
+  .finish = recv_end,
   .events = POLLIN,
   .flags = RECVS,
 };
@@ -158,7 +177,7 @@ const struct fdemu_call fdemu_recvmsg_call = {
   .args = "fd | msghdr msg_flags",
   .begin = recvmsg_begin,
   .run = recv_run,
-  .finish = fds_control_end,
+  .finish = recv_end,
   .events = POLLIN,
   .flags = RECVS | FDEMU_CALL_VEC,
 };

@@ -163,12 +163,10 @@ static int64_t set_option(struct fds_socket *s, struct fdemu_req *r, int n)
   }
 }
 
-static int64_t setsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
+int64_t fds_setsockopt(struct fdemu_file *f, struct fdemu_req *r)
 {
   int n, error;
 
-  if (f->inode->ops != &fds_ops)
-    return -ENOTSOCK;
   if (r->buf.iov_len > INT_MAX)
     return -EINVAL;
   if (r->arg != SOL_SOCKET)
@@ -238,13 +236,11 @@ static int64_t get_option(struct fds_socket *s, unsigned long option,
   return sizeof v->n;
 }
 
-static int64_t getsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
+int64_t fds_getsockopt(struct fdemu_file *f, struct fdemu_req *r)
 {
   union value v;
   int64_t n;
 
-  if (f->inode->ops != &fds_ops)
-    return -ENOTSOCK;
   if (r->arg != SOL_SOCKET)
     return -EOPNOTSUPP;
   if (r->buf.iov_len > INT_MAX)
@@ -271,16 +267,43 @@ static int64_t name(struct fdemu_req *r)
   return n > 0 ? fdemu_arg_store(r, 0, &family, n) : 0;
 }
 
+int64_t fds_getsockname(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  return name(r);
+}
+
+int64_t fds_getpeername(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return fds_of(f)->connected ? name(r) : -ENOTCONN;
+}
+
+/* ---- the calls -------------------------------------------------------- */
+
+/* NULL: it is none. */
+static const struct fdemu_socket *socket_of(const struct fdemu_file *f)
+{
+  return f->inode->ops->socket;
+}
+
+static int64_t setsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return socket_of(f) != NULL ? socket_of(f)->setsockopt(f, r) : -ENOTSOCK;
+}
+
+static int64_t getsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return socket_of(f) != NULL ? socket_of(f)->getsockopt(f, r) : -ENOTSOCK;
+}
+
 static int64_t getsockname_run(struct fdemu_file *f, struct fdemu_req *r)
 {
-  return f->inode->ops == &fds_ops ? name(r) : -ENOTSOCK;
+  return socket_of(f) != NULL ? socket_of(f)->getsockname(f, r) : -ENOTSOCK;
 }
 
 static int64_t getpeername_run(struct fdemu_file *f, struct fdemu_req *r)
 {
-  if (f->inode->ops != &fds_ops)
-    return -ENOTSOCK;
-  return fds_of(f)->connected ? name(r) : -ENOTCONN;
+  return socket_of(f) != NULL ? socket_of(f)->getpeername(f, r) : -ENOTSOCK;
 }
 
 const struct fdemu_call fdemu_setsockopt_call = {
