@@ -463,6 +463,34 @@ describe("a descriptor of the host", function()
     assert.equal(1, st.st_nlink)
   end)
 
+  it("hands on what the host knows", function()
+    local fd = open "r+b"
+    assert.equal(0, p:ftruncate(fd, 4))
+    assert.equal(0, p:fsync(fd))
+    assert.equal("0123", contents())
+    assert.equal(0, p:fchmod(fd, 416))
+    assert.equal(416, p:fstat(fd).st_mode & 511)
+    assert.equal(0, p:fcntl(fd, fdemu.F_SETFL, fdemu.O_APPEND))
+    assert.equal(1, p:write(fd, "x"))
+    assert.equal("0123x", contents())
+    fails("EPERM", p:epoll_ctl(p:epoll_create1(0), fdemu.EPOLL_CTL_ADD, fd,
+      fdemu.EPOLLIN))
+    fails("ENOTSOCK", p:send(fd, "x"))
+  end)
+
+  it("waits for a pipe of the host, which others need not", function()
+    local f = assert(io.popen("sleep 0.05; printf late"))
+    local fd = assert(p:host(f))
+    local before
+    p:spawn(function() before = true end)
+    fails("EINVAL", p:fsync(fd))
+    assert.equal(65536, p:fcntl(fd, fdemu.F_GETPIPE_SZ))
+    assert.equal("late", p:read(fd, 10))
+    assert.is_true(before)
+    assert.equal("", p:read(fd, 10))
+    f:close()
+  end)
+
   it("is always ready when it is a regular file", function()
     local fd = open "r+b"
     assert.equal("IN OUT", steps.ready(p, fd, 5))

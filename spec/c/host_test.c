@@ -1,10 +1,17 @@
 /* host_test.c - descriptors of the host: real pipes and files */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -357,6 +364,22 @@ static void a_directory_cannot_be_read(void)
 }
 
 /* A fault in the middle of a file moves its position only by what arrived. */
+static int any_load(const struct fdemu_mem *m, void *dst, const void *addr,
+                    size_t n)
+{
+  (void)m;
+  memcpy(dst, addr, n);
+  return 0;
+}
+
+static int any_store(const struct fdemu_mem *m, void *addr, const void *src,
+                     size_t n)
+{
+  (void)m;
+  memcpy(addr, src, n);
+  return 0;
+}
+
 static int no_store(const struct fdemu_mem *m, void *addr, const void *src,
                     size_t n)
 {
@@ -369,10 +392,10 @@ static int no_store(const struct fdemu_mem *m, void *addr, const void *src,
 
 static void a_fault_loses_nothing_of_a_file(void)
 {
-  static const struct fdemu_mem mem = { .store = no_store };
+  static const struct fdemu_mem mem = { .load = any_load, .store = no_store };
   struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
                          .mem = &mem,
-                         .buf = { NULL, 5 } };
+                         .buf = { got, 5 } };
   int h = memfd_create("file", 0);
 
   setup();
@@ -384,21 +407,545 @@ static void a_fault_loses_nothing_of_a_file(void)
   teardown();
 }
 
-/* Linux's would keep what it could not store. */
-static void a_fault_loses_what_came_from_a_stream(void)
+/* Memory of which only the first bytes are there. */
+static char shown[4096];
+
+static bool is_shown(const void *addr, size_t n)
 {
-  static const struct fdemu_mem mem = { .store = no_store };
-  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
-                         .mem = &mem,
-                         .buf = { NULL, 5 } };
+  const char *at = addr;
+
+  return at >= shown && at + n <= shown + sizeof shown;
+}
+
+static int shown_load(const struct fdemu_mem *m, void *dst, const void *addr,
+                      size_t n)
+{
+  (void)m;
+  if (!is_shown(addr, n))
+    return -EFAULT;
+  memcpy(dst, addr, n);
+  return 0;
+}
+
+static int shown_store(const struct fdemu_mem *m, void *addr, const void *src,
+                       size_t n)
+{
+  (void)m;
+  if (!is_shown(addr, n))
+    return -EFAULT;
+  memcpy(addr, src, n);
+  return 0;
+}
+
+static const struct fdemu_mem only_shown = { shown_load, shown_store };
+
+static int64_t vector(int no, int f, const struct iovec *v, int n)
+{
+  struct fdemu_req r = { .call = &fdemu_calls[no],
+                         .fd = f,
+                         .mem = &only_shown,
+                         .iov = v,
+                         .iovcnt = n,
+                         .dontwait = true };
+
+  return fdemu_submit(p, &r);
+}
+
+static void a_fault_loses_nothing_of_a_stream(void)
+{
+  struct iovec v[2] = { { shown, 5 }, { big, 5 } };
   char c;
 
   setup();
-  CHECK_EQ(fdemu_fcntl(p, fd[0], F_SETFL, O_NONBLOCK), 0);
   CHECK_EQ(fdemu_write(p, fd[1], "hello", 5), 5);
+  CHECK_EQ(vector(FDEMU_READV, fd[0], &v[1], 1), -EFAULT);
+  CHECK_EQ(vector(FDEMU_READV, fd[0], v, 2), 5);
+  CHECK(memcmp(shown, "hello", 5) == 0);
+  CHECK_EQ(vector(FDEMU_WRITEV, fd[1], &v[1], 1), -EFAULT);
+  CHECK_EQ(vector(FDEMU_READV, fd[0], v, 1), -EAGAIN);
+  CHECK_EQ(vector(FDEMU_WRITEV, fd[1], v, 1), 5);
+  CHECK_EQ(fdemu_read(p, fd[0], &c, 1), 1);
+  CHECK_EQ(c, 'h');
+  teardown();
+}
+
+/* More than is kept on the stack, by way of an accessor. */
+static void long_copies(void)
+{
+  static const struct fdemu_mem all = { .load = any_load, .store = any_store };
+  struct fdemu_req w = { .call = &fdemu_calls[FDEMU_WRITE],
+                         .mem = &all,
+                         .buf = { big, 60000 } };
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
+                         .mem = &all,
+                         .buf = { got, 60000 } };
+
+  setup();
+  memset(got, 0, sizeof got);
+  w.fd = fd[1];
   r.fd = fd[0];
-  CHECK_EQ(fdemu_submit(p, &r), -EFAULT);
+  test_heap.fail_at = test_heap.count + 1;
+  CHECK_EQ(fdemu_submit(p, &w), -ENOMEM);
+  test_heap.fail_at = 0;
+  CHECK_EQ(fdemu_submit(p, &w), 60000);
+  CHECK_EQ(fdemu_submit(p, &r), 60000);
+  CHECK(memcmp(big, got, 60000) == 0);
+  teardown();
+}
+
+/* ---- what waits must not stop the others ------------------------------ */
+
+static void an_eventfd_that_would_overflow_waits(void)
+{
+  uint64_t most = UINT64_MAX - 1, n = 0;
+  int h = eventfd(0, 0), e;
+  struct fdemu_req w = { .call = &fdemu_calls[FDEMU_WRITE],
+                         .buf = { &most, sizeof most } };
+
+  setup();
+  e = adopt(h, true);
+  CHECK_EQ(fdemu_write(p, e, &most, 8), 8);
+  w.fd = e;
+  CHECK_EQ(fdemu_submit(p, &w), FDEMU_PENDING);
+  CHECK_EQ(fcntl(h, F_GETFL) & O_NONBLOCK, 0); /* it is as it was */
+  CHECK_EQ(fdemu_read(p, e, &n, 8), 8);
+  CHECK(n == most);
+  while (w.result == FDEMU_PENDING && fdemu_tick(k, INT64_MAX))
+    fdemu_run(k);
+  CHECK_EQ(w.result, 8);
+  CHECK_EQ(fdemu_write(p, e, &most, 7), -EINVAL);
+  CHECK_EQ(fdemu_read(p, e, &n, 0), -EINVAL);
+  teardown();
+}
+
+static void a_nearly_full_pipe_takes_what_fits(void)
+{
+  setup();
+  CHECK_EQ(fdemu_write(p, fd[1], big, 65535), 65535);
+  CHECK_EQ(fdemu_write(p, fd[1], "x", 1), 1);
+  teardown();
+}
+
+/* RWF_NOWAIT is nothing for a FIFO. */
+static void a_fifo_is_asked_first(void)
+{
+  char path[] = "/tmp/fdemu-host-XXXXXX";
+  struct fdemu_req w = { .call = &fdemu_calls[FDEMU_WRITE],
+                         .buf = { big, 100000 } };
+  unsigned signals[FDEMU_NSIG];
+  size_t n = 0;
+  int h;
+
+  setup();
+  CHECK(mkdtemp(path) != NULL);
+  chdir(path);
+  CHECK_EQ(mkfifo("fifo", 0600), 0);
+  h = open("fifo", O_RDONLY | O_NONBLOCK);
+  w.fd = adopt(open("fifo", O_WRONLY), true);
+  fcntl(h, F_SETFL, 0);
+  fd[0] = adopt(h, true);
+  CHECK_EQ(fdemu_submit(p, &w), FDEMU_PENDING);
+  while (n < 100000) {
+    int64_t m = fdemu_read(p, fd[0], got, 5000);
+    if (!CHECK(m > 0))
+      break;
+    n += (size_t)m;
+  }
+  fdemu_run(k);
+  CHECK_EQ(w.result, 100000);
+  CHECK_EQ(fdemu_fcntl(p, fd[0], F_SETFL, O_NONBLOCK), 0);
+  CHECK_EQ(fdemu_read(p, fd[0], got, 1), -EAGAIN);
+  CHECK_EQ(fdemu_close(p, fd[0]), 0);
+  signal(SIGPIPE, SIG_DFL); /* it is not this process's */
+  CHECK_EQ(fdemu_write(p, w.fd, "x", 1), -EPIPE);
+  signal(SIGPIPE, SIG_IGN);
+  fdemu_signals(p, signals);
+  CHECK_EQ(signals[SIGPIPE], 1);
+  unlink("fifo");
+  chdir("/");
+  rmdir(path);
+  teardown();
+}
+
+static int interest(int ep, int f, uint32_t events)
+{
+  struct epoll_event ev = { .events = events, .data.u64 = 7 };
+
+  return fdemu_epoll_ctl(p, ep, EPOLL_CTL_ADD, f, &ev);
+}
+
+static void an_edge_is_told_once(void)
+{
+  struct epoll_event ev;
+  int ep;
+
+  setup();
+  ep = fdemu_epoll_create1(p, 0);
+  CHECK_EQ(interest(ep, fd[0], EPOLLIN | (uint32_t)EPOLLET), 0);
+  CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 0), 0);
+  CHECK_EQ(write(host[1], "a", 1), 1); /* nobody here knows */
+  CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 0), 1);
+  CHECK_EQ(ev.events, EPOLLIN);
+  CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 0), 0);
+  CHECK_EQ(write(host[1], "b", 1), 1);
+  CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, -1), 1);
+  CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 5), 0);
+  CHECK_EQ(fdemu_now(k), INT64_C(5000000));
+  teardown();
+}
+
+/* The number that it was made with is the caller's to close. */
+static void who_watches_outlives_the_number(void)
+{
+  struct epoll_event ev;
+  int ep;
+
+  setup_with(NULL);
+  fd[0] = adopt(host[0], false);
+  fd[1] = adopt(host[1], true);
+  ep = fdemu_epoll_create1(p, 0);
+  CHECK_EQ(interest(ep, fd[0], EPOLLIN), 0);
+  CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 0), 0);
+  close(host[0]);
+  CHECK_EQ(fdemu_close(p, fd[0]), 0);
+  CHECK_EQ(fdemu_write(p, fd[1], "x", 1), -EPIPE);
+  CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 5), 0);
+  teardown();
+}
+
+static void what_cannot_be_polled_is_not_for_epoll(void)
+{
+  int ep;
+
+  setup();
+  ep = fdemu_epoll_create1(p, 0);
+  CHECK_EQ(interest(ep, adopt(memfd_create("f", 0), true), EPOLLIN), -EPERM);
+  CHECK_EQ(interest(ep, adopt(open("/dev/null", O_RDWR), true), EPOLLIN),
+           -EPERM);
+  CHECK_EQ(interest(ep, adopt(open("/", O_RDONLY), true), EPOLLIN), -EPERM);
+  CHECK_EQ(interest(ep, adopt(eventfd(0, 0), true), EPOLLIN), 0);
+  teardown();
+}
+
+/* ---- what only the host knows ----------------------------------------- */
+
+static void calls_are_passed_on(void)
+{
+  int h = memfd_create("file", MFD_ALLOW_SEALING), f, n = -1;
+  struct timespec t[2] = { { 5, 6 }, { 7, 8 } };
+  int flags[2] = { -1, -1 };
+  struct fdemu_req chmods = { .call = &fdemu_fchmod_call, .arg = 0640 };
+  struct fdemu_req times = { .call = &fdemu_utimensat_call,
+                             .buf = { t, sizeof t } };
+  struct stat st;
+
+  setup();
+  chmods.fd = times.fd = f = adopt(h, true);
+  CHECK_EQ(fdemu_ftruncate(p, f, 100), 0);
+  CHECK_EQ(fdemu_fallocate(p, f, 0, 0, 5000), 0);
+  CHECK_EQ(fdemu_call(p, &chmods), 0);
+  CHECK_EQ(fdemu_call(p, &times), 0);
+  CHECK_EQ(fstat(h, &st), 0);
+  CHECK_EQ(st.st_size, 5000);
+  CHECK_EQ(st.st_mode & 0777, 0640);
+  CHECK(st.st_atim.tv_sec == 5 && st.st_mtim.tv_nsec == 8);
+  CHECK_EQ(fdemu_fsync(p, f), 0);
+  CHECK_EQ(fdemu_fdatasync(p, f), 0);
+  CHECK_EQ(fdemu_ioctl(p, f, FS_IOC_GETFLAGS, flags), 0);
+  CHECK_EQ(flags[1], -1); /* it is an int, whatever the number says */
+  CHECK_EQ(fdemu_fcntl(p, f, F_ADD_SEALS, F_SEAL_GROW), 0);
+  CHECK_EQ(fdemu_ftruncate(p, f, 6000), -EPERM);
+  CHECK_EQ(fdemu_fcntl(p, f, F_GET_SEALS, 0), F_SEAL_GROW);
+  CHECK_EQ(fdemu_fsync(p, fd[0]), -EINVAL);
+  CHECK_EQ(fdemu_ftruncate(p, fd[1], 0), -EINVAL);
+  CHECK_EQ(fdemu_fallocate(p, fd[1], 0, 0, 1), -ESPIPE);
+  CHECK_EQ(fdemu_fcntl(p, fd[0], F_GETPIPE_SZ, 0), 65536);
+  CHECK_EQ(fdemu_fcntl(p, fd[0], F_SETPIPE_SZ, 4096), 4096);
+  CHECK_EQ(fcntl(host[0], F_GETPIPE_SZ), 4096);
+  CHECK_EQ(fdemu_ioctl(p, fd[0], TIOCOUTQ, &n), -ENOTTY);
+  CHECK_EQ(fdemu_ioctl(p, fd[0], 0x4321, &n), -ENOTTY);
+  CHECK_EQ(fdemu_ioctl(p, fd[0], _IOWR('x', 1, int), &n), -ENOTTY);
+  teardown();
+}
+
+static void flags_are_the_hosts_but_o_nonblock(void)
+{
+  int h, f;
+
+  setup_with(NULL);
+  h = open("/dev/null", O_RDWR | O_NONBLOCK);
+  f = adopt(h, true);
+  CHECK_EQ(fdemu_fcntl(p, f, F_GETFL, 0), fcntl(h, F_GETFL));
+  CHECK_EQ(fdemu_fcntl(p, f, F_GETFL, 0) & 0100000, 0100000); /* O_LARGEFILE */
+  CHECK_EQ(fdemu_fcntl(p, f, F_SETFL, O_APPEND), 0);
+  CHECK_EQ(fcntl(h, F_GETFL) & (O_APPEND | O_NONBLOCK), O_APPEND | O_NONBLOCK);
+  CHECK_EQ(fdemu_fcntl(p, f, F_GETFL, 0) & (O_APPEND | O_NONBLOCK), O_APPEND);
+  CHECK_EQ(fdemu_fcntl(p, f, F_SETFL, O_ASYNC), 0); /* it cannot */
+  CHECK_EQ(fdemu_fcntl(p, f, F_GETFL, 0) & (O_ASYNC | O_APPEND), 0);
+  close(host[0]);
+  close(host[1]);
+  teardown();
+}
+
+static void devices_have_offsets(void)
+{
+  char c = 'x';
+  int z;
+
+  setup();
+  z = adopt(open("/dev/zero", O_RDWR), true);
+  CHECK_EQ(fdemu_pread(p, z, &c, 1, 5), 1);
+  CHECK_EQ(c, 0);
+  CHECK_EQ(fdemu_pwrite(p, z, &c, 1, 5), 1);
+  CHECK_EQ(fdemu_read(p, z, got, sizeof got), sizeof got);
+  z = adopt(open("/dev/full", O_RDWR), true);
+  CHECK_EQ(fdemu_write(p, z, "x", 1), -ENOSPC);
+  teardown();
+}
+
+/* A terminal's ioctls, and its other end. */
+static void terminals(void)
+{
+  struct winsize w = { .ws_row = 5, .ws_col = 6 };
+  int master = posix_openpt(O_RDWR | O_NOCTTY), n = -1, m, t;
+  char buf[8] = "";
+
+  if (master < 0)
+    return;
+  setup();
+  grantpt(master);
+  unlockpt(master);
+  t = adopt(open(ptsname(master), O_RDWR | O_NOCTTY), true);
+  m = adopt(master, true);
+  CHECK_EQ(fdemu_isatty(p, t), 1);
+  CHECK_EQ(fdemu_ioctl(p, t, TIOCSWINSZ, &w), 0);
+  memset(&w, 0, sizeof w);
+  CHECK_EQ(fdemu_ioctl(p, m, TIOCGWINSZ, &w), 0);
+  CHECK(w.ws_row == 5 && w.ws_col == 6);
+  CHECK_EQ(fdemu_ioctl(p, t, TIOCOUTQ, &n), 0);
+  CHECK_EQ(n, 0);
+  CHECK_EQ(fdemu_ioctl(p, m, TIOCGPTN, &n), 0); /* it says how much it is */
+  CHECK(n >= 0);
+  CHECK_EQ(fdemu_ioctl(p, t, TCFLSH, (void *)2), 0);
+  CHECK_EQ(fdemu_write(p, m, "hi\n", 3), 3);
+  CHECK_EQ(fdemu_read(p, t, buf, 8), 3);
+  CHECK_STR(buf, "hi\n");
+  CHECK_EQ(fdemu_fcntl(p, t, F_SETFL, O_NONBLOCK), 0);
+  CHECK_EQ(fdemu_read(p, t, buf, 8), -EAGAIN);
+  CHECK_EQ(fdemu_pread(p, t, buf, 8, 0), -ESPIPE);
+  teardown();
+}
+
+/* ---- sockets ---------------------------------------------------------- */
+
+/* fd[] are those of a pair of the host's. */
+static void pair_of(int type)
+{
+  k = test_kernel();
+  p = fdemu_proc_new(k);
+  CHECK_EQ(socketpair(AF_UNIX, type, 0, host), 0);
+  fd[0] = adopt(host[0], true);
+  fd[1] = adopt(host[1], true);
+}
+
+static void messages_stay_whole(void)
+{
+  int n = 0;
+
+  pair_of(SOCK_DGRAM);
+  CHECK_EQ(fdemu_write(p, fd[0], big, 9000), 9000);
+  CHECK_EQ(fdemu_write(p, fd[0], "", 0), 0);
+  CHECK_EQ(fdemu_send(p, fd[0], big, 20000, 0), 20000);
+  CHECK_EQ(fdemu_ioctl(p, fd[1], FIONREAD, &n), 0);
+  CHECK_EQ(n, 9000);
+  CHECK_EQ(fdemu_recv(p, fd[1], got, 10, MSG_PEEK | MSG_TRUNC), 9000);
+  CHECK_EQ(fdemu_read(p, fd[1], got, sizeof got), 9000);
+  CHECK_EQ(fdemu_read(p, fd[1], got, sizeof got), 0);
+  CHECK_EQ(fdemu_recv(p, fd[1], got, sizeof got, 0), 20000);
+  CHECK(memcmp(got, big, 20000) == 0);
+  CHECK_EQ(fdemu_recv(p, fd[1], got, 1, MSG_DONTWAIT), -EAGAIN);
+  teardown();
+}
+
+static void half_closed(void)
+{
+  struct pollfd pfd = { .events = POLLIN | POLLRDHUP | POLLWRBAND };
+  unsigned signals[FDEMU_NSIG];
+  char c;
+
+  pair_of(SOCK_STREAM);
+  CHECK_EQ(fdemu_shutdown(p, fd[1], SHUT_WR), 0);
+  pfd.fd = fd[0];
+  CHECK_EQ(fdemu_poll(p, &pfd, 1, 0), 1);
+  CHECK_EQ(pfd.revents, POLLIN | POLLRDHUP | POLLWRBAND);
+  CHECK_EQ(fdemu_read(p, fd[0], &c, 1), 0);
+  CHECK_EQ(fdemu_send(p, fd[1], "x", 1, MSG_NOSIGNAL), -EPIPE);
+  fdemu_signals(p, signals);
+  CHECK_EQ(signals[SIGPIPE], 0);
+  CHECK_EQ(fdemu_write(p, fd[1], "x", 1), -EPIPE);
+  fdemu_signals(p, signals);
+  CHECK_EQ(signals[SIGPIPE], 1);
+  CHECK_EQ(fdemu_shutdown(p, fd[1], 3), -EINVAL);
+  teardown();
+  setup();
+  CHECK_EQ(fdemu_shutdown(p, fd[0], SHUT_RD), -ENOTSOCK);
+  CHECK_EQ(fdemu_send(p, fd[1], "x", 1, 0), -ENOTSOCK);
+  teardown();
+}
+
+static void options_and_names(void)
+{
+  union {
+    struct sockaddr any;
+    struct sockaddr_un un;
+  } a;
+  struct timeval tv = { 2, 0 };
+  socklen_t n = sizeof a;
+  int type = 0;
+  char c;
+
+  pair_of(SOCK_STREAM);
+  n = sizeof type;
+  CHECK_EQ(fdemu_getsockopt(p, fd[0], SOL_SOCKET, SO_TYPE, &type, &n), 0);
+  CHECK_EQ(type, SOCK_STREAM);
+  n = sizeof a;
+  CHECK_EQ(fdemu_getsockname(p, fd[0], &a.any, &n), 0);
+  CHECK_EQ(n, sizeof(sa_family_t));
+  CHECK_EQ(a.un.sun_family, AF_UNIX);
+  n = sizeof a;
+  CHECK_EQ(fdemu_getpeername(p, fd[0], &a.any, &n), 0);
+  /* how long it waits is in time that is not the host's */
+  CHECK_EQ(fdemu_setsockopt(p, fd[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv),
+           0);
+  CHECK_EQ(fdemu_recv(p, fd[0], &c, 1, 0), -EAGAIN);
+  CHECK_EQ(fdemu_now(k), INT64_C(2000000000));
   CHECK_EQ(fdemu_read(p, fd[0], &c, 1), -EAGAIN);
+  CHECK_EQ(fdemu_now(k), INT64_C(4000000000));
+  teardown();
+}
+
+static void all_of_it(void)
+{
+  struct fdemu_req r = { .call = &fdemu_recvfrom_call,
+                         .buf = { got, 10 },
+                         .cmd = MSG_WAITALL };
+
+  pair_of(SOCK_STREAM);
+  r.fd = fd[0];
+  CHECK_EQ(fdemu_write(p, fd[1], "01234", 5), 5);
+  CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING);
+  CHECK_EQ(fdemu_write(p, fd[1], "56789", 5), 5);
+  CHECK(fdemu_tick(k, INT64_MAX));
+  fdemu_run(k);
+  CHECK_EQ(r.result, 10);
+  CHECK(memcmp(got, "0123456789", 10) == 0);
+  teardown();
+}
+
+/* A message with descriptors. */
+static int64_t send_fds(int f, const int *fds, int n)
+{
+  union {
+    struct cmsghdr c;
+    char room[CMSG_SPACE(4 * sizeof(int))];
+  } x = { .c = { CMSG_LEN((size_t)n * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+  char byte = 'm';
+  struct iovec iov = { &byte, 1 };
+  struct msghdr m = { .msg_iov = &iov,
+                      .msg_iovlen = 1,
+                      .msg_control = &x,
+                      .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int)) };
+
+  memcpy(CMSG_DATA(&x.c), fds, (size_t)n * sizeof *fds);
+  return fdemu_sendmsg(p, f, &m, 0);
+}
+
+static int64_t recv_fds(int f, int *fds, int n, int *flags, size_t *len)
+{
+  union {
+    struct cmsghdr c;
+    char room[CMSG_SPACE(4 * sizeof(int))];
+  } x;
+  char byte;
+  struct iovec iov = { &byte, 1 };
+  struct msghdr m = { .msg_iov = &iov,
+                      .msg_iovlen = 1,
+                      .msg_control = &x,
+                      .msg_controllen = sizeof x };
+  int64_t result = fdemu_recvmsg(p, f, &m, MSG_CMSG_CLOEXEC);
+
+  memcpy(fds, CMSG_DATA(&x.c), (size_t)n * sizeof *fds);
+  *flags = m.msg_flags;
+  *len = m.msg_controllen > 0 ? x.c.cmsg_len : 0;
+  return result;
+}
+
+static void descriptors_travel(void)
+{
+  int mine, e, fds[2], flags;
+  uint64_t n = 5;
+  size_t len;
+
+  pair_of(SOCK_STREAM);
+  e = adopt(eventfd(0, 0), true);
+  mine = fdemu_eventfd(p, 0, 0);
+  CHECK_EQ(send_fds(fd[0], &mine, 1), -EXDEV); /* it is not the host's */
+  CHECK_EQ(send_fds(fd[0], (int[]){ 99 }, 1), -EBADF);
+  CHECK_EQ(send_fds(fd[0], (int[]){ e, e }, 2), 1);
+  CHECK_EQ(recv_fds(fd[1], fds, 2, &flags, &len), 1);
+  CHECK_EQ(len, CMSG_LEN(2 * sizeof(int)));
+  CHECK_EQ(fdemu_write(p, fds[0], &n, 8), 8);
+  n = 0;
+  CHECK_EQ(fdemu_read(p, e, &n, 8), 8);
+  CHECK_EQ(n, 5);
+  CHECK_EQ(fdemu_fcntl(p, fds[1], F_GETFD, 0), FD_CLOEXEC);
+  /* one number is left */
+  CHECK_EQ(fdemu_set_nofile(p, fds[1] + 2, 1024), 0);
+  CHECK_EQ(send_fds(fd[0], (int[]){ e, e }, 2), 1);
+  CHECK_EQ(recv_fds(fd[1], fds, 1, &flags, &len), 1);
+  CHECK_EQ(len, CMSG_LEN(sizeof(int)));
+  CHECK(flags & MSG_CTRUNC);
+  teardown();
+}
+
+/* ---- moving ----------------------------------------------------------- */
+
+static int64_t move(const struct fdemu_call *call, int in, int out, size_t n,
+                    struct fdemu_req *r)
+{
+  *r = (struct fdemu_req){
+    .call = call, .fd = in, .arg = out, .buf = { NULL, n }
+  };
+  return fdemu_submit(p, r);
+}
+
+static void bytes_move_at_the_host(void)
+{
+  struct fdemu_req r;
+  int f, g, other[2], h = memfd_create("f", 0);
+
+  setup();
+  f = adopt(h, true);
+  CHECK_EQ(fdemu_write(p, f, "0123456789", 10), 10);
+  CHECK_EQ(fdemu_lseek(p, f, 2, SEEK_SET), 2);
+  CHECK_EQ(move(&fdemu_sendfile_call, f, fd[1], 5, &r), 5);
+  CHECK_EQ(lseek(h, 0, SEEK_CUR), 7);
+  CHECK_EQ(pipe(host), 0);
+  other[0] = adopt(host[0], true);
+  other[1] = adopt(host[1], true);
+  CHECK_EQ(move(&fdemu_tee_call, fd[0], other[1], 5, &r), 5);
+  CHECK_EQ(move(&fdemu_splice_call, fd[0], other[1], 5, &r), 5);
+  CHECK_EQ(move(&fdemu_splice_call, fd[0], other[1], 5, &r), FDEMU_PENDING);
+  CHECK_EQ(fdemu_write(p, fd[1], "x", 1), 1);
+  CHECK(fdemu_tick(k, INT64_MAX));
+  fdemu_run(k);
+  CHECK_EQ(r.result, 1);
+  g = fdemu_memfd_create(p, "g", 0); /* not the host's */
+  CHECK_EQ(move(&fdemu_splice_call, other[0], g, 5, &r), -EINVAL);
+  CHECK_EQ(fdemu_read(p, other[0], got, 20), 11);
+  CHECK(memcmp(got, "2345623456x", 11) == 0);
+  CHECK_EQ(fdemu_close(p, other[0]), 0);
+  CHECK_EQ(move(&fdemu_sendfile_call, f, other[1], 1, &r), -EPIPE);
   teardown();
 }
 
@@ -429,6 +976,23 @@ int main(void)
   short_counts();
   a_directory_cannot_be_read();
   a_fault_loses_nothing_of_a_file();
-  a_fault_loses_what_came_from_a_stream();
+  a_fault_loses_nothing_of_a_stream();
+  long_copies();
+  an_eventfd_that_would_overflow_waits();
+  a_nearly_full_pipe_takes_what_fits();
+  a_fifo_is_asked_first();
+  an_edge_is_told_once();
+  who_watches_outlives_the_number();
+  what_cannot_be_polled_is_not_for_epoll();
+  calls_are_passed_on();
+  flags_are_the_hosts_but_o_nonblock();
+  devices_have_offsets();
+  terminals();
+  messages_stay_whole();
+  half_closed();
+  options_and_names();
+  all_of_it();
+  descriptors_travel();
+  bytes_move_at_the_host();
   return test_summary();
 }

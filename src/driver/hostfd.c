@@ -1,285 +1,271 @@
 /*
  * hostfd.c - descriptions backed by a descriptor of the host
  *
- * The only place that makes system calls. The host's descriptor is never left
- * to block: what is not ready is -EAGAIN, and the kernel waits for the host
- * when nothing else can run (struct fdemu_source).
+ * hostfd*.c are the only place that makes system calls. What a description of
+ * the host can say itself, it is asked. It is never left to block: what is not
+ * ready is -EAGAIN, and the kernel waits for the host when nothing else can run
+ * (struct fdemu_source).
+ *
+ * O_NONBLOCK and O_ASYNC are this description's own, since the host's may be
+ * others', too; so are the owner (F_SETOWN), leases, and locks, of which the
+ * host's belong to the process that this is in.
  */
-#include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
-#include <time.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#include "fdemu_driver.h"
+#include "driver/hostfd.h"
 
-#define BATCH 64 /* host descriptors that one poll(2) asks about */
+#define CREATED_QUERY 1028 /* F_CREATED_QUERY, of Linux 6.12 */
+#define OWN_FLAGS     (O_NONBLOCK | O_ASYNC)
 
-struct host {
-  struct fdemu_inode inode;
-  struct fdemu_attr attr;
-  struct fdemu_source source; /* in the kernel's list unless always ready */
-  int fd;
-  bool owned, regular;
-};
-
-static struct host *host_of(const struct fdemu_file *f)
-{
-  return fdemu_entry(f->inode, struct host, inode);
-}
-
-static int host_ready(const struct host *h, int events)
+int fdh_ready(const struct fdh_host *h, int events)
 {
   struct pollfd p = { .fd = h->fd, .events = (short)events };
 
-  if (h->regular)
-    return events & ~POLLPRI;
   return poll(&p, 1, 0) > 0 ? p.revents : 0;
 }
 
-/* ---- moving bytes ----------------------------------------------------- */
-
-/* How much to ask the host for: of a stream no more than surely fits. */
-static size_t batch(const struct host *h, const struct fdemu_req *r,
-                    size_t size)
+/* As F_GETFL. */
+int fdh_flags(const struct fdemu_file *f)
 {
-  size_t n = fdemu_left(r) < size ? fdemu_left(r) : size;
+  int flags = fcntl(fdh_of(f)->fd, F_GETFL);
 
-  return h->regular || n < PIPE_BUF ? n : PIPE_BUF;
+  if (flags < 0)
+    return f->flags;
+  return (flags & ~OWN_FLAGS) | (f->flags & OWN_FLAGS);
 }
 
-static bool positioned(const struct fdemu_req *r)
+static int host_poll(struct fdemu_file *f)
 {
-  return (r->call->flags & FDEMU_CALL_AT) != 0;
+  const struct fdh_host *h = fdh_of(f);
+
+  return fdh_ready(h, POLLIN | POLLRDNORM | POLLRDBAND | POLLPRI | POLLOUT |
+                          POLLWRNORM | POLLWRBAND | POLLRDHUP) |
+         (h->error != 0 ? POLLERR : 0);
 }
-
-/* Unlike Linux: what was read from a stream is lost if the caller's memory
- * cannot take it. */
-static int64_t host_read(struct fdemu_file *f, struct fdemu_req *r)
-{
-  struct host *h = host_of(f);
-  char buf[16384];
-
-  do {
-    size_t n = batch(h, r, sizeof buf);
-    int64_t at = r->offset + (int64_t)r->done;
-    ssize_t got;
-    int error;
-    if (n > 0 && !host_ready(h, POLLIN))
-      return r->done > 0 ? (int64_t)r->done : -EAGAIN;
-    got = positioned(r) ? pread(h->fd, buf, n, at) : read(h->fd, buf, n);
-    if (got < 0)
-      return -errno;
-    error = fdemu_copy_out(r, buf, (size_t)got);
-    if (error < 0 && h->regular && !positioned(r))
-      lseek(h->fd, -got, SEEK_CUR); /* as if it had not been read */
-    if (error < 0)
-      return error;
-    if ((size_t)got < n)
-      break;
-  } while (fdemu_left(r) > 0);
-  return (int64_t)r->done;
-}
-
-/* write(2) or pwrite(2) without a SIGPIPE for this process. */
-static ssize_t write_quietly(const struct host *h, const void *buf, size_t n,
-                             const struct fdemu_req *r, int64_t at)
-{
-  const struct timespec no_time = { 0, 0 };
-  sigset_t pipe_only, before;
-  ssize_t put;
-  int error;
-
-  if (h->regular)
-    return positioned(r) ? pwrite(h->fd, buf, n, at) : write(h->fd, buf, n);
-  sigemptyset(&pipe_only);
-  sigaddset(&pipe_only, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-  put = positioned(r) ? pwrite(h->fd, buf, n, at) : write(h->fd, buf, n);
-  error = errno;
-  if (put < 0 && error == EPIPE && !sigismember(&before, SIGPIPE))
-    sigtimedwait(&pipe_only, NULL, &no_time);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  errno = error;
-  return put;
-}
-
-static int64_t host_write(struct fdemu_file *f, struct fdemu_req *r)
-{
-  struct host *h = host_of(f);
-  char buf[16384];
-
-  fflush(stdout); /* what the C library holds back comes first */
-  do {
-    size_t n = batch(h, r, sizeof buf), done = r->done;
-    int64_t at = r->offset + (int64_t)done;
-    ssize_t put;
-    int error;
-    if (n > 0 && !host_ready(h, POLLOUT))
-      return -EAGAIN;
-    error = fdemu_copy_in(r, buf, n);
-    if (error < 0)
-      return error;
-    put = write_quietly(h, buf, n, r, at);
-    fdemu_rewind(r, done + (put > 0 ? (size_t)put : 0));
-    if (put < 0)
-      return -errno;
-    if ((size_t)put < n)
-      break;
-  } while (fdemu_left(r) > 0);
-  return (int64_t)r->done;
-}
-
-/* ---- the rest --------------------------------------------------------- */
 
 static int64_t host_lseek(struct fdemu_file *f, struct fdemu_req *r)
 {
-  off_t pos = lseek(host_of(f)->fd, r->offset, (int)r->cmd);
+  off_t pos = lseek(fdh_of(f)->fd, r->offset, (int)r->cmd);
 
   return pos < 0 ? -errno : pos;
 }
 
-/* Requests that fill in a struct of a known size; who else would know it? */
-static int64_t host_ioctl(struct fdemu_file *f, struct fdemu_req *r)
+static int64_t host_truncate(struct fdemu_file *f, struct fdemu_req *r)
 {
-  char block[64];
-  size_t size;
-
-  switch (r->cmd) {
-  case FIONREAD: size = sizeof(int); break;
-  case TCGETS: size = sizeof(struct termios); break;
-  case TIOCGWINSZ: size = sizeof(struct winsize); break;
-  default: return -ENOTTY;
-  }
-  if (ioctl(host_of(f)->fd, r->cmd, block) < 0)
-    return -errno;
-  return fdemu_arg_store(r, 0, block, size);
+  return ftruncate(fdh_of(f)->fd, r->offset) < 0 ? -errno : 0;
 }
+
+static int64_t host_allocate(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return fallocate(fdh_of(f)->fd, (int)r->cmd, r->offset, r->arg) < 0 ? -errno
+                                                                      : 0;
+}
+
+static int64_t host_sync(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int fd = fdh_of(f)->fd;
+  int n = r->call == &fdemu_calls[FDEMU_FDATASYNC] ? fdatasync(fd) : fsync(fd);
+
+  return n < 0 ? -errno : 0;
+}
+
+/* ---- the inode -------------------------------------------------------- */
 
 static int64_t host_stat(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct stat st;
 
-  if (fstat(host_of(f)->fd, &st) < 0)
+  if (fstat(fdh_of(f)->fd, &st) < 0)
     return -errno;
   return fdemu_arg_store(r, 0, &st, sizeof st);
 }
 
-static int host_poll(struct fdemu_file *f)
+/* What the core looks at. */
+static void take_attr(struct fdh_host *h, const struct stat *st)
 {
-  return host_ready(host_of(f),
-                    POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI);
+  h->inode.mode = st->st_mode;
+  h->attr.uid = st->st_uid == geteuid() ? FDEMU_UID : st->st_uid;
+  h->attr.gid = st->st_gid;
+  h->attr.rdev = st->st_rdev;
+  h->attr.size = st->st_size;
+}
+
+static int host_change(struct fdemu_inode *i, const struct fdemu_change *c)
+{
+  struct fdh_host *h = fdemu_entry(i, struct fdh_host, inode);
+  struct stat st;
+  int n;
+
+  switch (c->what) {
+  case FDEMU_CHANGE_MODE: n = fchmod(h->fd, c->mode); break;
+  case FDEMU_CHANGE_OWNER: n = fchown(h->fd, c->uid, c->gid); break;
+  default: n = futimens(h->fd, c->time); break;
+  }
+  if (n < 0)
+    return -errno;
+  if (fstat(h->fd, &st) == 0)
+    take_attr(h, &st);
+  return 0;
 }
 
 static void host_free(struct fdemu_inode *i)
 {
-  struct host *h = fdemu_entry(i, struct host, inode);
+  struct fdh_host *h = fdemu_entry(i, struct fdh_host, inode);
 
-  fdemu_source_remove(&h->source);
+  fdh_poller_leave(h);
   if (h->owned)
     close(h->fd);
   fdemu_free(i->kernel, h);
 }
 
-/* ---- waiting for the host --------------------------------------------- */
+#define COMMON \
+  .name = "host", .mode = FDEMU_MODE_DIRECT, .first = fdh_first, \
+  .read = fdh_read, .write = fdh_write, .ioctl = fdh_ioctl, \
+  .fcntl = fdh_fcntl, .stat = host_stat, .change = host_change, \
+  .truncate = host_truncate, .allocate = host_allocate, .sync = host_sync, \
+  .poll = host_poll
 
-static short waited(const struct host *h)
+/* What has positions, what has none, and what has messages. */
+static const struct fdemu_ops file_ops = { COMMON, .lseek = host_lseek };
+static const struct fdemu_ops stream_ops = { COMMON };
+static const struct fdemu_ops socket_ops = { COMMON, .socket = &fdh_socket };
+
+static const struct fdemu_ops *ops_of(const struct fdh_host *h)
 {
-  return (short)((fdemu_waited(&h->inode.wq, POLLIN) ? POLLIN : 0) |
-                 (fdemu_waited(&h->inode.wq, POLLOUT) ? POLLOUT : 0));
+  if (h->socket != 0)
+    return &socket_ops;
+  return lseek(h->fd, 0, SEEK_CUR) < 0 && errno == ESPIPE ? &stream_ops
+                                                          : &file_ops;
 }
 
-static struct host *host_at(struct fdemu_list *n)
+bool fdh_is_host(const struct fdemu_file *f)
 {
-  return fdemu_entry(n, struct host, source.link);
+  return f->inode->ops->first == fdh_first;
 }
 
-/* Up to BATCH that are waited for, from *n on; *n moves behind them. */
-static nfds_t gather(struct fdemu_list *sources, struct fdemu_list **n,
-                     struct pollfd *fds, struct host **hosts)
-{
-  nfds_t count = 0;
+/* ---- making them ------------------------------------------------------ */
 
-  for (; *n != sources && count < BATCH; *n = (*n)->next) {
-    short events = waited(host_at(*n));
-    if (events == 0)
-      continue;
-    hosts[count] = host_at(*n);
-    fds[count++] = (struct pollfd){ .fd = host_at(*n)->fd, .events = events };
-  }
-  return count;
+/* Of a device, what only the host knows: can epoll take it? */
+static bool can_poll(int fd)
+{
+  struct epoll_event ev = { 0 };
+  int ep = epoll_create1(EPOLL_CLOEXEC);
+  bool can = epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev) == 0 || errno != EPERM;
+
+  close(ep);
+  return can;
 }
 
-/* With more than BATCH descriptors, blocking waits on the batches in turn. */
-static bool host_wait(struct fdemu_list *sources, bool block)
+static bool is_plain(int fd, mode_t mode)
 {
-  struct pollfd fds[BATCH];
-  struct host *hosts[BATCH];
-  struct fdemu_list *n = sources->next;
-  nfds_t count;
-  bool any = false, woken = false;
-
-  while (n != sources && (count = gather(sources, &n, fds, hosts)) > 0) {
-    bool alone = !any && n == sources;
-    any = true;
-    if (poll(fds, count, !block || woken ? 0 : alone ? -1 : 10) <= 0)
-      continue;
-    for (nfds_t i = 0; i < count; i++)
-      if (fds[i].revents != 0) {
-        woken = true;
-        fdemu_wake(&hosts[i]->inode.wq, fds[i].revents);
-      }
-  }
-  return block ? any : woken;
+  return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode) ||
+         (S_ISCHR(mode) && !can_poll(fd));
 }
 
-static const struct fdemu_ops host_ops = {
-  .name = "host",
-  .mode = FDEMU_MODE_EPOLL,
-  .read = host_read,
-  .write = host_write,
-  .lseek = host_lseek,
-  .ioctl = host_ioctl,
-  .stat = host_stat,
-  .poll = host_poll,
-};
+/* What splice(2) cannot do with it. */
+static unsigned no_splice(const struct stat *st)
+{
+  if ((st->st_mode & S_IFMT) == 0)
+    return FDEMU_MODE_NO_SPLICE_READ | FDEMU_MODE_NO_SPLICE_WRITE;
+  if (S_ISDIR(st->st_mode) ||
+      (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3)))
+    return FDEMU_MODE_NO_SPLICE_READ;
+  return 0;
+}
 
+static unsigned mode_of(const struct fdh_host *h, const struct stat *st)
+{
+  unsigned mode = no_splice(st);
+
+  if (h->plain && !S_ISCHR(st->st_mode))
+    mode |= FDEMU_MODE_SHORT;
+  if (!h->plain)
+    mode |= FDEMU_MODE_EPOLL;
+  if (!h->plain && (st->st_mode & S_IFMT) != 0)
+    mode |= FDEMU_MODE_ASYNC;
+  if (preadv(h->fd, NULL, 0, 0) == 0 || errno != ESPIPE)
+    mode |= FDEMU_MODE_PREAD;
+  if (h->socket != 0)
+    mode |= h->socket == SOCK_STREAM ? FDEMU_MODE_LAST_FIRST
+                                     : FDEMU_MODE_SPLICE_WAITS;
+  if (fcntl(h->fd, CREATED_QUERY) == 1)
+    mode |= FDEMU_MODE_CREATED;
+  return mode;
+}
+
+static struct fdh_host *host_new(struct fdemu_kernel *k, int fd,
+                                 const struct stat *st)
+{
+  struct fdh_host *h = fdemu_alloc(k, sizeof *h);
+  socklen_t n = sizeof h->socket;
+
+  if (h == NULL)
+    return NULL;
+  memset(h, 0, sizeof *h);
+  if (S_ISSOCK(st->st_mode))
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &h->socket, &n);
+  h->fd = fd;
+  h->watched = -1;
+  h->plain = is_plain(fd, st->st_mode);
+  fdemu_inode_init(&h->inode, &h->attr, k, ops_of(h), st->st_mode, host_free);
+  take_attr(h, st);
+  fdemu_list_init(&h->link);
+  return h;
+}
+
+/* Memory without a name, which was not opened. */
+static bool is_memfd(int fd, const struct stat *st)
+{
+  char path[40], link[16] = "";
+
+  if (!S_ISREG(st->st_mode) || st->st_nlink > 0)
+    return false;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  return readlink(path, link, sizeof link) > 0 &&
+         strncmp(link, "/memfd:", 7) == 0;
+}
+
+/* For leases: whatever else was opened, by whomever. */
+static void count_open(struct fdh_host *h, int flags, const struct stat *st)
+{
+  h->attr.apart = is_memfd(h->fd, st);
+  if (h->attr.apart)
+    return;
+  h->attr.opened.readers = (flags & O_ACCMODE) == O_RDONLY;
+  h->attr.opened.writers = !h->attr.opened.readers;
+}
+
+/* Until it is complete it is not the host's owner. */
 int fdemu_host_new(struct fdemu_kernel *k, int fd, bool owned,
                    struct fdemu_file **f)
 {
   struct stat st;
   int flags = fcntl(fd, F_GETFL);
-  struct host *h;
+  struct fdh_host *h;
 
   if (flags < 0 || fstat(fd, &st) < 0)
     return -EBADF;
-  h = fdemu_alloc(k, sizeof *h);
+  h = host_new(k, fd, &st);
   if (h == NULL)
     return -ENOMEM;
-  fdemu_inode_init(&h->inode, &h->attr, k, &host_ops, st.st_mode, host_free);
-  h->fd = fd;
-  h->owned = false;
-  h->regular = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
-  h->source.wait = host_wait;
-  fdemu_list_init(&h->source.link);
-  flags &= O_ACCMODE | O_APPEND | O_PATH;
-  *f = fdemu_file_new(&h->inode, &host_ops, flags, NULL);
-  if (*f == NULL)
-    goto fail_inode;
-  if (h->regular)
-    (*f)->mode |= FDEMU_MODE_SHORT | FDEMU_MODE_PREAD;
-  else
-    fdemu_source_add(k, &h->source);
-  h->owned = owned;
+  *f = NULL;
+  count_open(h, flags, &st);
+  if (h->plain || fdh_poller_join(h) == 0)
+    *f = fdemu_file_new(&h->inode, h->inode.ops, flags & ~O_ASYNC, NULL);
+  if (*f != NULL) {
+    (*f)->mode |= mode_of(h, &st);
+    h->owned = owned;
+  }
   fdemu_inode_put(&h->inode);
-  return 0;
-
-fail_inode:
-  fdemu_inode_put(&h->inode);
-  return -ENOMEM;
+  return *f != NULL ? 0 : -ENOMEM;
 }
