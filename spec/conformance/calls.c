@@ -382,6 +382,8 @@ const struct call calls[] = {
   /* A task, if it waits. */
   { "interrupt", DO_INTERRUPT, "T", 0, NULL, 0, { "A B C D" } },
   { "wait", DO_WAIT, "", 2, NULL, 0, { 0 } },
+  /* For subjects of the matrix; see host.c. */
+  { "host", DO_HOST, "Ni", 0, NULL, 0, { "pipe", "0" } },
   { "signals", DO_SIGNALS, "", 12, NULL, 0, { 0 } },
 };
 /* clang-format on */

@@ -41,7 +41,8 @@ enum {
   DO_EXEC,
   DO_SIGNALS,
   DO_COLLECT,
-  DO_INTERRUPT
+  DO_INTERRUPT,
+  DO_HOST
 };
 
 struct call {
@@ -76,6 +77,7 @@ struct script {
   struct op *op;
   size_t n;
   bool tasks; /* there are some, or Linux's side has to do something itself */
+  bool host;  /* some descriptors are the host's */
 };
 
 /* A call in the background. */
@@ -152,6 +154,10 @@ extern unsigned fdemu_check_every; /* so many lines; 0: not at all */
 
 /* In run.in_call: a call that would sleep for ever is interrupted. */
 enum { IN_CALL = 1, IN_SHORT_CALL };
+
+/* host.c: the descriptors of a line "host what flags", and a file's owner. How
+ * many, or -errno. */
+int host_make(const char *what, int flags, uid_t owner, int fd[2]);
 
 /* args.c */
 enum { SHORT_NS = 2000000 }; /* times up to this one are waited for */

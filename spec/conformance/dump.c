@@ -117,6 +117,9 @@ void dump(char *text, const char *title)
   for (size_t i = 0; i < all->n; i++)
     if (is_expressible(&all->op[i]))
       p += sprintf(p, "%s\n", all->op[i].line);
+  if (all->host)
+    p = kept; /* from Lua they are what they are from C */
+  *p = '\0';
   script_free(all);
   s = script_parse(kept);
   fdemu_run_script(emulated, s);

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "conf.h"
 #include "fdemu_driver.h"
@@ -208,6 +210,40 @@ static int64_t do_interrupt(struct run *r, const struct op *op)
   return 0;
 }
 
+/* What calls on descriptors of the host may do there is what the worker may:
+ * with these in a script it is the user that fdemu's processes are. */
+static void become(uid_t user)
+{
+  if (getuid() != 0)
+    return;
+  if (seteuid(0) < 0 || setegid(user) < 0 || seteuid(user) < 0)
+    abort();
+  prctl(PR_SET_DUMPABLE, 1); /* /proc/self/fd stays its own */
+}
+
+static int64_t do_host(struct run *r, int proc, const struct op *op)
+{
+  const uid_t owner = getuid() == 0 ? FDEMU_UID : getuid();
+  const bool file = strcmp(op->arg[0], "file") == 0;
+  struct fdemu_file *f;
+  int fd[2], n;
+
+  if (file)
+    become(0); /* the directory is not fdemu's */
+  n = host_make(op->arg[0], (int)number(r, op->arg[1]), owner, fd);
+  if (file)
+    become(FDEMU_UID);
+  for (int i = 0; i < n; i++) {
+    fcntl(fd[i], F_SETFD, FD_CLOEXEC);
+    if (fdemu_host_new(kernel, fd[i], true, &f) < 0)
+      abort();
+    fd[i] = fdemu_install(procs[proc], f, 0, false);
+    if (i < op->nout)
+      r->reg[op->out[i]] = fd[i];
+  }
+  return n < 0 ? n : 0;
+}
+
 static int64_t fdemu_special(struct run *r, int proc, const struct op *op)
 {
   switch (op->call->nr) {
@@ -217,6 +253,7 @@ static int64_t fdemu_special(struct run *r, int proc, const struct op *op)
   case DO_COLLECT: return 0; /* it has happened already */
   case DO_SIGNALS: return do_signals(r, proc);
   case DO_INTERRUPT: return do_interrupt(r, op);
+  case DO_HOST: return do_host(r, proc, op);
   default:
     r->alive[proc] = false;
     fdemu_exit(procs[proc], (int)number(r, op->arg[0]));
@@ -237,8 +274,10 @@ const struct side fdemu_side = { "fdemu", "/work", fdemu_side_call,
 static bool yield(struct fdemu_list *sources, bool block)
 {
   struct task *t = current;
+  struct fdemu_list *next = source.link.next; /* those of the host */
 
-  (void)sources;
+  if (!block && next != sources)
+    return fdemu_entry(next, struct fdemu_source, link)->wait(sources, false);
   if (t == NULL || !block)
     return false;
   swapcontext(&context[t - tasks], &main_context);
@@ -360,6 +399,8 @@ static void check(const struct run *r)
 void fdemu_run_script(struct run *r, const struct script *s)
 {
   run_reset(r, s, &fdemu_side);
+  if (s->host)
+    become(FDEMU_UID);
   begin(r);
   tasks = r->task;
   nwaiting = 0;
@@ -386,4 +427,6 @@ void fdemu_run_script(struct run *r, const struct script *s)
     if (procs[i] != NULL)
       fdemu_proc_put(procs[i]);
   fdemu_kernel_free(kernel);
+  if (s->host)
+    become(0);
 }

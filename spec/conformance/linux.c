@@ -295,6 +295,15 @@ static int64_t do_signals(struct run *r)
   return 0;
 }
 
+static int64_t do_host(struct run *r, const struct op *op)
+{
+  int fd[2], n = host_make(op->arg[0], (int)number(r, op->arg[1]), user, fd);
+
+  for (int i = 0; i < n && i < op->nout; i++)
+    r->reg[op->out[i]] = fd[i];
+  return n < 0 ? n : 0;
+}
+
 /* Every task that runs sleeps. */
 static int64_t do_interrupt(struct run *r, const struct op *op)
 {
@@ -315,6 +324,7 @@ static int64_t linux_special(struct run *r, int proc, const struct op *op)
   case DO_COLLECT: return 0; /* see collect() */
   case DO_SIGNALS: return do_signals(r);
   case DO_INTERRUPT: return do_interrupt(r, op);
+  case DO_HOST: return do_host(r, op);
   default:
     r->alive[proc] = false;
     r->exiting = proc;

@@ -46,6 +46,7 @@ static struct progress {
 
 static struct {
   char *line, *native, *emulated;
+  bool host; /* only where some descriptors are the host's */
 } exceptions[MAX_EXCEPTIONS];
 static size_t nexceptions;
 
@@ -60,7 +61,8 @@ static char *trim(char *s)
   return strdup(s);
 }
 
-/* Lines of the form: call ; Linux's answer ; fdemu's answer ; reason */
+/* Lines of the form: call ; Linux's answer ; fdemu's answer ; reason. "host: "
+ * before the call: in scripts with descriptors of the host. */
 void exceptions_load(const char *path)
 {
   FILE *f = fopen(path, "r");
@@ -81,19 +83,23 @@ void exceptions_load(const char *path)
       fprintf(stderr, "%s: malformed: %s\n", path, line);
       exit(2);
     }
-    exceptions[nexceptions].line = trim(part[0]);
+    exceptions[nexceptions].host = strncmp(part[0], "host: ", 6) == 0;
+    exceptions[nexceptions].line =
+        trim(part[0] + (exceptions[nexceptions].host ? 6 : 0));
     exceptions[nexceptions].native = trim(part[1]);
     exceptions[nexceptions++].emulated = trim(part[2]);
   }
   fclose(f);
 }
 
-static bool is_excused(const char *line, const char *a, const char *b)
+static bool is_excused(const struct script *s, size_t at, const char *a,
+                       const char *b)
 {
-  const char *call = strchr(line, ' ');
+  const char *line = s->op[at].line, *call = strchr(line, ' ');
 
   for (size_t i = 0; i < nexceptions; i++)
-    if (fnmatch(exceptions[i].line, call != NULL ? call + 1 : line, 0) == 0 &&
+    if ((s->host || !exceptions[i].host) &&
+        fnmatch(exceptions[i].line, call != NULL ? call + 1 : line, 0) == 0 &&
         fnmatch(exceptions[i].native, a, 0) == 0 &&
         fnmatch(exceptions[i].emulated, b, 0) == 0) {
       __atomic_add_fetch(&progress->uses[i], 1, __ATOMIC_RELAXED);
@@ -129,7 +135,7 @@ size_t compare(const struct run *a, const struct run *b, size_t *excused)
       continue;
     snprintf(one, sizeof one, "%.*s", (int)m, s);
     snprintf(two, sizeof two, "%.*s", (int)k, t);
-    if (!is_excused(a->script->op[i].line, one, two))
+    if (!is_excused(a->script, i, one, two))
       return i;
     ++*excused;
   }
@@ -400,8 +406,9 @@ static void summary(const char *what, double start)
     printf("%llu undetermined, ", (unsigned long long)progress->vague);
   printf("%.1f seconds\n", seconds() - start);
   for (size_t i = 0; options.uses && i < nexceptions; i++)
-    printf("  excused %llu times: %s ; %s ; %s\n",
-           (unsigned long long)progress->uses[i], exceptions[i].line,
+    printf("  excused %llu times: %s%s ; %s ; %s\n",
+           (unsigned long long)progress->uses[i],
+           exceptions[i].host ? "host: " : "", exceptions[i].line,
            exceptions[i].native, exceptions[i].emulated);
 }
 

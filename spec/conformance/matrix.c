@@ -227,6 +227,35 @@ static const struct {
     "memfd_create name MFD_ALLOW_SEALING|MFD_CLOEXEC > r0;write r0 5000;"
     "fcntl r0 F_ADD_SEALS "
     "F_SEAL_WRITE|F_SEAL_GROW|F_SEAL_SHRINK|F_SEAL_SEAL" },
+#define HOST(what, flags) "host " what " " flags " > r0 r1"
+  { "host pipe, read end", HOST("pipe", "0") },
+  { "host pipe, read end, data", HOST("pipe", "O_NONBLOCK") ";write r1 5000" },
+  { "host pipe, read end, data, no writers",
+    HOST("pipe", "0") ";write r1 100;close r1" },
+  { "host pipe, write end", "host pipe O_NONBLOCK > r1 r0" },
+  { "host pipe, write end, nearly full", "host pipe 0 > r1 r0;write r0 65535" },
+  { "host pipe, write end, no readers", "host pipe 0 > r1 r0;close r1" },
+  { "host eventfd, full", HOST("eventfd", "0") ";write r0 #-2" },
+  { "host eventfd", HOST("eventfd", "O_NONBLOCK") ";write r0 #5" },
+  { "host memfd", HOST("memfd", "0") ";write r0 5000" },
+  { "host memfd, sealed",
+    HOST("memfd", "0") ";write r0 5000;"
+                       "fcntl r0 F_ADD_SEALS F_SEAL_WRITE|F_SEAL_GROW" },
+  { "host file", HOST("file", "O_RDWR") ";lseek r0 100 SEEK_SET" },
+  { "host file, read-only", HOST("file", "O_RDONLY") },
+  { "host file, appending", HOST("file", "O_WRONLY|O_APPEND") },
+  { "host null", HOST("/dev/null", "O_RDWR") },
+  { "host zero", HOST("/dev/zero", "O_RDWR") },
+  { "host stream", HOST("stream", "O_NONBLOCK") ";write r1 5000" },
+  { "host stream, blocking", HOST("stream", "0") },
+  { "host stream, data, peer closed",
+    HOST("stream", "0") ";write r1 9;close r1" },
+  { "host stream, peer shut for writing",
+    HOST("stream", "0") ";write r1 9;shutdown r1 SHUT_WR" },
+  { "host datagrams, two",
+    HOST("datagrams", "O_NONBLOCK") ";write r1 10;write r1 20" },
+  { "host packets, two",
+    HOST("packets", "O_NONBLOCK") ";write r1 10;write r1 9000" },
   { "table full", "pipe2 out O_NONBLOCK > r0 r1;setrlimit RLIMIT_NOFILE 7,40" },
   { "one place free",
     "pipe2 out O_NONBLOCK > r0 r1;setrlimit RLIMIT_NOFILE 8,40" },
@@ -348,6 +377,30 @@ static const char others[] =
     "write r17 50;lseek r17 10 SEEK_SET;"
     "pipe2 out O_NONBLOCK > r18 r19;write r19 60";
 
+/* Of the host's only the subject and what it has to do with: what is here and
+ * what is there are in different kernels. */
+static const char host_others[] =
+    "host file O_RDWR > r17;lseek r17 10 SEEK_SET;"
+    "host pipe O_NONBLOCK > r18 r19;write r19 60";
+static const char host_first[] =
+    "host /dev/null O_RDWR > r2;dup2 r2 0 > r3;dup2 r2 1 > r3;close r2;"
+    "epoll_create1 0 > r20;host eventfd 0 > r21;write r21 #1";
+
+static bool is_host(size_t subject)
+{
+  return strncmp(subjects[subject].name, "host ", 5) == 0;
+}
+
+/* Whether a call is about descriptors that there are already. */
+static bool is_about(const struct call *c)
+{
+  for (int i = 0; c->args[i] != '\0'; i++)
+    if ((c->args[i] == 'f' && strcmp(c->choice[i], "~dir") != 0) ||
+        strchr("ps", c->args[i]) != NULL)
+      return true;
+  return false;
+}
+
 static void put_cell(struct text *t, size_t subject, const struct call *c,
                      char word[][64])
 {
@@ -355,9 +408,10 @@ static void put_cell(struct text *t, size_t subject, const struct call *c,
       strcmp(word[c->args[1] == 'o' ? 2 : 1], "r0") != 0)
     return; /* the subject is not meant */
   t->cells++;
-  put(t, "0 epoll_create1 0 > r20\n0 eventfd2 1 0 > r21\n");
+  put_setup(t, is_host(subject) ? host_first
+                                : "epoll_create1 0 > r20;eventfd2 1 0 > r21");
   if (moves(c))
-    put_setup(t, others);
+    put_setup(t, is_host(subject) ? host_others : others);
   put_setup(t, subjects[subject].setup);
   put(t, "0 %s", c->name);
   for (int i = 0; c->args[i] != '\0'; i++)
@@ -418,7 +472,8 @@ char *matrix_script(size_t i, size_t *cells)
   const struct call *c = &calls[i % ncalls];
 
   put(&t, "# %s\n", subjects[i / ncalls].name);
-  if (c->nr >= 0 && is_meant(subjects[i / ncalls].name))
+  if (c->nr >= 0 && is_meant(subjects[i / ncalls].name) &&
+      (!is_host(i / ncalls) || is_about(c)))
     put_cells(&t, i / ncalls, c, word, 0);
   *cells = t.cells;
   return t.s;

@@ -135,6 +135,7 @@ struct script *script_parse(char *text)
     if (!parse(op, s->copy + (w - s->text)))
       malformed(w);
     s->tasks |= op->task > 0 || op->call->nr == DO_COLLECT;
+    s->host |= op->call->nr == DO_HOST;
     s->n++;
   }
   return s;
