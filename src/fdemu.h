@@ -811,7 +811,8 @@ FDEMU_API const char *fdemu_capture_data(const struct fdemu_inode *inode,
  * own (to begin with, the host's), so are O_ASYNC (SIGIO and the like do not
  * come), its owner, locks and leases. An ioctl(2) is passed on if its size is
  * known; addresses in what it is about are this process's. A write to an eventfd,
- * and a splice(2), set the host's O_NONBLOCK while they last.
+ * and a splice(2), set the host's O_NONBLOCK while they last; TCSBRK and
+ * TCSETSW wait for what a terminal has to put out.
  */
 FDEMU_API int fdemu_host_new(struct fdemu_kernel *k, int hostfd, bool owned,
                              struct fdemu_file **f);

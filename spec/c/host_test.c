@@ -736,6 +736,40 @@ static void terminals(void)
   teardown();
 }
 
+/* Nobody reads what is written to it. */
+static void a_full_terminal_waits(void)
+{
+  int master = posix_openpt(O_RDWR | O_NOCTTY), h;
+  struct fdemu_req w = { .call = &fdemu_calls[FDEMU_WRITE],
+                         .buf = { big, 100000 } };
+  size_t n = 0;
+
+  if (master < 0)
+    return;
+  setup();
+  grantpt(master);
+  unlockpt(master);
+  h = open(ptsname(master), O_RDWR | O_NOCTTY);
+  w.fd = adopt(h, true);
+  fd[0] = adopt(master, true);
+  memset(big, 'x', 100000); /* no newlines, which would become two bytes */
+  CHECK_EQ(fdemu_submit(p, &w), FDEMU_PENDING);
+  CHECK_EQ(fcntl(h, F_GETFL) & O_NONBLOCK, 0);
+  while (n < 100000) {
+    int64_t m = fdemu_read(p, fd[0], got, sizeof got);
+    if (!CHECK(m > 0))
+      break;
+    n += (size_t)m;
+  }
+  fdemu_run(k);
+  CHECK_EQ(w.result, 100000);
+  /* the other way a line is too long, and ends where it does not fit */
+  w.fd = fd[0];
+  fdemu_submit(p, &w);
+  fdemu_abandon(&w);
+  teardown();
+}
+
 /* ---- sockets ---------------------------------------------------------- */
 
 /* fd[] are those of a pair of the host's. */
@@ -988,6 +1022,7 @@ int main(void)
   flags_are_the_hosts_but_o_nonblock();
   devices_have_offsets();
   terminals();
+  a_full_terminal_waits();
   messages_stay_whole();
   half_closed();
   options_and_names();

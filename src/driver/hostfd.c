@@ -123,6 +123,8 @@ static void host_free(struct fdemu_inode *i)
   struct fdh_host *h = fdemu_entry(i, struct fdh_host, inode);
 
   fdh_poller_leave(h);
+  if (h->terminal >= 0)
+    close(h->terminal);
   if (h->owned)
     close(h->fd);
   fdemu_free(i->kernel, h);
@@ -216,6 +218,7 @@ static struct fdh_host *host_new(struct fdemu_kernel *k, int fd,
     getsockopt(fd, SOL_SOCKET, SO_TYPE, &h->socket, &n);
   h->fd = fd;
   h->watched = -1;
+  h->terminal = FDH_NOT_YET;
   h->plain = is_plain(fd, st->st_mode);
   fdemu_inode_init(&h->inode, &h->attr, k, ops_of(h), st->st_mode, host_free);
   take_attr(h, st);

@@ -9,15 +9,18 @@
 
 #define FDH_MAX_MESSAGE (1 << 24) /* bytes; more than the host takes */
 
+#define FDH_NOT_YET (-2)
+
 struct fdh_host {
   struct fdemu_inode inode;
   struct fdemu_attr attr;
   struct fdh_poller *poller;
   struct fdemu_list link; /* of the poller's; never of what is always ready */
   int fd;
-  int watched; /* another number for fd, in the poller's epoll; -1: not yet */
-  int socket;  /* SOCK_*; 0: it is none */
-  int error;   /* SO_ERROR that a call here has left; the host cannot keep it */
+  int watched;  /* another number for fd, in the poller's epoll; -1: not yet */
+  int socket;   /* SOCK_*; 0: it is none */
+  int terminal; /* opened again, for calls that do not wait; -1: it cannot */
+  int error; /* SO_ERROR that a call here has left; the host cannot keep it */
   bool owned;
   bool plain;      /* a file or a disk: no call on it waits */
   bool guarded[2]; /* RWF_NOWAIT cannot read it, or write it */

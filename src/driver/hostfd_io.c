@@ -2,9 +2,9 @@
  * hostfd_io.c - reading and writing descriptors of the host
  *
  * No call waits: sockets are asked with MSG_DONTWAIT, others with RWF_NOWAIT.
- * What knows neither is guarded: an anonymous inode has O_NONBLOCK while the
- * call is made, anything else is first asked with poll(2), and is given no more
- * than a pipe takes that is not full.
+ * What knows neither is guarded: it has O_NONBLOCK while the call is made, a
+ * terminal in a description of its own; a FIFO is first asked with poll(2), and
+ * is given no more than one takes that is not full.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -27,57 +28,76 @@
 /* ---- one call --------------------------------------------------------- */
 
 /* preadv2() or pwritev2(); at -1: where the position is. */
-static ssize_t call(const struct fdh_host *h, const struct fdh_memory *m,
-                    int64_t at, int rwf, bool writing)
+static ssize_t call(int fd, const struct fdh_memory *m, int64_t at, int rwf,
+                    bool writing)
 {
   if (rwf != 0)
-    return writing ? pwritev2(h->fd, m->iov, m->n, at, rwf)
-                   : preadv2(h->fd, m->iov, m->n, at, rwf);
+    return writing ? pwritev2(fd, m->iov, m->n, at, rwf)
+                   : preadv2(fd, m->iov, m->n, at, rwf);
   if (at >= 0)
-    return writing ? pwritev(h->fd, m->iov, m->n, at)
-                   : preadv(h->fd, m->iov, m->n, at);
-  return writing ? writev(h->fd, m->iov, m->n) : readv(h->fd, m->iov, m->n);
+    return writing ? pwritev(fd, m->iov, m->n, at)
+                   : preadv(fd, m->iov, m->n, at);
+  return writing ? writev(fd, m->iov, m->n) : readv(fd, m->iov, m->n);
 }
 
 /* The same of one that has room, and of nothing: then it is not a vector. */
-static ssize_t call_any(const struct fdh_host *h, const struct fdh_memory *m,
-                        int64_t at, int rwf, bool writing)
+static ssize_t call_any(int fd, const struct fdh_memory *m, int64_t at, int rwf,
+                        bool writing)
 {
   char c = 0;
 
   if (m->size > 0)
-    return call(h, m, at, rwf, writing);
+    return call(fd, m, at, rwf, writing);
   if (at >= 0)
-    return writing ? pwrite(h->fd, &c, 0, at) : pread(h->fd, &c, 0, at);
-  return writing ? write(h->fd, &c, 0) : read(h->fd, &c, 0);
+    return writing ? pwrite(fd, &c, 0, at) : pread(fd, &c, 0, at);
+  return writing ? write(fd, &c, 0) : read(fd, &c, 0);
 }
 
-/* Nobody else has a reason to use an anonymous inode meanwhile. */
-static ssize_t call_nonblocking(const struct fdh_host *h,
-                                const struct fdh_memory *m, int64_t at, int rwf,
-                                bool writing)
+/* For what nobody else has a reason to use meanwhile. */
+static ssize_t call_nonblocking(int fd, const struct fdh_memory *m, int64_t at,
+                                int rwf, bool writing)
 {
-  int flags = fcntl(h->fd, F_GETFL), error;
+  int flags = fcntl(fd, F_GETFL), error;
   ssize_t n;
 
   if (!(flags & O_NONBLOCK))
-    fcntl(h->fd, F_SETFL, flags | O_NONBLOCK);
-  n = call_any(h, m, at, rwf, writing);
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  n = call_any(fd, m, at, rwf, writing);
   error = errno;
   if (!(flags & O_NONBLOCK))
-    fcntl(h->fd, F_SETFL, flags);
+    fcntl(fd, F_SETFL, flags);
   errno = error;
   return n;
 }
 
-static ssize_t call_guarded(const struct fdh_host *h,
-                            const struct fdh_memory *m, int64_t at, int rwf,
-                            bool writing)
+/* A terminal is others', too, but can be opened again; not by its master's end,
+ * which would be another terminal. -1: it cannot. */
+static int open_again(int fd)
 {
-  if ((h->inode.mode & S_IFMT) == 0)
-    return call_nonblocking(h, m, at, rwf, writing);
+  const int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  char path[40];
+  unsigned number;
+
+  if (!isatty(fd) || ioctl(fd, TIOCGPTN, &number) == 0)
+    return -1;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  return open(path, (fcntl(fd, F_GETFL) & O_ACCMODE) | flags);
+}
+
+static int terminal_of(struct fdh_host *h)
+{
+  if (h->terminal == FDH_NOT_YET)
+    h->terminal = S_ISCHR(h->inode.mode) ? open_again(h->fd) : -1;
+  return h->terminal >= 0 ? h->terminal : h->fd;
+}
+
+static ssize_t call_guarded(struct fdh_host *h, const struct fdh_memory *m,
+                            int64_t at, int rwf, bool writing)
+{
+  if (!S_ISFIFO(h->inode.mode))
+    return call_nonblocking(terminal_of(h), m, at, rwf, writing);
   if (m->size == 0 || fdh_ready(h, writing ? POLLOUT : POLLIN))
-    return call_any(h, m, at, rwf, writing);
+    return call_any(h->fd, m, at, rwf, writing);
   errno = EAGAIN;
   return -1;
 }
@@ -88,10 +108,10 @@ static ssize_t call_now(struct fdh_host *h, const struct fdh_memory *m,
   ssize_t n;
 
   if (h->plain)
-    return call_any(h, m, at, rwf, writing);
+    return call_any(h->fd, m, at, rwf, writing);
   if (h->guarded[writing] || m->size == 0)
     return call_guarded(h, m, at, rwf, writing);
-  n = call(h, m, at, rwf | NO_WAIT, writing);
+  n = call(h->fd, m, at, rwf | NO_WAIT, writing);
   if (n >= 0 || errno != EOPNOTSUPP)
     return n;
   if (rwf != 0) /* which of the two is it? */
@@ -148,7 +168,7 @@ static ssize_t call_quietly(struct fdh_host *h, const struct fdh_memory *m,
 static size_t most(const struct fdh_host *h, const struct fdemu_req *r,
                    bool writing)
 {
-  if (writing && h->guarded[true] && !h->plain && (h->inode.mode & S_IFMT) != 0)
+  if (writing && h->guarded[true] && S_ISFIFO(h->inode.mode))
     return PIPE_BUF;
   if (r->mem == NULL)
     return SIZE_MAX;
