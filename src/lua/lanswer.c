@@ -215,25 +215,24 @@ static int64_t answer(lua_State *L, struct task *t)
 }
 
 /* The bytes of a read, or the count of a write, if there is nothing to be said
- * against them: most answers, without lua_pcall(). */
-bool lanswer_plain(const struct task *t, int64_t *n)
+ * against them: most answers. */
+static bool plain(lua_State *L, const struct task *t, int64_t *n)
 {
   struct fdemu_req *r = t->serving;
   const size_t slot = t->slot->offset;
   const char *s;
   size_t size;
 
-  if (t->nres != 1 || r == NULL || t->job != LJOB_CALL)
+  if (lua_gettop(L) != 1 || r == NULL || t->job != LJOB_CALL)
     return false;
   if (slot == offsetof(struct fdemu_ops, read) && !ldesc_of(t->file)->ended &&
-      lua_type(t->co, -1) == LUA_TSTRING) {
-    s = lua_tolstring(t->co, -1, &size);
+      lua_type(L, 1) == LUA_TSTRING) {
+    s = lua_tolstring(L, 1, &size);
     if (size == 0 || size > fdemu_left(r))
       return false;
     *n = fdemu_copy_out(r, s, size);
-  } else if (slot == offsetof(struct fdemu_ops, write) &&
-             lua_isinteger(t->co, -1)) {
-    size = (size_t)lua_tointeger(t->co, -1);
+  } else if (slot == offsetof(struct fdemu_ops, write) && lua_isinteger(L, 1)) {
+    size = (size_t)lua_tointeger(L, 1);
     if (size > fdemu_left(r))
       return false;
     fdemu_rewind(r, r->done + size);
@@ -245,12 +244,18 @@ bool lanswer_plain(const struct task *t, int64_t *n)
   return true;
 }
 
-/* The worker's results are moved here, below its address; gives the answer. */
-int lanswer_protected(lua_State *L)
+/* What t's method has returned is all that is on the stack of its coroutine:
+ * the answer. Raises what is wrong with it. */
+int64_t lanswer_take(lua_State *L, struct task *t)
 {
-  struct task *t = lua_touserdata(L, -1);
+  int64_t n;
 
-  lua_pop(L, 1);
-  lua_pushinteger(L, (lua_Integer)answer(L, t));
-  return 1;
+  if (plain(L, t, &n))
+    return n;
+  t->lk->L = L;
+  t->judging = true;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  n = answer(L, t);
+  t->judging = false;
+  return n;
 }

@@ -178,11 +178,24 @@ enum task_status {
 };
 
 /* What a worker's method was called for. */
-enum ljob {
+enum ljobkind {
   LJOB_CALL,   /* a request on a description */
   LJOB_OPEN,   /* an open of a device */
   LJOB_FLUSH,  /* a close that nobody waits for */
   LJOB_RELEASE /* the last reference is gone */
+};
+
+/* A method in Lua that is to be called: whoever starts it looks at what became
+ * of it. */
+struct ljob {
+  struct lkernel *lk;
+  struct fdemu_req *r; /* NULL: nobody waits for the answer */
+  struct fdemu_file *file;
+  const struct lslot *slot;
+  enum ljobkind kind;
+  struct task *t; /* the worker */
+  bool begun;     /* the method was called */
+  int status;     /* if not: LUA_OK (there is none) or an error */
 };
 
 /* A coroutine that the scheduler looks after: a user's task, or a worker that
@@ -207,11 +220,14 @@ struct task {
   struct fdemu_req *serving; /* NULL: nobody waits for the answer */
   struct fdemu_file *file;   /* its Description is self */
   const struct lslot *slot;
-  enum ljob job;
-  unsigned wakes; /* of the inode when the method first yielded */
+  enum ljobkind job;
+  struct ljob *starting; /* until it yields or ends */
+  unsigned wakes;        /* of the inode when the method first yielded */
+  int64_t answer;        /* what the method said, if it did not raise */
   bool yielded;
-  bool counts; /* in lk->live */
-  bool holds;  /* the reference to file: its caller has gone */
+  bool judging; /* what it returned is looked at */
+  bool counts;  /* in lk->live */
+  bool holds;   /* the reference to file: its caller has gone */
 };
 
 /* A slot of a driver: one row for each function in struct fdemu_ops. */
@@ -388,8 +404,7 @@ static inline bool lworker_waits(const struct lkernel *lk)
 
 /* lanswer.c */
 int lanswer_bad(lua_State *L, const struct task *t, const char *what);
-bool lanswer_plain(const struct task *t, int64_t *n);
-int lanswer_protected(lua_State *L);
+int64_t lanswer_take(lua_State *L, struct task *t);
 
 /* lcond.c */
 int lcond_new(lua_State *L);

@@ -215,11 +215,12 @@ static int yielded_error(lua_State *L)
   return add_traceback(L);
 }
 
-/* An error is all that stays on the stack of a coroutine that it ended, with a
- * traceback if it is a message; without memory for that, as it is. */
-static void keep_error(lua_State *L, lua_State *co)
+/* An error is all that stays on the stack of a coroutine that it ended: with a
+ * traceback, if it is a message that says nothing of the place; without memory
+ * for that, as it is. */
+static void keep_error(lua_State *L, lua_State *co, bool trace)
 {
-  if (lua_type(co, -1) == LUA_TSTRING &&
+  if (trace && lua_type(co, -1) == LUA_TSTRING &&
       strstr(lua_tostring(co, -1), "\nstack traceback:\n") == NULL) {
     lua_pushcfunction(L, add_traceback);
     lua_pushlightuserdata(L, co);
@@ -266,6 +267,7 @@ void lsched_resume(lua_State *L, struct task *t)
     lua_pop(t->co, nres);
     if (t->worker && !t->yielded) {
       t->yielded = true;
+      t->starting = NULL;
       t->wakes = t->file->inode->wq.seq;
     }
     if (t->status == TASK_RUNNING && t->bound != NULL)
@@ -275,7 +277,7 @@ void lsched_resume(lua_State *L, struct task *t)
   } else if (t->status == TASK_RUNNING) {
     t->nres = nres;
     if (status != LUA_OK)
-      keep_error(L, t->co);
+      keep_error(L, t->co, !t->judging);
     if (t->worker)
       lworker_ended(L, t, status);
     else

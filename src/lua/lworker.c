@@ -12,23 +12,51 @@
 
 #define MAX_IDLE 64 /* workers kept for later */
 
+/* In a worker's coroutine, below everything else: the closure of work(). */
+#define WORK 1
+
+/* Values that work() takes, and that a new coroutine has room for: a method that
+ * needs no more does not fail for want of memory when it has begun. */
+#define ROOM (10 + 2 * LUA_MINSTACK)
+
+static int work(lua_State *L);
+
 /* ---- workers ---------------------------------------------------------- */
 
-/* A worker, in the list of the idle ones. No method has more arguments than a
- * coroutine that is not running has room for: LUA_MINSTACK. */
-static struct task *worker_get(lua_State *L, struct lkernel *lk)
+static int worker_new(lua_State *L)
 {
+  struct lkernel *lk = lua_touserdata(L, 1);
   struct task *t;
 
-  if (!fdemu_list_empty(&lk->idle))
-    return fdemu_entry(lk->idle.next, struct task, link);
+  lkernel_env(L, lk, ENV_DESCS);
+  lua_pushcclosure(L, work, 1);
   lua_pushnil(L); /* workers have no name */
   t = lsched_new(L, lk, 0);
   t->worker = true;
   t->status = TASK_DONE;
+  lua_pushvalue(L, -2);
+  lua_xmove(L, t->co, 1);
   fdemu_list_prepend(&lk->idle, &t->link);
   lk->nidle++;
-  lua_pop(L, 1);
+  return 0;
+}
+
+/* An idle worker, which is idle no more. No memory: NULL. */
+static struct task *worker_get(lua_State *L, struct lkernel *lk)
+{
+  struct task *t;
+
+  if (fdemu_list_empty(&lk->idle)) {
+    lua_pushcfunction(L, worker_new);
+    lua_pushlightuserdata(L, lk);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+      lua_pop(L, 1);
+      return NULL;
+    }
+  }
+  t = fdemu_entry(lk->idle.next, struct task, link);
+  fdemu_list_remove(&t->link);
+  lk->nidle--;
   return t;
 }
 
@@ -36,7 +64,7 @@ static void worker_put(lua_State *L, struct task *t)
 {
   struct lkernel *lk = t->lk;
 
-  lua_settop(t->co, 0);
+  lua_settop(t->co, WORK);
   if (lk->nidle >= MAX_IDLE) {
     lsched_end(L, t, TASK_DONE);
     return;
@@ -46,22 +74,14 @@ static void worker_put(lua_State *L, struct task *t)
   fdemu_list_prepend(&lk->idle, &t->link);
 }
 
-#define BELOW 5 /* values that push_method() leaves below the function */
-
-/* Push the function in a slot, and self. False, and nothing: there is none. */
-static bool push_method(lua_State *L, struct ldesc *d, const char *slot)
+/* Push a Description, from the table of them, its fields, and the function in a
+ * slot. False: there is none. */
+static bool push_method(lua_State *L, int descs, struct ldesc *d,
+                        const char *slot)
 {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lkernel_push_env(L, d->lk);
-  lua_rawgeti(L, -1, ENV_DESCS);
-  lua_rawgetp(L, -1, d);
+  lua_rawgetp(L, descs, d);
   lua_getiuservalue(L, -1, 1);
-  if (lua_getfield(L, -1, slot) != LUA_TFUNCTION) {
-    lua_pop(L, BELOW + 1);
-    return false;
-  }
-  lua_pushvalue(L, -3);
-  return true;
+  return lua_getfield(L, -1, slot) == LUA_TFUNCTION;
 }
 
 /* The caller has gone; the method runs on, and nobody wants its answer. */
@@ -76,59 +96,15 @@ static void cancel(struct fdemu_file *f, struct fdemu_req *r)
   }
 }
 
-/* A method to be called. */
-struct job {
-  struct lkernel *lk;
-  struct fdemu_req *r; /* NULL: nobody waits for the answer */
-  struct ldesc *d;
-  const struct lslot *slot;
-  enum ljob kind;
-  struct task *t; /* has the function and its arguments; NULL: there is none */
-};
-
-/* Give the function and nargs arguments on top of the stack (self is the first)
- * to a worker, the job's. */
-static void give(lua_State *L, struct job *j, int nargs)
-{
-  struct task *t = worker_get(L, j->lk);
-
-  fdemu_list_remove(&t->link);
-  j->lk->nidle--;
-  lua_xmove(L, t->co, nargs + 1);
-  t->nargs = nargs;
-  j->t = t;
-}
-
-/* Run it. */
-static void start(lua_State *L, const struct job *j)
-{
-  struct task *t = j->t;
-
-  t->status = TASK_READY;
-  t->yielded = false;
-  t->slot = j->slot;
-  t->job = j->kind;
-  t->file = j->d->file;
-  t->holds = t->job != LJOB_CALL;
-  t->counts = t->job == LJOB_FLUSH || t->job == LJOB_RELEASE;
-  if (t->counts)
-    j->lk->live++; /* nobody else waits for it to end: run() does */
-  t->serving = j->r;
-  if (j->r != NULL) {
-    j->r->driver = t;
-    j->r->cancel = cancel;
-  }
-  lsched_resume(L, t);
-}
-
 /* Push " (read at file:line)", to be put behind a message. */
 const char *lworker_place(lua_State *L, struct ldesc *d, const char *slot)
 {
   lua_Debug ar;
 
-  if (!push_method(L, d, slot))
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lkernel_env(L, d->lk, ENV_DESCS);
+  if (!push_method(L, -1, d, slot))
     return lua_pushliteral(L, "");
-  lua_pop(L, 1);
   lua_getinfo(L, ">S", &ar);
   return lua_pushfstring(L, " (%s at %s:%d)", slot, ar.short_src,
                          ar.linedefined);
@@ -183,40 +159,54 @@ void lworker_closed(lua_State *L, struct task *t)
   lsched_end(L, t, TASK_CANCELLED);
 }
 
-/* A worker's function has returned, or raised. */
-void lworker_ended(lua_State *L, struct task *t, int status)
+/* Whether the method was called: it may have had no memory for its frame. */
+static bool has_begun(struct task *t, const struct ljob *j, int status)
 {
-  int64_t n = -EIO;
-  bool dead = status != LUA_OK;
+  lua_Debug ar;
 
-  if (!dead && lanswer_plain(t, &n)) {
-    end_job(t, n);
+  return j->begun &&
+         (status != LUA_ERRMEM || t->judging || lua_getstack(t->co, 1, &ar));
+}
+
+/* There is no method, or that could not be found out. */
+static void not_begun(lua_State *L, struct task *t, struct ljob *j, int status)
+{
+  j->begun = false;
+  j->status = status;
+  t->serving = NULL;
+  t->file = NULL;
+  if (t->counts)
+    t->lk->live--;
+  if (status == LUA_OK) {
     worker_put(L, t);
     return;
   }
-  if (!lua_checkstack(L, t->nres + LUA_MINSTACK)) {
-    n = -ENOMEM;
-    status = LUA_OK;
-  } else if (!dead) {
-    lua_pushcfunction(L, lanswer_protected);
-    lua_xmove(t->co, L, t->nres);
-    lua_pushlightuserdata(L, t);
-    status = lua_pcall(L, t->nres + 1, 1, 0);
-    if (status == LUA_OK) {
-      n = (int64_t)lua_tointeger(L, -1);
-      lua_pop(L, 1);
-    }
-  } else {
-    lua_pushvalue(t->co, 1);
+  if (status != LUA_ERRMEM) {
     lua_xmove(t->co, L, 1);
+    lcall_fail(L, t->lk, j->r);
   }
-  if (status != LUA_OK)
-    report(L, t);
-  end_job(t, n);
-  if (dead)
-    lsched_end(L, t, TASK_CANCELLED);
-  else
+  lsched_end(L, t, TASK_CANCELLED);
+}
+
+/* A worker's function has returned, or raised. */
+void lworker_ended(lua_State *L, struct task *t, int status)
+{
+  struct ljob *j = t->starting;
+
+  t->starting = NULL;
+  if (j != NULL && !has_begun(t, j, status)) {
+    not_begun(L, t, j, status);
+    return;
+  }
+  if (status == LUA_OK) {
+    end_job(t, t->answer);
     worker_put(L, t);
+    return;
+  }
+  lua_xmove(t->co, L, 1);
+  report(L, t);
+  end_job(t, -EIO);
+  lsched_end(L, t, TASK_CANCELLED);
 }
 
 /* ---- jobs ------------------------------------------------------------- */
@@ -246,53 +236,153 @@ static int push_data(lua_State *L, struct fdemu_req *r)
   return error;
 }
 
-/* The arguments behind self; in prepare_call(). */
-static int push_args(lua_State *L, struct fdemu_req *r)
+/* The arguments behind self; in work(). */
+static void push_args(lua_State *L, const struct ljob *j)
 {
+  struct fdemu_req *r = j->r;
+
+  if (j->kind == LJOB_OPEN) {
+    lua_pushinteger(L, (lua_Integer)(r->cmd & ~0100000ul));
+    return;
+  }
+  if (r == NULL)
+    return;
   switch (r->call->slot) {
   case offsetof(struct fdemu_ops, read):
     lua_pushinteger(L, (lua_Integer)fdemu_left(r));
     push_offset(L, r);
-    return 2;
+    break;
   case offsetof(struct fdemu_ops, write):
     push_data(L, r);
     push_offset(L, r);
-    return 2;
+    break;
   case offsetof(struct fdemu_ops, lseek):
     lua_pushinteger(L, (lua_Integer)r->offset);
     lua_pushinteger(L, (lua_Integer)r->cmd);
-    return 2;
+    break;
   case offsetof(struct fdemu_ops, flock):
     lua_pushinteger(L, (lua_Integer)r->cmd);
-    return 1;
+    break;
   case offsetof(struct fdemu_ops, ioctl):
     lua_pushinteger(L, (lua_Integer)r->cmd);
-    lua_pushvalue(L, 2);
-    return 2;
+    lua_insert(L, -2); /* the argument is there already */
+    break;
   case offsetof(struct fdemu_ops, fcntl):
     lua_pushinteger(L, (lua_Integer)r->cmd);
     lua_pushinteger(L, (lua_Integer)r->arg);
-    return 2;
+    break;
   case offsetof(struct fdemu_ops, truncate):
     lua_pushinteger(L, (lua_Integer)r->offset);
-    return 1;
+    break;
   case offsetof(struct fdemu_ops, sync):
     lua_pushboolean(L, r->call == &fdemu_calls[FDEMU_FDATASYNC]);
-    return 1;
-  default: return 0;
+    break;
+  default: break;
   }
+}
+
+/* Give t the argument of an ioctl; how many values that are. A caller in Lua
+ * gives its own; memory of another is copied in. */
+static int give_ioarg(lua_State *L, struct task *t, struct fdemu_req *r)
+{
+  if (r == NULL || r->call->slot != offsetof(struct fdemu_ops, ioctl))
+    return 0;
+  if (lcall_is(r))
+    lcall_push_ioarg(L, r->user);
+  else
+    lua_pushinteger(L, (lua_Integer)r->arg);
+  lua_xmove(L, t->co, 1);
+  return 1;
+}
+
+/* The method has returned. */
+static int worked(lua_State *L, int status, lua_KContext ctx)
+{
+  struct task *t = (struct task *)ctx;
+
+  (void)status;
+  t->answer = lanswer_take(L, t);
+  return 0;
+}
+
+/*
+ * (job [, argument of an ioctl]): what a worker runs. It looks for the method,
+ * calls it and looks at what it returns: each may raise, which ends only the
+ * worker.
+ */
+static int work(lua_State *L)
+{
+  struct ljob *j = lua_touserdata(L, 1);
+  struct task *t = j->t;
+
+  if (j->kind == LJOB_OPEN) {
+    ldriver_scripted(L, j->file);
+    lua_pop(L, 1);
+  }
+  if (!push_method(L, lua_upvalueindex(1), ldesc_of(j->file), j->slot->name))
+    return 0;
+  lua_replace(L, 1); /* the job, which is known */
+  lua_pop(L, 1);
+  if (lua_gettop(L) > 2)
+    lua_insert(L, 2); /* self */
+  push_args(L, j);
+  j->begun = true; /* and may be gone when it returns */
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, (lua_KContext)t, worked);
+  return worked(L, LUA_OK, (lua_KContext)t);
+}
+
+/*
+ * Run a job. If there is a method, it has begun then (j->begun) and ends its
+ * request itself; if not, there is none (LUA_OK), or no memory (LUA_ERRMEM), or
+ * the error is left to who waits. Nothing is raised.
+ */
+static int run(lua_State *L, struct ljob *j)
+{
+  struct task *t;
+
+  j->begun = false;
+  j->status = LUA_ERRMEM;
+  if (!lua_checkstack(L, LUA_MINSTACK) || (t = worker_get(L, j->lk)) == NULL)
+    return LUA_ERRMEM;
+  if (!lua_checkstack(t->co, ROOM)) {
+    worker_put(L, t);
+    return LUA_ERRMEM;
+  }
+  j->t = t;
+  t->starting = j;
+  t->judging = false;
+  t->status = TASK_READY;
+  t->yielded = false;
+  t->slot = j->slot;
+  t->job = j->kind;
+  t->file = j->file;
+  t->holds = j->kind != LJOB_CALL;
+  t->counts = j->kind == LJOB_FLUSH || j->kind == LJOB_RELEASE;
+  if (t->counts)
+    j->lk->live++; /* nobody else waits for it to end: run() does */
+  t->serving = j->r;
+  if (j->r != NULL) {
+    j->r->driver = t;
+    j->r->cancel = cancel;
+  }
+  lua_pushvalue(t->co, WORK);
+  lua_pushlightuserdata(t->co, j);
+  t->nargs = 1 + give_ioarg(L, t, j->r);
+  lsched_resume(L, t);
+  return j->status;
 }
 
 static int push_no_method(lua_State *L)
 {
-  const struct job *j = lua_touserdata(L, 1);
+  const struct ljob *j = lua_touserdata(L, 1);
 
-  lua_pushfstring(L, "driver '%s' has no %s", j->d->kind, j->slot->name);
+  lua_pushfstring(L, "driver '%s' has no %s", ldesc_of(j->file)->kind,
+                  j->slot->name);
   return lua_error(L);
 }
 
 /* The slot is empty after all: the default, or with strict an error. */
-static void no_method(lua_State *L, struct job *j)
+static void no_method(lua_State *L, struct ljob *j)
 {
   struct fdemu_req *r = j->r;
   int64_t n = r->call->missing;
@@ -307,83 +397,33 @@ static void no_method(lua_State *L, struct job *j)
   fdemu_complete(r, n);
 }
 
-/* A caller in Lua gives its own argument; memory of another is copied in. */
-static void push_ioarg(lua_State *L, struct fdemu_req *r)
-{
-  if (r == NULL || r->call->slot != offsetof(struct fdemu_ops, ioctl))
-    lua_pushnil(L);
-  else if (lcall_is(r))
-    lcall_push_ioarg(L, r->user);
-  else
-    lua_pushinteger(L, (lua_Integer)r->arg);
-}
-
-/* Call prepare(job, argument of an ioctl), where it does no harm that it raises.
- * LUA_OK, LUA_ERRMEM, or another error, which is left to who waits. */
-static int run_prepare(lua_State *L, struct job *j, lua_CFunction prepare)
-{
-  int status;
-
-  if (!lua_checkstack(L, LUA_MINSTACK))
-    return LUA_ERRMEM;
-  lua_pushcfunction(L, prepare);
-  lua_pushlightuserdata(L, j);
-  push_ioarg(L, j->r);
-  status = lua_pcall(L, 2, 0, 0);
-  if (status == LUA_ERRMEM)
-    lua_pop(L, 1);
-  else if (status != LUA_OK)
-    lcall_fail(L, j->lk, j->r);
-  return status;
-}
-
 static const struct lslot open_slot = { "open", 0 };
 
-/* The description is the request's already. */
-static int prepare_open(lua_State *L)
-{
-  struct job *j = lua_touserdata(L, 1);
-
-  j->d = ldriver_scripted(L, j->r->out);
-  if (push_method(L, j->d, "open")) {
-    lua_pushinteger(L, (lua_Integer)(j->r->cmd & ~0100000ul));
-    give(L, j, 2);
-  }
-  return 0;
-}
-
+/* The description is the request's when the method has returned. */
 static void open_job(lua_State *L, struct lkernel *lk, struct fdemu_req *r)
 {
-  struct job j = { .lk = lk, .r = r, .slot = &open_slot, .kind = LJOB_OPEN };
   struct fdemu_file *f = ldriver_opening(r);
+  struct ljob j = {
+    .lk = lk, .r = r, .file = f, .slot = &open_slot, .kind = LJOB_OPEN
+  };
+  int status = f != NULL ? run(L, &j) : LUA_ERRMEM;
 
-  r->out = f;
-  if (f == NULL || run_prepare(L, &j, prepare_open) != LUA_OK) {
-    r->out = NULL;
-    if (f != NULL)
-      ldriver_put_unopened(f);
-    fdemu_complete(r, -ENOMEM);
-  } else if (j.t != NULL) {
-    r->out = NULL; /* until the method has returned */
-    start(L, &j);
-  } else
+  if (j.begun)
+    return;
+  if (status == LUA_OK) {
     fdemu_complete(r, fdemu_opened(r, f));
-}
-
-static int prepare_call(lua_State *L)
-{
-  struct job *j = lua_touserdata(L, 1);
-
-  if (push_method(L, j->d, j->slot->name))
-    give(L, j, 1 + (j->r != NULL ? push_args(L, j->r) : 0));
-  return 0;
+    return;
+  }
+  if (f != NULL)
+    ldriver_put_unopened(f);
+  fdemu_complete(r, -ENOMEM);
 }
 
 /* Run the method for a request that is on the list of jobs. Nothing is
  * raised. */
 void lworker_job(lua_State *L, struct lkernel *lk, struct fdemu_req *r)
 {
-  struct job j = { .lk = lk, .r = r };
+  struct ljob j = { .lk = lk, .r = r, .file = r->file, .kind = LJOB_CALL };
   int status;
 
   fdemu_list_remove(&r->link);
@@ -391,22 +431,21 @@ void lworker_job(lua_State *L, struct lkernel *lk, struct fdemu_req *r)
     open_job(L, lk, r);
     return;
   }
-  j.d = ldesc_of(r->file);
   j.slot = ldriver_slot_of(r->call);
   if (j.slot->offset != offsetof(struct fdemu_ops, read))
-    j.d->ended = false;
-  status = run_prepare(L, &j, prepare_call);
-  if (status == LUA_ERRMEM &&
-      j.slot->offset == offsetof(struct fdemu_ops, flush)) {
+    ldesc_of(r->file)->ended = false;
+  status = run(L, &j);
+  if (j.begun)
+    return;
+  if (status == LUA_OK)
+    no_method(L, &j);
+  else if (status == LUA_ERRMEM &&
+           j.slot->offset == offsetof(struct fdemu_ops, flush)) {
     r->file->ops->flush(r->file,
                         NULL); /* it is closed, and hears of it later */
     fdemu_complete(r, 0);
-  } else if (status != LUA_OK)
+  } else
     fdemu_complete(r, -ENOMEM);
-  else if (j.t != NULL)
-    start(L, &j);
-  else
-    no_method(L, &j);
 }
 
 /* d's last methods are to be run: flush, and release. */
@@ -417,27 +456,40 @@ void lworker_die(struct ldesc *d)
   d->lk->attention = true;
 }
 
+/* d is the next whose last methods are run. */
+static void die_first(struct ldesc *d)
+{
+  fdemu_list_remove(&d->link);
+  fdemu_list_prepend(&d->lk->dying, &d->link);
+}
+
 /* Flush or release: each job has a reference to the description. False: there
  * is no memory; later, then. */
 static bool last_job(lua_State *L, struct ldesc *d)
 {
-  bool flush = d->flushes > 0;
-  struct job j = { .lk = d->lk,
-                   .d = d,
-                   .slot = ldriver_slot(flush ? "flush" : "release"),
-                   .kind = flush ? LJOB_FLUSH : LJOB_RELEASE };
+  const bool flush = d->flushes > 0;
+  struct ljob j = { .lk = d->lk,
+                    .file = d->file,
+                    .slot = ldriver_slot(flush ? "flush" : "release"),
+                    .kind = flush ? LJOB_FLUSH : LJOB_RELEASE };
+  int status;
 
-  if (run_prepare(L, &j, prepare_call) == LUA_ERRMEM)
-    return false;
   fdemu_list_remove(&d->link);
   if (flush && --d->flushes > 0)
     lworker_die(d);
   if (!flush)
     d->released = true;
-  if (j.t != NULL)
-    start(L, &j);
-  else
-    fdemu_file_put(d->file);
+  status = run(L, &j);
+  if (j.begun)
+    return true;
+  if (status == LUA_ERRMEM) {
+    d->flushes += flush;
+    if (!flush)
+      d->released = false;
+    die_first(d);
+    return false;
+  }
+  fdemu_file_put(j.file);
   return true;
 }
 
