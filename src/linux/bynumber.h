@@ -10,6 +10,8 @@ struct fdl_call {
   const struct fdemu_mem *mem;
   const struct fdl_row *row;
   const uint64_t *arg;
+  struct fdemu_file *on; /* a description that the call holds, or NULL: that is
+                            what it is about, whatever becomes of arg[0] */
 };
 
 /*

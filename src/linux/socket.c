@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "fdemu_driver.h"
 #include "linux/bynumber.h"
 
 static void *address(uint64_t value)
@@ -155,6 +156,23 @@ static int64_t option(const struct fdl_call *c, const struct fdemu_call *call,
   return fdemu_call(c->p, &r);
 }
 
+/* Several calls are one: the socket stays, even if its descriptor is closed
+ * while the first of them waits. */
+static int64_t with_socket(const struct fdl_call *c,
+                           int64_t (*run)(const struct fdl_call *c))
+{
+  struct fdl_call held = *c;
+  int64_t n;
+
+  held.on = fdemu_file_usable(c->p, (int)c->arg[0]);
+  if (held.on != NULL)
+    fdemu_file_get(held.on);
+  n = run(&held);
+  if (held.on != NULL)
+    fdemu_file_put(held.on);
+  return n;
+}
+
 static int store_length(const struct fdl_call *c, unsigned n)
 {
   return fdl_store(c, c->arg[1] + offsetof(struct mmsghdr, msg_len), &n,
@@ -163,7 +181,7 @@ static int store_length(const struct fdl_call *c, unsigned n)
 
 /* One after the other, until one fails, which counts if it is the first, or was
  * not sent as a whole. */
-int64_t fdl_sendmmsg(const struct fdl_call *c)
+static int64_t send_many(const struct fdl_call *c)
 {
   uint64_t arg[4] = { c->arg[0], c->arg[1], c->arg[3] };
   int64_t count = (unsigned)c->arg[2] < IOV_MAX ? (unsigned)c->arg[2] : IOV_MAX;
@@ -182,6 +200,11 @@ int64_t fdl_sendmmsg(const struct fdl_call *c)
     done += n >= 0;
   }
   return done > 0 ? done : n;
+}
+
+int64_t fdl_sendmmsg(const struct fdl_call *c)
+{
+  return with_socket(c, send_many);
 }
 
 /* Until one fails, or it is late, which is looked at only between two
@@ -219,7 +242,7 @@ static int64_t recv_many(const struct fdl_call *c, int64_t end)
   return done;
 }
 
-int64_t fdl_recvmmsg(const struct fdl_call *c)
+static int64_t recv_until(const struct fdl_call *c)
 {
   int64_t start = fdemu_now(fdemu_kernel_of(c->p)), timeout, n;
 
@@ -232,6 +255,11 @@ int64_t fdl_recvmmsg(const struct fdl_call *c)
   if (n > 0)
     fdl_store_timespec(c, c->arg[4], start, timeout);
   return n;
+}
+
+int64_t fdl_recvmmsg(const struct fdl_call *c)
+{
+  return with_socket(c, recv_until);
 }
 
 /* ---- options and names ------------------------------------------------ */
