@@ -231,6 +231,10 @@ FDEMU_API void fdemu_wake_no_more(struct fdemu_req *r);
 FDEMU_API void fdemu_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w);
 FDEMU_API void fdemu_unwatch(struct fdemu_waiter *w);
 
+/* The wakes that are the business of who watches f for events (POLL*): not what
+ * f was not opened for, since who can only read is not told of room to write. */
+FDEMU_API int fdemu_concerns(const struct fdemu_file *f, int events);
+
 /* For the park hook of a call that waits in a queue of its own: r is tried
  * again when wq is woken for events (POLLIN or POLLOUT). It waits behind the
  * others, or before them (first). */

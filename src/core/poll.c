@@ -132,7 +132,7 @@ static void watch(struct fdemu_req *r, struct entry *e, size_t i)
   if (e->file == NULL)
     return;
   fdemu_file_get(e->file);
-  e->waiter.events = p.events | ALWAYS;
+  e->waiter.events = fdemu_concerns(e->file, (unsigned short)p.events | ALWAYS);
   e->waiter.notify = notify;
   e->waiter.exclusive = false;
   fdemu_watch(&e->file->inode->wq, &e->waiter);

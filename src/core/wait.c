@@ -1,4 +1,5 @@
 /* wait.c - wait queues: who is told when a file becomes ready */
+#include <fcntl.h>
 #include <poll.h>
 
 #include "core/kernel.h"
@@ -62,6 +63,18 @@ void fdemu_watch(struct fdemu_waitq *wq, struct fdemu_waiter *w)
     fdemu_list_append(&wq->watchers, &w->link);
   else
     fdemu_list_prepend(&wq->watchers, &w->link);
+}
+
+int fdemu_concerns(const struct fdemu_file *f, int events)
+{
+  const int reading = POLLIN | POLLRDNORM | POLLRDBAND;
+  const int writing = POLLOUT | POLLWRNORM | POLLWRBAND;
+
+  switch (f->flags & O_ACCMODE) {
+  case O_RDONLY: return (events & ~writing) | FDEMU_WAKE_READERS;
+  case O_WRONLY: return (events & ~reading) | FDEMU_WAKE_WRITERS;
+  default: return events | FDEMU_WAKE_READERS | FDEMU_WAKE_WRITERS;
+  }
 }
 
 void fdemu_unwatch(struct fdemu_waiter *w)

@@ -43,9 +43,6 @@
   ((uint32_t)EPOLLIN | (uint32_t)EPOLLOUT | ALWAYS | (uint32_t)EPOLLWAKEUP | \
    (uint32_t)EPOLLET | (uint32_t)EPOLLEXCLUSIVE)
 
-#define READING (POLLIN | POLLRDNORM | POLLRDBAND)
-#define WRITING (POLLOUT | POLLWRNORM | POLLWRBAND)
-
 /* Of the kernel's headers, newer than what this is built with: how a thread
  * that waits for a network interface may keep asking it. */
 struct busy_poll {
@@ -172,16 +169,9 @@ static bool is_ready(const struct interest *it)
   return !fdemu_list_empty(&it->ready);
 }
 
-/* Which wakes concern it: who can only read is not told of room to write. */
 static int concerns(const struct interest *it)
 {
-  int events = (int)(it->is.events & CONDITIONS);
-
-  switch (it->is.file->flags & O_ACCMODE) {
-  case O_RDONLY: return (events & ~WRITING) | FDEMU_WAKE_READERS;
-  case O_WRONLY: return (events & ~READING) | FDEMU_WAKE_WRITERS;
-  default: return events | FDEMU_WAKE_READERS | FDEMU_WAKE_WRITERS;
-  }
+  return fdemu_concerns(it->is.file, (int)(it->is.events & CONDITIONS));
 }
 
 static void announce(struct interest *it)
