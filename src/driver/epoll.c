@@ -586,6 +586,7 @@ static int64_t wait_run(struct fdemu_file *f, struct fdemu_req *r)
 
   if (r->arg <= 0 || r->arg > MAX_EVENTS || !fdemu_is_epoll(f))
     return -EINVAL;
+  fdemu_wake_no_more(r); /* who watches f has had its edge; see scan_end() */
   n = collect(epoll_of(f), r);
   if (n == 0 && fdemu_look(f->inode->kernel))
     n = collect(epoll_of(f), r);
