@@ -1386,7 +1386,7 @@ function Task:join() end
 function Task:cancel() end
 
 ---As if a signal came: the system call that the task waits in ends with EINTR, or
----with what it has moved.
+---with what it has moved. If it can go on by now, it does.
 ---@return boolean waited whether it was in a call that waits
 function Task:interrupt() end
 

@@ -184,6 +184,19 @@ describe("task:interrupt", function()
     assert.equal(65536, #p:read(r, 100000))
   end)
 
+  it("lets a call go on that can by now, as Linux does", function()
+    local r = p:pipe()
+    local list = { { fd = r, events = fdemu.POLLIN } }
+    local polls = p:spawn(function() return p:poll(list) end)
+    k:sleep(1)
+    p:close(r)
+    k:sleep(1) -- nobody is told
+    assert.equal("waiting", polls.status)
+    assert.is_true(polls:interrupt())
+    assert.equal(1, polls:join())
+    assert.equal(fdemu.POLLNVAL, list[1].revents)
+  end)
+
   it("does nothing to a task that is not in a call", function()
     local r, w = p:pipe()
     local t = p:spawn(function() return p:read(r, 1) end)

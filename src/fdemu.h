@@ -517,10 +517,12 @@ struct fdemu_req {
   /* private */
   bool chained, injected, delayed;
   bool waits;   /* it was allowed to, and has */
+  bool late;    /* but not any longer: its time is over */
   bool instead; /* fault is the answer, without an attempt */
   unsigned char state;
   bool made;     /* by this open() */
-  int interrupt; /* an errno: cancelled while a method had it */
+  int interrupt; /* an errno: cancelled while a method had it, or a signal
+                    came: it does not wait any more */
   int fault;     /* an errno: to be the result in the end */
   int iovpos;    /* cursor into iov at done: element, offset */
   size_t iovoff;
@@ -545,8 +547,10 @@ FDEMU_API int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r);
 FDEMU_API int64_t fdemu_call(struct fdemu_proc *p, struct fdemu_req *r);
 
 /*
- * Interrupt a pending request (a signal: EINTR). What it has already moved is
- * its result; if that is nothing, -error is. complete() follows as always.
+ * Interrupt a pending request. What it has already moved is its result; if that
+ * is nothing, -error is. complete() follows as always. EINTR is a signal: one
+ * that waits for its file looks once more, from fdemu_run(), and goes on if it
+ * can, as on Linux.
  */
 FDEMU_API void fdemu_cancel(struct fdemu_req *r, int error);
 

@@ -220,6 +220,10 @@ FDEMU_API void fdemu_wake(struct fdemu_waitq *wq, int events);
  */
 FDEMU_API void fdemu_wake_one(struct fdemu_waitq *wq, int events);
 
+/* For a method whose r has waited: when it is done the next one follows, even if
+ * r was not woken. */
+FDEMU_API void fdemu_wake_next(struct fdemu_req *r);
+
 /* For a method whose r was woken so, and left the file ready: nobody follows. */
 FDEMU_API void fdemu_wake_no_more(struct fdemu_req *r);
 

@@ -522,7 +522,7 @@ static void a_chain_survives_who_leaves_it(void)
     box.n = 4;
     fdemu_wake_one(&box.inode.wq, POLLIN);
     switch (how) {
-    case 0: fdemu_cancel(&r[0], EINTR); break;
+    case 0: fdemu_cancel(&r[0], EIO); break;
     case 1: fdemu_abandon(&r[0]); break;
     case 2: fdemu_exit(q, 0); break;
     default:
@@ -716,6 +716,46 @@ static void cancel_in_every_state(void)
     CHECK(!fdemu_waited(&box.inode.wq, POLLIN));
     teardown();
   }
+}
+
+/* What came without a wake, and what a wake has brought already. */
+static void an_interrupted_wait_looks_once_more(void)
+{
+  for (int woken = 0; woken < 2; woken++)
+    for (int there = 0; there < 2; there++) {
+      unsigned char buf[8];
+      struct fdemu_req r;
+      setup();
+      r = request(FDEMU_READ, buf, 8);
+      bring_to(woken ? QUEUED : PARKED, &r);
+      box.n = there ? 3 : 0;
+      fdemu_cancel(&r, EINTR);
+      CHECK_EQ(box.calls, 1); /* only fdemu_run() calls methods */
+      CHECK_EQ(r.result, FDEMU_PENDING);
+      CHECK_EQ(fdemu_run(k), 0);
+      CHECK_EQ(box.calls, 2);
+      CHECK_EQ(r.result, there ? 3 : -EINTR);
+      CHECK_EQ(completed, 1);
+      teardown();
+    }
+}
+
+/* A method that keeps what it is asked then does not wait, either. */
+static void the_last_look_is_not_kept(void)
+{
+  struct fdemu_req r;
+  char buf[8];
+
+  setup();
+  r = request(FDEMU_READ, buf, 8);
+  bring_to(PARKED, &r);
+  box.how = KEEP;
+  fdemu_cancel(&r, EINTR);
+  CHECK_EQ(fdemu_run(k), 0);
+  CHECK_EQ(box.cancels, 1);
+  CHECK(fdemu_list_empty(&box.kept));
+  CHECK_EQ(r.result, -EINTR);
+  teardown();
 }
 
 static void cancel_keeps_what_was_moved(void)
@@ -1653,6 +1693,8 @@ int main(void)
   a_late_eagain_parks();
   a_kept_request_can_be_tried_again();
   cancel_in_every_state();
+  an_interrupted_wait_looks_once_more();
+  the_last_look_is_not_kept();
   cancel_keeps_what_was_moved();
   abandon_in_every_state();
   exit_in_every_state();

@@ -69,15 +69,15 @@ static bool is_a_tasks(const struct fdemu_req *r)
   return false;
 }
 
-static struct fdemu_req *find_interruptible(void)
+static void interrupt_process(struct fdemu_proc *p)
 {
-  for (int i = 0; i < NPROCS; i++) {
-    struct fdemu_req *r = NULL;
-    while (procs[i] != NULL && (r = fdemu_next_req(procs[i], r)) != NULL)
-      if (!is_a_tasks(r))
-        return r;
+  struct fdemu_req *next, *r = fdemu_next_req(p, NULL);
+
+  for (; r != NULL; r = next) {
+    next = fdemu_next_req(p, r);
+    if (!is_a_tasks(r))
+      fdemu_cancel(r, EINTR);
   }
-  return NULL;
 }
 
 enum { ALARM_NS = 2 * SHORT_NS, PATIENCE_NS = 4 * SHORT_NS };
@@ -86,10 +86,9 @@ enum { ALARM_NS = 2 * SHORT_NS, PATIENCE_NS = 4 * SHORT_NS };
  * instead of ending, so does that. */
 static void interrupt(struct fdemu_timer *t)
 {
-  struct fdemu_req *r;
-
-  while ((r = find_interruptible()) != NULL)
-    fdemu_cancel(r, EINTR);
+  for (int i = 0; i < NPROCS; i++)
+    if (procs[i] != NULL)
+      interrupt_process(procs[i]);
   fdemu_timer_set(kernel, t, fdemu_now(kernel) + ALARM_NS);
 }
 

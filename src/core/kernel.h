@@ -143,6 +143,8 @@ static inline void fde_put(struct fdemu_file *f)
 void fde_attempt(struct fdemu_req *r);
 void fde_finish_later(struct fdemu_req *r, int64_t result);
 void fde_requeue(struct fdemu_req *r);
+/* fdemu_cancel(), but at once: r does not look again. */
+void fde_cancel(struct fdemu_req *r, int error);
 void fde_unpark(struct fdemu_req *r);
 void fde_draw_length(struct fdemu_req *r);
 void fde_trace_flush(struct fdemu_kernel *k);

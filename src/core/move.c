@@ -378,7 +378,7 @@ static void move_cancel(struct fdemu_file *f, struct fdemu_req *r)
 
   (void)f;
   m->stop = true;
-  fdemu_cancel(&m->child, EINTR);
+  fde_cancel(&m->child, EINTR);
   if (m->child.result == FDEMU_PENDING)
     return;
   fdemu_abandon(&m->child);

@@ -59,15 +59,10 @@ void fdemu_park(struct fdemu_req *r, struct fdemu_waitq *wq, int events,
     fde_watch(wq, &r->waiter);
 }
 
-static void notify_timeout(struct fdemu_timer *t)
-{
-  fde_finish_later(fdemu_entry(t, struct fdemu_req, timer), 0);
-}
-
 /* Whether r, which got -EAGAIN, waits for better times. */
 static bool may_wait(const struct fdemu_req *r)
 {
-  if (r->dontwait)
+  if (r->dontwait || r->late)
     return false;
   if (r->call->flags & FDEMU_CALL_TIMED)
     return r->timeout != 0;
@@ -111,9 +106,31 @@ static void set_pending(struct fdemu_req *r, enum fde_state state)
   r->state = (unsigned char)state;
 }
 
-static void notify_impatient(struct fdemu_timer *t)
+/*
+ * A wait is to end, of a signal or because its time is over. As on Linux, who
+ * waits for a file to be ready looks once more: what came unnoticed is seen. So
+ * does who was woken already. false: there is nothing to look at, as for a
+ * sleep, or it was not begun.
+ */
+static bool look_again(struct fdemu_req *r)
 {
-  fde_finish_later(fdemu_entry(t, struct fdemu_req, timer), -EAGAIN);
+  bool watches = !fdemu_list_empty(&r->waiter.link) || r->call->unpark != NULL;
+
+  if (r->delayed)
+    return false;
+  if (watches)
+    fde_requeue(r);
+  return r->state == FDE_QUEUED;
+}
+
+static void notify_late(struct fdemu_timer *t)
+{
+  struct fdemu_req *r = fdemu_entry(t, struct fdemu_req, timer);
+
+  if (look_again(r))
+    r->late = true;
+  else
+    fde_finish_later(r, 0);
 }
 
 /* r->timer goes off in ns from now, or at the end of time. */
@@ -128,8 +145,7 @@ static void start_timer(struct fdemu_req *r, int64_t ns)
 /* The end of a wait that has one. */
 static void set_timeout(struct fdemu_req *r, int64_t ns)
 {
-  r->timer.fire =
-      r->call->flags & FDEMU_CALL_TIMED ? notify_timeout : notify_impatient;
+  r->timer.fire = notify_late;
   start_timer(r, ns);
 }
 
@@ -428,7 +444,7 @@ static void set_cancel(struct fdemu_req *r)
     r->cancel = ops_of(r)->cancel;
 }
 
-/* The request was cancelled, or its process exited, while a method had it: it
+/* The request was interrupted, or its process exited while a method had it: it
  * does not wait any more. */
 static int64_t interrupted(struct fdemu_req *r, int64_t n)
 {
@@ -649,8 +665,19 @@ void fdemu_retry(struct fdemu_req *r)
 
 void fdemu_cancel(struct fdemu_req *r, int error)
 {
+  if (r->result == FDEMU_PENDING && error == EINTR && r->proc->alive &&
+      look_again(r))
+    r->interrupt = EINTR;
+  else
+    fde_cancel(r, error);
+}
+
+void fde_cancel(struct fdemu_req *r, int error)
+{
   if (r->result != FDEMU_PENDING)
     return;
+  if (r->interrupt != 0) /* the first one counts */
+    error = r->interrupt;
   if (r->state == FDE_RUNNING) { /* from inside a method: see settle() */
     r->interrupt = error;
     fdemu_list_remove(&r->mine);

@@ -176,6 +176,11 @@ void fdemu_wake_one(struct fdemu_waitq *wq, int events)
     notify_first(&wq->writers, events);
 }
 
+void fdemu_wake_next(struct fdemu_req *r)
+{
+  r->chained = true;
+}
+
 void fdemu_wake_no_more(struct fdemu_req *r)
 {
   r->chained = false;

@@ -239,6 +239,8 @@ static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
     error = slots_read(p, r);
   if (was_full && !full(p))
     fdemu_wake_one(&p->inode.wq, POLLOUT | POLLWRNORM);
+  if (r->retry) /* though it was interrupted */
+    fdemu_wake_next(r);
   return error < 0 ? error : (int64_t)r->done;
 }
 
@@ -346,8 +348,11 @@ static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
   r->ended = pipe_written;
   if (error < 0)
     return error;
-  if (fdemu_left(r) == 0)
+  if (fdemu_left(r) == 0) {
+    if (r->retry)
+      fdemu_wake_next(r);
     return (int64_t)r->done;
+  }
   if (was_empty && !empty(p)) { /* this cannot wait until the call is over */
     r->ended = pipe_signal;
     fdemu_wake_one(&p->inode.wq, POLLIN | POLLRDNORM);

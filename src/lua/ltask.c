@@ -280,7 +280,8 @@ static struct fdemu_req *waits_in(struct task *t)
 }
 
 /* task:interrupt() -> whether it waits in a system call. That ends with EINTR,
- * or with what it has moved, as if a signal had come. */
+ * or with what it has moved, as if a signal had come; or it goes on, if it can
+ * by now. */
 static int task_interrupt(lua_State *L)
 {
   struct task *t = check(L);
