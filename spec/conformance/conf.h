@@ -149,6 +149,10 @@ int slot_of(const struct run *r, int pid);
 
 /* Make the script's calls; the answers are in r->out. */
 void linux_run(struct run *r, const struct script *s);
+/* What Linux may decide by chance it shall decide differently: bits of tasks
+ * that have to stand back, and whether all share one processor. */
+enum { MOOD_TASKS = (1 << NTASKS) - 1, MOOD_ONE_CPU = 1 << NTASKS };
+extern int linux_mood;
 void fdemu_run_script(struct run *r, const struct script *s);
 extern unsigned fdemu_check_every; /* so many lines; 0: not at all */
 

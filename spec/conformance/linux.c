@@ -13,6 +13,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +30,10 @@
 
 #include "conf.h"
 
-#define WORKER   100u
-#define DONE     101u
-#define NUDGE_NS 500000 /* a call that sleeps is interrupted after about this */
+#define WORKER     100u
+#define DONE       101u
+#define STAND_BACK 10     /* nice(2) */
+#define NUDGE_NS   500000 /* a call that sleeps is interrupted after about this */
 
 /* Every worker has a user of its own, if it may: how many descriptors are on
  * their way is counted by user. */
@@ -130,6 +132,17 @@ static void nothing(int sig)
   (void)sig;
 }
 
+int linux_mood;
+
+static void stay_here(void)
+{
+  cpu_set_t one;
+
+  CPU_ZERO(&one);
+  CPU_SET((size_t)sched_getcpu(), &one);
+  sched_setaffinity(0, sizeof one, &one);
+}
+
 static void become_process(void)
 {
   struct rlimit limit = { LIMIT, LIMIT };
@@ -140,6 +153,8 @@ static void become_process(void)
   for (int fd = 0; fd < 3; fd++)
     if (open("/dev/null", O_RDWR) != fd)
       abort();
+  if (linux_mood & MOOD_ONE_CPU)
+    stay_here();
   setrlimit(RLIMIT_NOFILE, &limit);
   umask(022);
   sigaction(SIGALRM, &sa, NULL);
@@ -190,6 +205,8 @@ static void *task_thread(void *arg)
 {
   struct task *t = arg;
 
+  if (linux_mood & 1 << (t->op->task - 1))
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), STAND_BACK);
   __atomic_store_n(&t->tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
   run_op(t->run, t->op->proc, t->op);
   __atomic_store_n(&t->state, TASK_DONE, __ATOMIC_RELEASE);
