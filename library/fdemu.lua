@@ -979,6 +979,16 @@ function Process:splice(infd, inoffset, outfd, outoffset, count, flags) end
 ---@return integer? count, string? message, integer? errno
 function Process:tee(infd, outfd, count, flags) end
 
+---vmsplice(2): strings go into a pipe that is written to, count is how many
+---bytes; or as many bytes come out of one that is read as there are sizes for.
+---@param fd integer
+---@param list string[] | integer[] strings, or sizes
+---@param flags? integer fdemu.SPLICE_F_NONBLOCK, fdemu.SPLICE_F_GIFT
+---@return integer | string[] | nil count, or a list as long as that of sizes
+---@return integer | string | nil total of the list, or message
+---@return integer? errno
+function Process:vmsplice(fd, list, flags) end
+
 ---access(2): whether this process may.
 ---@param path string
 ---@param mode? integer

@@ -77,6 +77,7 @@ build = {
         "src/core/tracefile.c",
         "src/core/tracename.c",
         "src/core/tracesocket.c",
+        "src/core/vmsplice.c",
         "src/core/wait.c",
         "src/core/walk.c",
         "src/core/where.c",

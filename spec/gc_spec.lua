@@ -280,7 +280,7 @@ describe("every method of a process that can wait", function()
     assert.equal("close creat epoll_wait eventfd_read eventfd_write fcntl "
       .. "fdatasync flock fstat fsync ftruncate ioctl isatty lseek open openat "
       .. "poll read readv recv recvmsg select send sendfile sendmsg splice tee "
-      .. "wait write writev", table.concat(names, " "))
+      .. "vmsplice wait write writev", table.concat(names, " "))
   end)
 
   it("is collected with a kernel that is dropped", function()

@@ -1,4 +1,4 @@
--- move_spec.lua - sendfile, splice, tee and copy_file_range
+-- move_spec.lua - sendfile, splice, tee, copy_file_range and vmsplice
 local fdemu = require "fdemu"
 local checks = require "spec.helper_checks"
 local steps = require "spec.helper_steps"
@@ -419,6 +419,121 @@ describe("moving bytes", function()
       p:write(w, "abc")
       contains(failure(p.splice, p, r, nil, to, nil, 10), "broken driver")
       assert.equal("abc", p:read(r, 10))
+    end)
+  end)
+
+  describe("vmsplice", function()
+    it("puts memory into a pipe, and takes a pipe's bytes", function()
+      assert.equal(10, p:vmsplice(w, { "hello", "", " you", "!" }))
+      assert.equal(10, p:ioctl(r, fdemu.FIONREAD))
+      assert.equal("hel", p:read(r, 3))
+      local list, n = p:vmsplice(r, { 3, 0, 100 })
+      assert.same({ "lo ", "", "you!" }, list)
+      assert.equal(7, n)
+    end)
+
+    it("fills a slot with each page, which no write adds to", function()
+      p:fcntl(w, fdemu.F_SETPIPE_SZ, 4 * 4096)
+      assert.equal(3, p:vmsplice(w, { "a", "b", "c" }))
+      assert.equal(1, p:write(w, "d"))
+      fails("EAGAIN", p:vmsplice(w, { "e" }, NONBLOCK))
+      assert.equal(1, p:write(w, "f"))
+      assert.equal("abcdf", p:read(r, 100))
+      assert.equal(4 * 4096, p:vmsplice(w, { ("x"):rep(70000) }))
+    end)
+
+    it("does not wait for room once it has had some", function()
+      p:write(w, ("x"):rep(61440))
+      assert.equal(4096, p:vmsplice(w, { ("y"):rep(5000) }))
+      local t = p:spawn(function() return p:vmsplice(w, { "more" }) end)
+      k:sleep(1)
+      p:read(r, 4096)
+      assert.equal(4, t:join())
+    end)
+
+    it("waits for bytes, whatever O_NONBLOCK says", function()
+      p:fcntl(r, fdemu.F_SETFL, fdemu.O_NONBLOCK)
+      fails("EAGAIN", p:vmsplice(r, { 10 }, NONBLOCK))
+      local t = p:spawn(function()
+        local list, n = p:vmsplice(r, { 2, 2 })
+        return table.concat(list, ","), n
+      end)
+      k:sleep(1)
+      p:write(w, "abc")
+      local text, n = t:join()
+      assert.equal("ab,c", text)
+      assert.equal(3, n)
+      p:close(w)
+      assert.same({ "" }, (p:vmsplice(r, { 5 })))
+    end)
+
+    it("wakes who waits for the other end", function()
+      local t = p:spawn(function() return p:read(r, 10) end)
+      k:sleep(1)
+      p:vmsplice(w, { "abc" })
+      assert.equal("abc", t:join())
+      p:write(w, ("x"):rep(65536))
+      t = p:spawn(function() return p:write(w, "y") end)
+      k:sleep(1)
+      p:vmsplice(r, { 4096 })
+      assert.equal(1, t:join())
+    end)
+
+    it("says what is wrong in Linux's order", function()
+      local null = p:open("/dev/null", "r+")
+      fails("EINVAL", p:vmsplice(99, { "a" }, 16))
+      fails("EBADF", p:vmsplice(99, { "a" }))
+      fails("EBADF", p:vmsplice(null, { "a" }))
+      fails("EBADF", p:vmsplice(p:open("/dev/null", fdemu.O_PATH), { "a" }))
+      assert.same({ {}, 0 }, { p:vmsplice(null, {}) })
+      local many = {}
+      for i = 1, 1025 do many[i] = "" end
+      fails("EINVAL", p:vmsplice(null, many))
+      fails("EBADF", p:vmsplice((p:socketpair(1, 1)), { "a" }))
+      p:close(r)
+      fails("EPIPE", p:vmsplice(w, { "a" }))
+    end)
+
+    it("does not write to strings, and room has no bytes", function()
+      p:write(w, "abc")
+      fails("EFAULT", p:vmsplice(r, { "xyz" }))
+      fails("EFAULT", p:vmsplice(w, { 3 }))
+      assert.equal("abc", p:read(r, 10))
+    end)
+
+    it("can be made to fall short, and is shown in the trace", function()
+      local lines = {}
+      k:trace(function(event) lines[#lines + 1] = tostring(event) end)
+      local rule = k:inject { call = "vmsplice", short = 4 }
+      assert.equal(4, p:vmsplice(w, { "abc", "def" },
+                                 fdemu.SPLICE_F_GIFT))
+      rule:remove()
+      p:vmsplice(r, { 3, 100 }, NONBLOCK)
+      k:trace(nil)
+      assert.same({
+        '[pid  1] vmsplice(4, [{iov_base="abc", iov_len=3}, {iov_base="d", '
+          .. "iov_len=3}], 2, SPLICE_F_GIFT) = 4 (INJECTED)",
+        '[pid  1] vmsplice(3, [{iov_base="abc", iov_len=3}, {iov_base="d", '
+          .. "iov_len=100}], 2, SPLICE_F_NONBLOCK) = 4",
+      }, lines)
+    end)
+
+    it("explains what it waits for", function()
+      contains(failure(p.vmsplice, p, r, { 1 }),
+        ("waits for data, or for the last write end to be closed: process 1 "
+          .. "holds the write end as descriptor %d"):format(w))
+      p:write(w, ("x"):rep(65536))
+      contains(failure(p.vmsplice, p, w, { "x" }),
+        ("waits for room, or for the last read end to be closed: process 1 "
+          .. "holds the read end as descriptor %d"):format(r))
+    end)
+
+    it("names the argument of bad input", function()
+      contains(failure(p.vmsplice, p, w), "bad argument #2")
+      contains(failure(p.vmsplice, p, w, "x"), "bad argument #2")
+      contains(failure(p.vmsplice, p, w, { "x", 5 }), "bad argument #2")
+      contains(failure(p.vmsplice, p, w, { 5, "x" }), "bad argument #2")
+      contains(failure(p.vmsplice, p, w, { "x" }, {}), "bad argument #3")
     end)
   end)
 

@@ -422,6 +422,10 @@ FDEMU_API extern const struct fdemu_call fdemu_splice_call;
 FDEMU_API extern const struct fdemu_call fdemu_tee_call;
 FDEMU_API extern const struct fdemu_call fdemu_copy_file_range_call;
 
+/* Between memory and a pipe: fd, iov; cmd = flags. arg: not 0: pages begin where
+ * the addresses say so; 0: with each element. */
+FDEMU_API extern const struct fdemu_call fdemu_vmsplice_call;
+
 /*
  * Of the name space. Those that end in "at" take a path from fd on. cmd = flags
  * (AT_*, RENAME_*) where there are some. mkdirat, fchmodat2, fchmod, umask: arg
@@ -663,6 +667,9 @@ FDEMU_API int64_t fdemu_splice(struct fdemu_proc *p, int in, int64_t *in_offset,
                                unsigned flags);
 FDEMU_API int64_t fdemu_tee(struct fdemu_proc *p, int in, int out, size_t count,
                             unsigned flags);
+FDEMU_API int64_t fdemu_vmsplice(struct fdemu_proc *p, int fd,
+                                 const struct iovec *iov, int n,
+                                 unsigned flags);
 FDEMU_API int64_t fdemu_copy_file_range(struct fdemu_proc *p, int in,
                                         int64_t *in_offset, int out,
                                         int64_t *out_offset, size_t count,

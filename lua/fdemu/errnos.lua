@@ -161,6 +161,7 @@ errnos.calls = {
   sendfile = { { "EAGAIN", nonblocking }, { "EIO" }, { "ENOMEM" } },
   splice = { { "EAGAIN", nonblocking }, { "ENOMEM" } },
   tee = { { "EAGAIN", nonblocking }, { "ENOMEM" } },
+  vmsplice = { { "ENOMEM" } },
   copy_file_range = {
     { "EFBIG" }, { "EIO" }, { "ENOMEM" }, { "ENOSPC" },
   },

@@ -503,6 +503,8 @@ static void sockets(void)
 /* A page that was not to be had makes a count shorter. */
 static void moves(void)
 {
+  static char letters[] = "abc", bytes[10];
+  const struct iovec text = { letters, 3 }, room = { bytes, sizeof bytes };
   int a[2], b[2], n, zero, total = 0;
 
   TRY(zero, fdemu_open(p, "/dev/zero", O_RDWR, 0));
@@ -515,6 +517,10 @@ static void moves(void)
   CHECK_EQ(n, 2);
   TRY(n, (int)fdemu_splice(p, a[0], NULL, b[1], NULL, 10, 0));
   CHECK_EQ(n, 4);
+  TRY(n, (int)fdemu_vmsplice(p, a[1], &text, 1, 0));
+  CHECK_EQ(n, 3);
+  TRY(n, (int)fdemu_vmsplice(p, a[0], &room, 1, 0));
+  CHECK_EQ(n, 3);
   while (total < 20000) {
     TRY(n, (int)fdemu_sendfile(p, a[1], zero, NULL, 20000 - (size_t)total));
     if (!CHECK(n > 0))

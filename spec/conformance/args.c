@@ -8,6 +8,8 @@
  *   W  bytes to write: a count; #5 is the number 5 in 8 bytes (2 registers)
  *   R  room for bytes to read: a count (2 registers)
  *   U  a vector to write, V one to read: [10,0,#5] (2 registers)
+ *   H  a vector of memory that pages are taken from, if the first argument was
+ *      opened for writing, or given to (2 registers)
  *   p  pollfds: [r0:IN|OUT,r1:0] (2 registers)
  *   s  an fd_set: {r0,5}                    t  a timespec, v a timeval: 1,500
  *   E  an epoll_event: IN|ET:7              L  room for events (2 registers)
@@ -230,6 +232,19 @@ static void vector(struct run *r, const char *token, bool writing, uint64_t *a)
     iov[i] = bytes(r, word[i], writing);
   a[0] = address(iov);
   a[1] = n;
+}
+
+/* Pages that a pipe has stay what they are: elements that are in memory lie
+ * where nobody ever writes. */
+static void memory(struct run *r, const char *token, bool taken, uint64_t *a)
+{
+  struct iovec *iov;
+
+  vector(r, token, false, a);
+  iov = at(a[0]);
+  for (uint64_t i = 0; taken && token[0] == '[' && i < a[1]; i++)
+    if (address(iov[i].iov_base) < address(arena + ARENA))
+      iov[i].iov_base = lasting_bytes + (r->line * 777 + i * 5099) % 65536;
 }
 
 static uint64_t digest(uint64_t h, const unsigned char *p, size_t n)
@@ -1076,6 +1091,7 @@ int encode(struct run *r, char letter, const char *token, uint64_t *a)
   case 'R': set_bytes(a, bytes(r, token, false)); return 2;
   case 'U': vector(r, token, true, a); return 2;
   case 'V': vector(r, token, false, a); return 2;
+  case 'H': memory(r, token, r->taken, a); return 2;
   case 'p': encode_poll(r, token, a); return 2;
   case 's': a[0] = encode_set(r, token); return 1;
   case 't':
@@ -1115,6 +1131,7 @@ void decode(struct run *r, char letter, const uint64_t *a, int64_t n)
 {
   switch (letter) {
   case 'R': decode_read(r, a[0], n, a[1]); break;
+  case 'H':
   case 'V': decode_vector(r, a, n); break;
   case 'p': decode_poll(r, a); break;
   case 's': decode_set(r, a[0]); break;
@@ -1161,6 +1178,16 @@ void decode(struct run *r, char letter, const uint64_t *a, int64_t n)
   }
 }
 
+/* Whether the call's first argument was opened for writing. */
+static bool is_written(struct run *r, int proc, const struct op *op)
+{
+  const uint64_t a[6] = { (uint64_t)number(r, op->arg[0]), F_GETFL };
+  int64_t flags = r->side->call(r, proc, SYS_fcntl, a);
+
+  return flags >= 0 &&
+         ((flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_RDWR);
+}
+
 /* One call: the same for both sides. */
 void run_op(struct run *r, int proc, const struct op *op)
 {
@@ -1175,6 +1202,7 @@ void run_op(struct run *r, int proc, const struct op *op)
     return;
   }
   r->noise |= strstr(op->line, "random ") != NULL;
+  r->taken = op->call->nr == SYS_vmsplice && is_written(r, proc, op);
   used = (size_t)op->task * (ARENA / (NTASKS + 1)) & ~(size_t)15;
   for (int i = 0; i < op->nargs; i++) {
     reg[i] = next;

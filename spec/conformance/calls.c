@@ -325,6 +325,9 @@ const struct call calls[] = {
   { "tee", SYS_tee, "ffli", 15, NULL, 0,
     { "~pipe", "~pipe", COUNT, "SPLICE_F_NONBLOCK SPLICE_F_NONBLOCK 0 "
       "0x100" } },
+  { "vmsplice", SYS_vmsplice, "fHi", 20, "pF", 0,
+    { FD, VEC, "SPLICE_F_NONBLOCK SPLICE_F_NONBLOCK 0 8|SPLICE_F_NONBLOCK "
+      "0x10" } },
   { "copy_file_range", SYS_copy_file_range, "fofoli", 15, NULL, 0,
     { IN, "null null 0 5 -1 4096 bad MAX", OUT, "null null 0 7 -1 4096 bad",
       COUNT, "0 0 0 1" } },

@@ -106,6 +106,7 @@ struct run {
   } inos[NINOS];
   size_t ninos, nout, cap;
   bool noise;      /* bytes may be random ones */
+  bool taken;      /* the pages of this call's memory */
   uint32_t *start; /* of each line's output */
   char *out;
 
@@ -131,6 +132,8 @@ extern char directory[];
  * is not there. */
 extern char *arena;
 enum { ARENA = 4 << 20 };
+extern char *lasting_bytes; /* and what nobody writes to */
+enum { LASTING = 1 << 20 };
 void arena_init(void);
 
 struct run *run_new(void);

@@ -32,18 +32,16 @@ static size_t nwaiting;
 
 /* ---- memory ----------------------------------------------------------- */
 
-static bool is_there(const void *addr, size_t n)
+static bool is_in(const char *base, size_t size, const char *p, size_t n)
 {
-  const char *p = addr;
-
-  return p >= arena && p <= arena + ARENA && n <= (size_t)(arena + ARENA - p);
+  return p >= base && p <= base + size && n <= (size_t)(base + size - p);
 }
 
 static int load(const struct fdemu_mem *m, void *dst, const void *addr,
                 size_t n)
 {
   (void)m;
-  if (!is_there(addr, n))
+  if (!is_in(arena, ARENA, addr, n) && !is_in(lasting_bytes, LASTING, addr, n))
     return -EFAULT;
   memcpy(dst, addr, n);
   return 0;
@@ -53,7 +51,7 @@ static int store(const struct fdemu_mem *m, void *addr, const void *src,
                  size_t n)
 {
   (void)m;
-  if (!is_there(addr, n))
+  if (!is_in(arena, ARENA, addr, n))
     return -EFAULT;
   memcpy(addr, src, n);
   return 0;

@@ -90,6 +90,8 @@ static const struct row rows[] = {
     { { 15, "T0 splice r0 null r3 null <1 100 5000 70000> "
             "<0 0 SPLICE_F_NONBLOCK>" },
       { 12, "T0 tee r0 r3 <1 100 5000 70000> 0" },
+      { 6, "T0 vmsplice r1 [<1 5000 70000>,100] <0 0 SPLICE_F_NONBLOCK>" },
+      { 6, "T0 vmsplice r0 [<1 5000 70000>,100] <0 0 SPLICE_F_NONBLOCK>" },
       { 8, "T0 splice r4 null r1 null <1 100 5000 20000> 0" },
       { 8, "T0 sendfile r1 r4 null <1 100 5000 20000>" },
       { 6, "T0 splice r2 null r5 null <1 5000> 0" },

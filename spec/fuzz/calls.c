@@ -10,6 +10,7 @@
  *
  * usage: calls CORPUS [-max_total_time=60]; calls FILE... runs those again
  */
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -104,9 +105,10 @@ static const uint64_t lock_commands[] = {
   F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW
 };
 
-static const uint64_t requests[] = { FIONREAD, FIONBIO,  FIOASYNC, FIOCLEX,
-                                     FIONCLEX, FIOQSIZE, TCGETS,   0x5413,
-                                     TIOCOUTQ, 0x1234 };
+static const uint64_t requests[] = {
+  FIONREAD, FIONBIO,  FIOASYNC, FIOCLEX,         FIONCLEX, FIOQSIZE,     TCGETS,
+  0x5413,   TIOCOUTQ, 0x1234,   FS_IOC_SETFLAGS, FICLONE,  FIDEDUPERANGE
+};
 
 static const uint64_t modes[] = { 0,      0777,    0644,   0400,
                                   01777,  0100644, 010644, 020644,
@@ -271,6 +273,7 @@ static const struct {
   { SYS_setsockopt, "fkTxn" },
   { SYS_sendfile, "ffxN" },
   { SYS_splice, "fxfxNh" },
+  { SYS_vmsplice, "fivh" },
   { SYS_tee, "ffNh" },
   { SYS_copy_file_range, "fxfxN0" },
   { SYS_mkdir, "pm" },
@@ -356,21 +359,32 @@ static void call_by_number(struct fdemu_proc *p, unsigned which,
 
 /* ---- calls that wait meanwhile ---------------------------------------- */
 
-static const struct fdemu_call *const waits[] = {
-  &fdemu_calls[FDEMU_READ],   &fdemu_calls[FDEMU_WRITE],
-  &fdemu_calls[FDEMU_FLOCK],  &fdemu_calls[FDEMU_IOCTL],
-  &fdemu_calls[FDEMU_CLOSE],  &fdemu_calls[FDEMU_WAIT],
-  &fdemu_sendto_call,         &fdemu_recvfrom_call,
-  &fdemu_calls[FDEMU_FCNTL],  &fdemu_calls[FDEMU_POLL],
-  &fdemu_calls[FDEMU_SELECT], &fdemu_calls[FDEMU_SLEEP],
-  &fdemu_calls[FDEMU_OPEN],   &fdemu_calls[FDEMU_READV],
-  &fdemu_calls[FDEMU_WRITEV], &fdemu_calls[FDEMU_PREAD],
-  &fdemu_calls[FDEMU_FSYNC],  &fdemu_calls[FDEMU_FTRUNCATE],
-  &fdemu_sendmsg_call,        &fdemu_recvmsg_call,
-  &fdemu_epoll_wait_call,     &fdemu_sendfile_call,
-  &fdemu_splice_call,         &fdemu_tee_call,
-  &fdemu_copy_file_range_call
-};
+static const struct fdemu_call *const waits[] = { &fdemu_calls[FDEMU_READ],
+                                                  &fdemu_calls[FDEMU_WRITE],
+                                                  &fdemu_calls[FDEMU_FLOCK],
+                                                  &fdemu_calls[FDEMU_IOCTL],
+                                                  &fdemu_calls[FDEMU_CLOSE],
+                                                  &fdemu_calls[FDEMU_WAIT],
+                                                  &fdemu_sendto_call,
+                                                  &fdemu_recvfrom_call,
+                                                  &fdemu_calls[FDEMU_FCNTL],
+                                                  &fdemu_calls[FDEMU_POLL],
+                                                  &fdemu_calls[FDEMU_SELECT],
+                                                  &fdemu_calls[FDEMU_SLEEP],
+                                                  &fdemu_calls[FDEMU_OPEN],
+                                                  &fdemu_calls[FDEMU_READV],
+                                                  &fdemu_calls[FDEMU_WRITEV],
+                                                  &fdemu_calls[FDEMU_PREAD],
+                                                  &fdemu_calls[FDEMU_FSYNC],
+                                                  &fdemu_calls[FDEMU_FTRUNCATE],
+                                                  &fdemu_sendmsg_call,
+                                                  &fdemu_recvmsg_call,
+                                                  &fdemu_epoll_wait_call,
+                                                  &fdemu_vmsplice_call,
+                                                  &fdemu_sendfile_call,
+                                                  &fdemu_splice_call,
+                                                  &fdemu_tee_call,
+                                                  &fdemu_copy_file_range_call };
 
 struct async {
   struct fdemu_req req;
@@ -434,7 +448,9 @@ static void fill(struct async *a, const uint8_t *s)
   memset(a, 0, sizeof *a);
   r->call = c;
   r->fd = s[2] % NFDS;
-  r->cmd = c == &fdemu_calls[FDEMU_FLOCK] ? s[4] % 16u : FIONREAD;
+  r->cmd = c == &fdemu_calls[FDEMU_FLOCK] || c == &fdemu_vmsplice_call
+               ? s[4] % 16u
+               : FIONREAD;
   r->timeout = s[6] % 3 * 500 - 1;
   r->offset = s[7];
   r->buf = (struct iovec){ a->store, s[5] };

@@ -297,13 +297,6 @@ static int64_t setfl(struct fdemu_file *f, int64_t flags)
   return 0;
 }
 
-static bool writable(const struct fdemu_file *f)
-{
-  int mode = f->flags & O_ACCMODE;
-
-  return mode == O_WRONLY || mode == O_RDWR;
-}
-
 /* The commands that do not work with O_PATH. */
 static int64_t fcntl_of_open(struct fdemu_file *f, struct fdemu_req *r)
 {
@@ -315,7 +308,7 @@ static int64_t fcntl_of_open(struct fdemu_file *f, struct fdemu_req *r)
   case F_SETLKW:
   case F_OFD_SETLK:
   case F_OFD_SETLKW: return fde_setlk(f, r);
-  case F_ADD_SEALS: return writable(f) ? FDEMU_NEXT : -EPERM;
+  case F_ADD_SEALS: return fde_writable(f) ? FDEMU_NEXT : -EPERM;
   default: return fde_fcntl_kept(f, r);
   }
 }

@@ -216,7 +216,6 @@ static int64_t dedupe_range(const struct fdemu_file *f, struct fdemu_req *r)
 {
   char block[4096];
   struct file_dedupe_range d;
-  const int mode = f->flags & O_ACCMODE;
   size_t size;
   int error = fdemu_arg_load(r, offsetof(struct file_dedupe_range, dest_count),
                              &d.dest_count, sizeof d.dest_count);
@@ -230,7 +229,7 @@ static int64_t dedupe_range(const struct fdemu_file *f, struct fdemu_req *r)
   if (error < 0)
     return error;
   memcpy(&d, block, sizeof d);
-  if ((mode != O_RDONLY && mode != O_RDWR) || d.reserved1 || d.reserved2)
+  if (!fde_readable(f) || d.reserved1 || d.reserved2)
     return -EINVAL;
   if (S_ISDIR(f->inode->mode))
     return -EISDIR;

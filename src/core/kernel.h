@@ -2,6 +2,8 @@
 #ifndef FDE_KERNEL_H
 #define FDE_KERNEL_H
 
+#include <fcntl.h>
+
 #include "fdemu_driver.h"
 
 #define FDE_MAX_RW  0x7ffff000u /* Linux's MAX_RW_COUNT */
@@ -139,7 +141,24 @@ static inline void fde_put(struct fdemu_file *f)
     fdemu_file_put(f);
 }
 
+/* Whether f was opened for it: O_RDONLY or O_WRONLY, or both. */
+static inline bool fde_opened_for(const struct fdemu_file *f, int what)
+{
+  return (1 << what | 1 << O_RDWR) >> (f->flags & O_ACCMODE) & 1;
+}
+
+static inline bool fde_readable(const struct fdemu_file *f)
+{
+  return fde_opened_for(f, O_RDONLY);
+}
+
+static inline bool fde_writable(const struct fdemu_file *f)
+{
+  return fde_opened_for(f, O_WRONLY);
+}
+
 /* req.c */
+int64_t fde_vector_length(const struct fdemu_req *r, uint64_t *total);
 void fde_attempt(struct fdemu_req *r);
 void fde_finish_later(struct fdemu_req *r, int64_t result);
 void fde_requeue(struct fdemu_req *r);
@@ -248,7 +267,11 @@ void fde_locks_release(struct fdemu_file *f);
 
 /* move.c */
 int fde_move_park(struct fdemu_req *r);
+bool fde_bad_splice(const struct fdemu_req *r);
 int fde_copy_modes(const struct fdemu_file *in, const struct fdemu_file *out);
+
+/* vmsplice.c */
+int fde_vmsplice_park(struct fdemu_req *r);
 
 /* file.c */
 void fde_attr_init(struct fdemu_attr *a, struct fdemu_kernel *k, uid_t uid);

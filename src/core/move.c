@@ -406,6 +406,10 @@ const struct fdemu_file *fdemu_awaited_file(const struct fdemu_req *r,
 {
   const struct fde_move *m = r->out;
 
+  if (r->result == FDEMU_PENDING && r->call->park == fde_vmsplice_park) {
+    *events = fde_writable(r->file) ? POLLOUT : POLLIN;
+    return r->file;
+  }
   if (r->result != FDEMU_PENDING || r->call->park != fde_move_park || m == NULL)
     return NULL;
   if (m->pending) {
@@ -500,20 +504,6 @@ static bool good_range(int64_t pos, size_t len)
 
 /* ---- what the calls check ----------------------------------------------- */
 
-static bool readable(const struct fdemu_file *f)
-{
-  int mode = f->flags & O_ACCMODE;
-
-  return mode == O_RDONLY || mode == O_RDWR;
-}
-
-static bool writable(const struct fdemu_file *f)
-{
-  int mode = f->flags & O_ACCMODE;
-
-  return mode == O_WRONLY || mode == O_RDWR;
-}
-
 static bool positioned(const struct fdemu_file *f)
 {
   return f->mode & (FDEMU_MODE_SEEK | FDEMU_MODE_PREAD);
@@ -585,7 +575,7 @@ static int64_t sendfile_run(struct fdemu_file *in, struct fdemu_req *r)
 
   if (r->out != NULL)
     return move_go(r->out);
-  if (!readable(in))
+  if (!fde_readable(in))
     return -EBADF;
   if (offset_addr(r, 0) != NULL && !positioned(in))
     return -ESPIPE;
@@ -595,7 +585,7 @@ static int64_t sendfile_run(struct fdemu_file *in, struct fdemu_req *r)
   if (!good_range(pos[0], len))
     return -EINVAL;
   out = out_of(r);
-  if (out == NULL || !writable(out))
+  if (out == NULL || !fde_writable(out))
     return -EBADF;
   if (len > FDE_MAX_RW)
     len = FDE_MAX_RW;
@@ -622,7 +612,7 @@ const struct fdemu_call fdemu_sendfile_call = {
 
 /* ---- splice(2), tee(2) -------------------------------------------------- */
 
-static bool bad_flags(const struct fdemu_req *r)
+bool fde_bad_splice(const struct fdemu_req *r)
 {
   return (r->cmd & ~(unsigned long)(SPLICE_F_MOVE | SPLICE_F_NONBLOCK |
                                     SPLICE_F_MORE | SPLICE_F_GIFT)) != 0;
@@ -633,13 +623,13 @@ static int64_t splice_check(struct fdemu_req *r)
   set_length(r);
   if (r->buf.iov_len == 0)
     return 0;
-  return bad_flags(r) ? -EINVAL : FDEMU_NEXT;
+  return fde_bad_splice(r) ? -EINVAL : FDEMU_NEXT;
 }
 
 static int64_t tee_check(struct fdemu_req *r)
 {
   set_length(r);
-  if (bad_flags(r))
+  if (fde_bad_splice(r))
     return -EINVAL;
   return r->buf.iov_len == 0 ? 0 : FDEMU_NEXT;
 }
@@ -698,7 +688,7 @@ static int64_t splice_run(struct fdemu_file *in, struct fdemu_req *r)
   error = splice_offsets(r, in, out, pos);
   if (error < 0)
     return error;
-  if (!readable(in) || !writable(out))
+  if (!fde_readable(in) || !fde_writable(out))
     return -EBADF;
   if (!has_pages(in) && !has_pages(out))
     return -EINVAL;
@@ -725,7 +715,7 @@ static int64_t tee_run(struct fdemu_file *in, struct fdemu_req *r)
   if (r->out != NULL)
     return move_go(r->out);
   out = out_of(r);
-  if (out == NULL || !readable(in) || !writable(out))
+  if (out == NULL || !fde_readable(in) || !fde_writable(out))
     return -EBADF;
   if (!has_pages(in) || !has_pages(out) || in->inode == out->inode)
     return -EINVAL;
@@ -765,7 +755,9 @@ int fde_copy_modes(const struct fdemu_file *in, const struct fdemu_file *out)
     return -EISDIR;
   if (!S_ISREG(a) || !S_ISREG(b))
     return -EINVAL;
-  return readable(in) && writable(out) && !(out->flags & O_APPEND) ? 0 : -EBADF;
+  return fde_readable(in) && fde_writable(out) && !(out->flags & O_APPEND)
+             ? 0
+             : -EBADF;
 }
 
 /* As generic_copy_file_checks() of Linux. Only what the core knows the size of

@@ -198,7 +198,7 @@ void fde_unpark(struct fdemu_req *r)
 /* ---- bytes: before and after ------------------------------------------ */
 
 /* As import_iovec() of Linux. */
-static int64_t vector_length(const struct fdemu_req *r, uint64_t *total)
+int64_t fde_vector_length(const struct fdemu_req *r, uint64_t *total)
 {
   if (r->iovcnt < 0 || r->iovcnt > FDE_IOV_MAX)
     return -EINVAL;
@@ -293,15 +293,6 @@ static inline int64_t io_place(struct fdemu_req *r, const struct fdemu_file *f)
   return r->rwf != 0 || f->flags & O_APPEND ? place_by_flags(r) : 0;
 }
 
-/* Whether f was opened for what r does. */
-static bool has_access(const struct fdemu_file *f, unsigned flags)
-{
-  const int wanted = flags & FDEMU_CALL_READ ? 1 << O_RDONLY | 1 << O_RDWR
-                                             : 1 << O_WRONLY | 1 << O_RDWR;
-
-  return wanted >> (f->flags & O_ACCMODE) & 1;
-}
-
 /* What Linux checks before it asks the file, in its order. */
 static int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f)
 {
@@ -316,9 +307,10 @@ static int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f)
     error = c->begin(f, r);
     if (error != FDEMU_NEXT)
       return error;
-  } else if (!has_access(f, c->flags))
+  } else if (!fde_opened_for(f,
+                             c->flags & FDEMU_CALL_READ ? O_RDONLY : O_WRONLY))
     return -EBADF;
-  error = c->flags & FDEMU_CALL_VEC ? vector_length(r, &total) : 0;
+  error = c->flags & FDEMU_CALL_VEC ? fde_vector_length(r, &total) : 0;
   r->len = r->asked = total < FDE_MAX_RW ? (size_t)total : FDE_MAX_RW;
   if (error == 0)
     error = io_place(r, f);

@@ -57,6 +57,7 @@ int fdl_check_mask(const struct fdl_call *c, uint64_t addr, uint64_t size);
 /* Calls with functions of their own. */
 int64_t fdl_vector(const struct fdl_call *c);
 int64_t fdl_vector_at(const struct fdl_call *c);
+int64_t fdl_vmsplice(const struct fdl_call *c);
 int64_t fdl_vector_flags(const struct fdl_call *c);
 int64_t fdl_open(const struct fdl_call *c);
 int64_t fdl_openat(const struct fdl_call *c);

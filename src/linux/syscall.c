@@ -146,6 +146,8 @@ static const struct fdl_row rows[] = {
                      .run = fdl_sendfile },
   [SYS_splice] = { &fdemu_splice_call, .args = "f-a-nc", .run = fdl_splice },
   [SYS_tee] = { &fdemu_tee_call, .args = "fanc" },
+  [SYS_vmsplice] = { &fdemu_vmsplice_call, .args = "f--c",
+                     .run = fdl_vmsplice },
   [SYS_copy_file_range] = { &fdemu_copy_file_range_call, .args = "f-a-nc",
                             .run = fdl_splice },
   [SYS_getpid] = { .run = fdl_getpid },

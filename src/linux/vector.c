@@ -1,4 +1,4 @@
-/* vector.c - readv(2), writev(2) and their relatives */
+/* vector.c - readv(2), writev(2) and their relatives, vmsplice(2) */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -35,6 +35,16 @@ int64_t fdl_vector(const struct fdl_call *c)
   struct fdemu_req r;
 
   fdl_fill(c, &r);
+  return call(c, &r);
+}
+
+/* Its pages are where the addresses say. */
+int64_t fdl_vmsplice(const struct fdl_call *c)
+{
+  struct fdemu_req r;
+
+  fdl_fill(c, &r);
+  r.arg = 1;
   return call(c, &r);
 }
 

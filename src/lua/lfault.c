@@ -237,7 +237,8 @@ static bool is_call(const char *name)
     &fdemu_sendfile_call,
     &fdemu_splice_call,
     &fdemu_tee_call,
-    &fdemu_copy_file_range_call
+    &fdemu_copy_file_range_call,
+    &fdemu_vmsplice_call
   };
 
   for (size_t i = 0; i < FDEMU_NCALLS; i++)

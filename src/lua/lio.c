@@ -1,4 +1,6 @@
-/* lio.c - reading and writing from Lua */
+/* lio.c - reading, writing and vmsplice(2) from Lua */
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
@@ -78,6 +80,54 @@ static void set_iov(struct call *c, struct iovec *iov, const struct iovec *few,
   c->req.iovcnt = (int)n;
 }
 
+/* The last argument is an offset, or flags, or there is none. */
+static lua_Integer last_argument(lua_State *L, const struct fdemu_call *what)
+{
+  if (what == &fdemu_vmsplice_call)
+    return lproc_optint(L, 4);
+  return what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
+}
+
+static void set_arguments(struct call *c, int fd, lua_Integer last)
+{
+  c->req.fd = fd;
+  if (c->req.call == &fdemu_vmsplice_call)
+    c->req.cmd = (unsigned)last;
+  else
+    c->req.offset = last;
+}
+
+static int no_load(const struct fdemu_mem *m, void *dst, const void *addr,
+                   size_t n)
+{
+  (void)m;
+  (void)dst;
+  (void)addr;
+  (void)n;
+  return -EFAULT;
+}
+
+static int no_store(const struct fdemu_mem *m, void *addr, const void *src,
+                    size_t n)
+{
+  (void)m;
+  (void)addr;
+  (void)src;
+  (void)n;
+  return -EFAULT;
+}
+
+/* Of a vmsplice(2) that goes the other way: strings are not to be written to,
+ * and room has no bytes. */
+static const struct fdemu_mem no_memory = { no_load, no_store };
+
+static bool is_written(const struct lprocess *lp, int fd)
+{
+  const struct fdemu_file *f = fdemu_file_at(lp->p, fd);
+
+  return f != NULL && (f->flags & O_ACCMODE) != O_RDONLY;
+}
+
 /* The bytes that were read, one string for each size asked for; the total. */
 static int readv_result(lua_State *L, struct call *c)
 {
@@ -103,7 +153,7 @@ static int do_readv(lua_State *L, const struct fdemu_call *what)
 {
   struct lprocess *lp = lproc_check(L);
   int fd = lproc_fd(L, 2);
-  lua_Integer n, offset;
+  lua_Integer n, last;
   size_t total = 0;
   struct call local, *c;
   struct iovec few[CALL_FEW] = { 0 }, *iov;
@@ -122,13 +172,14 @@ static int do_readv(lua_State *L, const struct fdemu_call *what)
     iov[i].iov_len = (size_t)size;
     total = (size_t)size < INT_MAX - total ? total + (size_t)size : INT_MAX;
   }
-  offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
+  last = last_argument(L, what);
   c = lcall_begin(L, lp->lk, &local, what);
-  c->req.fd = fd;
-  c->req.offset = offset;
+  set_arguments(c, fd, last);
   lcall_want(c, total);
   c->result = readv_result;
   set_iov(c, iov, few, n);
+  if (what == &fdemu_vmsplice_call && is_written(lp, fd))
+    c->req.mem = &no_memory;
   return lcall_submit(L, lp->p, c);
 }
 
@@ -137,13 +188,13 @@ static int do_writev(lua_State *L, const struct fdemu_call *what)
 {
   struct lprocess *lp = lproc_check(L);
   int fd = lproc_fd(L, 2);
-  lua_Integer n, offset;
+  lua_Integer n, last;
   struct call local, *c;
   struct iovec few[CALL_FEW] = { 0 }, *iov;
 
   lua_settop(L, 4);
   iov = get_iov(L, few, &n);
-  offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
+  last = last_argument(L, what);
   for (int i = 0; i < n && i <= 1024; i++) {
     luaL_checkstack(L, 2, "list is too long");
     lua_geti(L, 3, i + 1);
@@ -153,9 +204,10 @@ static int do_writev(lua_State *L, const struct fdemu_call *what)
   }
   luaL_checkstack(L, LUA_MINSTACK, "list is too long");
   c = lcall_begin(L, lp->lk, &local, what);
-  c->req.fd = fd;
-  c->req.offset = offset;
+  set_arguments(c, fd, last);
   set_iov(c, iov, few, n);
+  if (what == &fdemu_vmsplice_call && !is_written(lp, fd))
+    c->req.mem = &no_memory;
   return lcall_submit(L, lp->p, c);
 }
 
@@ -179,6 +231,19 @@ static int proc_pwritev(lua_State *L)
   return do_writev(L, CALL(PWRITEV));
 }
 
+/* p:vmsplice(fd, {s1, s2, ...}, flags) -> count, or with counts instead of
+ * strings, of a descriptor that is read, as p:readv() */
+static int proc_vmsplice(lua_State *L)
+{
+  bool strings;
+
+  larg_type(L, 3, LUA_TTABLE);
+  lua_geti(L, 3, 1);
+  strings = lua_type(L, -1) == LUA_TSTRING;
+  lua_pop(L, 1);
+  return (strings ? do_writev : do_readv)(L, &fdemu_vmsplice_call);
+}
+
 static int proc_lseek(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
@@ -194,9 +259,15 @@ static int proc_lseek(lua_State *L)
 }
 
 const luaL_Reg lio_methods[] = {
-  { "read", proc_read },     { "pread", proc_pread },
-  { "write", proc_write },   { "pwrite", proc_pwrite },
-  { "readv", proc_readv },   { "preadv", proc_preadv },
-  { "writev", proc_writev }, { "pwritev", proc_pwritev },
-  { "lseek", proc_lseek },   { NULL, NULL },
+  { "read", proc_read },
+  { "pread", proc_pread },
+  { "write", proc_write },
+  { "pwrite", proc_pwrite },
+  { "readv", proc_readv },
+  { "preadv", proc_preadv },
+  { "writev", proc_writev },
+  { "pwritev", proc_pwritev },
+  { "lseek", proc_lseek },
+  { "vmsplice", proc_vmsplice },
+  { NULL, NULL },
 };
