@@ -562,9 +562,9 @@ static void decode_stat(struct run *r, uint64_t a)
 
   if (!in_arena(a))
     return;
-  say(r, " mode %o links %lu uid %u rdev %lx", (unsigned)st->st_mode,
+  say(r, " mode %o links %lu uid %u gid %u rdev %lx", (unsigned)st->st_mode,
       is_dir(st->st_mode) ? 0 : (unsigned long)st->st_nlink,
-      whose(r, st->st_uid), (unsigned long)st->st_rdev);
+      whose(r, st->st_uid), whose(r, st->st_gid), (unsigned long)st->st_rdev);
   if (!is_dir(st->st_mode))
     say(r, " size %lld blksize %ld blocks %lld", (long long)st->st_size,
         (long)st->st_blksize, (long long)st->st_blocks);
@@ -585,8 +585,9 @@ static void decode_statx(struct run *r, uint64_t a)
 
   if (!in_arena(a))
     return;
-  say(r, " mode %o links %u uid %u", x->stx_mode,
-      is_dir(x->stx_mode) ? 0 : x->stx_nlink, whose(r, x->stx_uid));
+  say(r, " mode %o links %u uid %u gid %u", x->stx_mode,
+      is_dir(x->stx_mode) ? 0 : x->stx_nlink, whose(r, x->stx_uid),
+      whose(r, x->stx_gid));
   say(r, " attributes %llx of %llx",
       (unsigned long long)x->stx_attributes & ATTRIBUTES,
       (unsigned long long)x->stx_attributes_mask & ATTRIBUTES);

@@ -109,7 +109,7 @@ static int add(struct fdemu_kernel *k, const char *path,
   if (g == NULL)
     return -ENOMEM;
   fdemu_inode_init(&g->inode, &g->attr, k, ops, S_IFCHR | 0666, random_free);
-  g->attr.uid = 0;
+  g->attr.uid = g->attr.gid = 0;
   g->attr.rdev = makedev(1, minor_number);
   g->state = ~fdemu_seed(k) ^ minor_number;
   error = fdemu_name(k, path, &g->inode);
