@@ -170,13 +170,18 @@ static unsigned how_of(const struct fdemu_req *r)
          (r->cmd & AT_EMPTY_PATH ? FDE_EMPTY : 0u);
 }
 
-/* AT_EMPTY_PATH means a description, which may know better than its inode. */
+/* AT_EMPTY_PATH means a descriptor, as fstat(2) does, and no other flag. */
+static bool is_fstat(const struct fdemu_req *r)
+{
+  return r->cmd & AT_EMPTY_PATH && r->fd >= 0 && r->path != NULL &&
+         r->path[0] == '\0';
+}
+
+/* The description, which may know better than its inode. */
 static struct fdemu_file *stat_itself(const struct fdemu_req *r)
 {
-  struct fdemu_file *f = NULL;
+  struct fdemu_file *f = is_fstat(r) ? fdemu_file_at(r->proc, r->fd) : NULL;
 
-  if (r->cmd & AT_EMPTY_PATH && r->path != NULL && r->path[0] == '\0')
-    f = fdemu_file_at(r->proc, r->fd);
   return f != NULL && f->ops->stat != NULL ? f : NULL;
 }
 
@@ -197,7 +202,7 @@ static int64_t attr_stat(struct fdemu_file *f, struct fdemu_req *r)
 
   if (f != NULL) /* a retry */
     return FDEMU_NEXT;
-  if (r->cmd & ~known)
+  if (r->cmd & ~known && !is_fstat(r))
     return -EINVAL;
   f = stat_itself(r);
   if (f != NULL) {

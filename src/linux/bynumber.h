@@ -21,7 +21,7 @@ struct fdl_call {
  *   f  fd                           o  offset
  *   c  cmd, an unsigned int         a  arg, an int
  *   b  the address of buf           u  arg, an unsigned int
- *   l  arg, 64 bits
+ *   l  arg, 64 bits                 i  the size of buf, an int; below 0: 0
  *   n  the size of buf              x  arg, and the address of a buf whose size
  *   s  the address of a buf of         only the call knows
  *      size bytes                   -  nothing
@@ -82,8 +82,6 @@ int64_t fdl_utimensat(const struct fdl_call *c);
 int64_t fdl_utimes(const struct fdl_call *c);
 int64_t fdl_futimesat(const struct fdl_call *c);
 int64_t fdl_utime(const struct fdl_call *c);
-int64_t fdl_readlink(const struct fdl_call *c);
-int64_t fdl_readlinkat(const struct fdl_call *c);
 int64_t fdl_poll(const struct fdl_call *c);
 int64_t fdl_ppoll(const struct fdl_call *c);
 int64_t fdl_select(const struct fdl_call *c);

@@ -46,12 +46,11 @@ static int64_t with_path(const struct fdl_call *c, int dirfd, uint64_t addr)
   return answer(c->p, &r, error);
 }
 
-/* The path; none at all is as good as an empty one where that may be. */
-static int load_or_empty(const struct fdl_call *c, char path[], uint64_t addr,
-                         int flags)
+/* The same where no path at all is as good as an empty one. */
+static const char *fetch_or_empty(const struct fdl_call *c, char path[],
+                                  uint64_t addr, int flags, int *error)
 {
-  path[0] = '\0';
-  return addr == 0 && flags & AT_EMPTY_PATH ? 0 : fdl_load_path(c, path, addr);
+  return addr == 0 && flags & AT_EMPTY_PATH ? "" : fetch(c, path, addr, error);
 }
 
 static int64_t open_path(const struct fdl_call *c, int dirfd, uint64_t addr,
@@ -89,13 +88,11 @@ int64_t fdl_fstatat(const struct fdl_call *c)
 {
   char path[PATH_MAX];
   struct fdemu_req r;
-  int error = load_or_empty(c, path, c->arg[1], (int)c->arg[3]);
+  int error = 0;
 
-  if (error < 0)
-    return error;
   fdl_fill(c, &r);
-  r.path = path;
-  return fdemu_call(c->p, &r);
+  r.path = fetch_or_empty(c, path, c->arg[1], (int)c->arg[3], &error);
+  return answer(c->p, &r, error);
 }
 
 static struct statx_timestamp stamp(const struct timespec *t)
@@ -134,27 +131,22 @@ static void to_statx(const struct stat *st, int64_t flags, struct statx *x)
 
 int64_t fdl_statx(const struct fdl_call *c)
 {
-  int flags = (int)c->arg[2], error;
-  char path[PATH_MAX] = "";
+  int flags = (int)c->arg[2], error = 0;
+  char path[PATH_MAX];
   struct fdemu_req r;
   struct statx x;
   struct stat st;
   int64_t n;
 
   if (c->arg[3] & STATX__RESERVED ||
-      (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE ||
-      flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH |
-                AT_STATX_SYNC_TYPE))
+      (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
     return -EINVAL;
-  error = load_or_empty(c, path, c->arg[1], flags);
-  if (error < 0)
-    return error;
   fdl_fill(c, &r);
-  r.path = path;
+  r.path = fetch_or_empty(c, path, c->arg[1], flags, &error);
   r.cmd = (unsigned)flags;
   r.buf = (struct iovec){ &st, sizeof st };
   r.mem = NULL;
-  n = fdemu_call(c->p, &r);
+  n = answer(c->p, &r, error);
   if (n < 0)
     return n;
   to_statx(&st, r.arg, &x);
@@ -290,16 +282,14 @@ static int64_t mknod_at(const struct fdl_call *c, int fd, const uint64_t *arg)
   uint64_t dev = (unsigned)arg[2];
   char path[PATH_MAX];
   struct fdemu_req r;
-  int error = fdl_load_path(c, path, arg[0]);
+  int error = 0;
 
-  if (error < 0)
-    return error;
   fdl_fill(c, &r);
   r.fd = fd;
-  r.path = path;
+  r.path = fetch(c, path, arg[0], &error);
   r.arg = (uint16_t)arg[1];
   r.offset = (int64_t)dev;
-  return fdemu_call(c->p, &r);
+  return answer(c->p, &r, error);
 }
 
 int64_t fdl_mknod(const struct fdl_call *c)
@@ -396,15 +386,4 @@ int64_t fdl_utime(const struct fdl_call *c)
   ts[0] = (struct timespec){ .tv_sec = error == 0 ? t[0] : 0 };
   ts[1] = (struct timespec){ .tv_sec = error == 0 ? t[1] : 0 };
   return error < 0 ? error : set_times(c, AT_FDCWD, c->arg[0], ts);
-}
-
-/* The result counts the zero at the end. A number of bytes as an int. */
-int64_t fdl_readlink(const struct fdl_call *c)
-{
-  return (int)c->arg[2] <= 0 ? -EINVAL : fdl_path(c);
-}
-
-int64_t fdl_readlinkat(const struct fdl_call *c)
-{
-  return (int)c->arg[3] <= 0 ? -EINVAL : fdl_path_at(c);
 }

@@ -62,9 +62,8 @@ static const struct fdl_row rows[] = {
   [SYS_linkat] = { NAME(linkat), .run = fdl_paths_flags },
   [SYS_symlink] = { NAME(symlinkat), .run = fdl_symlink },
   [SYS_symlinkat] = { NAME(symlinkat), .run = fdl_symlinkat },
-  [SYS_readlink] = { NAME(readlinkat), .args = "-bn", .run = fdl_readlink },
-  [SYS_readlinkat] = { NAME(readlinkat), .args = "--bn",
-                       .run = fdl_readlinkat },
+  [SYS_readlink] = { NAME(readlinkat), .args = "-bi", .run = fdl_path },
+  [SYS_readlinkat] = { NAME(readlinkat), .args = "--bi", .run = fdl_path_at },
   [SYS_chmod] = { NAME(fchmodat2), .run = fdl_mode },
   [SYS_fchmodat] = { NAME(fchmodat2), .run = fdl_mode_at },
   [SYS_fchmodat2] = { NAME(fchmodat2), .run = fdl_mode_flags },
@@ -91,7 +90,7 @@ static const struct fdl_row rows[] = {
   [SYS_fchdir] = { NAME(fchdir), .args = "f" },
   [SYS_getcwd] = { NAME(getcwd), .args = "bn" },
   [SYS_umask] = { NAME(umask), .args = "a" },
-  [SYS_getdents64] = { NAME(getdents64), .args = "fbn" },
+  [SYS_getdents64] = { NAME(getdents64), .args = "fbi" },
   [SYS_pipe] = { &fdemu_pipe_call, .args = "s", .size = 2 * sizeof(int) },
   [SYS_pipe2] = { &fdemu_pipe2_call, .args = "sc", .size = 2 * sizeof(int) },
   [SYS_socketpair] = { &fdemu_socketpair_call, .args = "acos",
@@ -170,6 +169,7 @@ static void fill_one(const struct fdl_call *c, struct fdemu_req *r, char letter,
   case 'l': r->arg = (int64_t)value; break;
   case 'b': r->buf.iov_base = address; break;
   case 'n': r->buf.iov_len = (size_t)value; break;
+  case 'i': r->buf.iov_len = (int)value > 0 ? (unsigned)value : 0; break;
   case 's': r->buf = (struct iovec){ address, c->row->size }; break;
   case 'x':
     r->arg = (int64_t)value;
