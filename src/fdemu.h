@@ -495,6 +495,8 @@ struct fdemu_req {
   void *user;      /* the caller's */
   int rwf;         /* RWF_* of preadv2(2); RWF_NOWAIT wants dontwait, too */
   bool dontwait;   /* -EAGAIN rather than wait, whatever O_NONBLOCK says */
+  bool bounded;    /* as Linux's access_ok(): a buf that is beyond what memory
+                      a program can have is -EFAULT, whatever there is to read */
   bool quiet;      /* not a program's call: not traced, no chance */
   bool lends; /* what is read at once may lie elsewhere: then buf says where,
                       and it stays there until the next call */

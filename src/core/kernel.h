@@ -6,9 +6,10 @@
 
 #include "fdemu_driver.h"
 
-#define FDE_MAX_RW  0x7ffff000u /* Linux's MAX_RW_COUNT */
-#define FDE_IOV_MAX 1024
-#define FDE_NR_OPEN 1048576 /* Linux's sysctl fs.nr_open: highest limit */
+#define FDE_MAX_RW    0x7ffff000u /* Linux's MAX_RW_COUNT */
+#define FDE_IOV_MAX   1024
+#define FDE_TASK_SIZE 0x7ffffffff000u /* where programs' memory ends */
+#define FDE_NR_OPEN   1048576 /* Linux's sysctl fs.nr_open: highest limit */
 
 /* A function that few calls need: kept out of the way of the others. */
 #define FDE_RARE __attribute__((cold, noinline))

@@ -293,6 +293,21 @@ static inline int64_t io_place(struct fdemu_req *r, const struct fdemu_file *f)
   return r->rwf != 0 || f->flags & O_APPEND ? place_by_flags(r) : 0;
 }
 
+/* Whether all of buf can be memory of a program: what read(2) and its like ask,
+ * if there is a method at all. */
+static int64_t check_memory(const struct fdemu_req *r)
+{
+  const struct fdemu_ops *ops = r->file->ops;
+  bool write = (r->call->flags & FDEMU_CALL_WRITE) != 0;
+  uintptr_t at = (uintptr_t)r->buf.iov_base;
+
+  if (r->call->begin != NULL || (write ? ops->write : ops->read) == NULL)
+    return 0;
+  return r->buf.iov_len > FDE_TASK_SIZE || at > FDE_TASK_SIZE - r->buf.iov_len
+             ? -EFAULT
+             : 0;
+}
+
 /* What Linux checks before it asks the file, in its order. */
 static int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f)
 {
@@ -310,7 +325,10 @@ static int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f)
   } else if (!fde_opened_for(f,
                              c->flags & FDEMU_CALL_READ ? O_RDONLY : O_WRONLY))
     return -EBADF;
-  error = c->flags & FDEMU_CALL_VEC ? fde_vector_length(r, &total) : 0;
+  if (c->flags & FDEMU_CALL_VEC)
+    error = fde_vector_length(r, &total);
+  else
+    error = r->bounded ? check_memory(r) : 0;
   r->len = r->asked = total < FDE_MAX_RW ? (size_t)total : FDE_MAX_RW;
   if (error == 0)
     error = io_place(r, f);

@@ -187,6 +187,7 @@ void fdl_fill(const struct fdl_call *c, struct fdemu_req *r)
   r->call = c->row->call;
   r->mem = c->mem;
   r->on = c->on;
+  r->bounded = true;
   for (int i = 0; args != NULL && args[i] != '\0'; i++)
     fill_one(c, r, args[i], c->arg[i]);
 }
