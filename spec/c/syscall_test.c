@@ -401,6 +401,33 @@ static size_t option_calls(syscall_fn *fn, int64_t log[])
   return n;
 }
 
+/* Who sends: nobody's user and group are wrong before they are another's. */
+static size_t credential_calls(syscall_fn *fn, int64_t log[])
+{
+  static const uint64_t none[6];
+  const pid_t pid = (pid_t)fn(SYS_getpid, none);
+  const struct ucred u[2] = { { pid, (uid_t)-1, 5 }, { pid, 5, (gid_t)-1 } };
+  const struct cmsghdr h = { CMSG_LEN(sizeof *u), SOL_SOCKET, SCM_CREDENTIALS };
+  _Alignas(struct cmsghdr) char c[CMSG_SPACE(sizeof *u)] = "";
+  char byte = 'x';
+  struct iovec data = { &byte, 1 };
+  struct msghdr m = { .msg_iov = &data,
+                      .msg_iovlen = 1,
+                      .msg_control = c,
+                      .msg_controllen = sizeof c };
+  int pair[2] = { -1, -1 };
+  size_t n = 0;
+
+  memcpy(c, &h, sizeof h);
+  DO(socketpair, AF_UNIX, SOCK_STREAM, 0, P(pair));
+  for (int i = 0; i < 2; i++) {
+    memcpy(c + sizeof h, &u[i], sizeof *u);
+    DO(sendmsg, (uint64_t)pair[0], P(&m), MSG_DONTWAIT);
+  }
+  DO(close_range, 3, ~0u, 0);
+  return n;
+}
+
 static void the_same_as_linux(size_t (*made)(syscall_fn *fn, int64_t log[]))
 {
   int64_t expected[100], got[100];
@@ -653,6 +680,7 @@ int main(void)
   the_same_as_linux(socket_calls);
   the_same_as_linux(checks);
   the_same_as_linux(option_calls);
+  the_same_as_linux(credential_calls);
   bad_memory_loses_nothing();
   zeros_go_through_the_accessor();
   times_and_file_systems();

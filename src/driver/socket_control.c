@@ -87,6 +87,8 @@ static int load_creds(struct fds_socket *s, struct fdemu_req *r,
   error = fdemu_load(r, &u, data, sizeof u);
   if (error < 0)
     return error;
+  if (u.uid == (uid_t)-1 || u.gid == (gid_t)-1) /* nobody's */
+    return -EINVAL;
   if (u.pid != fdemu_getpid(r->proc) || u.uid != FDEMU_UID ||
       u.gid != FDEMU_UID)
     return -EPERM;

@@ -8,6 +8,8 @@
 #include "fdemu_driver.h"
 #include "linux/bynumber.h"
 
+#define MSG_CMSG_COMPAT 0x80000000u /* Linux's own: of 32-bit programs */
+
 static void *address(uint64_t value)
 {
   return (void *)(uintptr_t)value;
@@ -104,7 +106,7 @@ int64_t fdl_sendmsg(const struct fdl_call *c)
 {
   size_t left;
 
-  return send_one(c, &left);
+  return c->arg[2] & MSG_CMSG_COMPAT ? -EINVAL : send_one(c, &left);
 }
 
 static int store_field(const struct fdl_call *c, uint64_t addr, const void *x,
@@ -120,6 +122,8 @@ int64_t fdl_recvmsg(const struct fdl_call *c)
   int64_t n;
   int error = 0;
 
+  if (c->arg[2] & MSG_CMSG_COMPAT)
+    return -EINVAL;
   fdl_fill(c, &r);
   fetch(c, &x, c->arg[1], &r);
   n = fdemu_call(c->p, &r);
@@ -190,6 +194,8 @@ static int64_t send_many(const struct fdl_call *c)
   int64_t n, done = 0;
   int type;
 
+  if (c->arg[3] & MSG_CMSG_COMPAT)
+    return -EINVAL;
   each.arg = arg;
   n = option(c, &fdemu_getsockopt_call, SO_TYPE, &type);
   for (; n >= 0 && done < count && left == 0;
@@ -246,6 +252,8 @@ static int64_t recv_until(const struct fdl_call *c)
 {
   int64_t start = fdemu_now(fdemu_kernel_of(c->p)), timeout, n;
 
+  if (c->arg[3] & MSG_CMSG_COMPAT)
+    return -EINVAL;
   if (c->arg[4] == 0)
     return recv_many(c, INT64_MAX);
   timeout = fdl_load_timespec(c, c->arg[4]);
