@@ -123,6 +123,13 @@ describe("layers #plain", function()
         flags .. "-fsyntax-only -include " .. header .. " /dev/null")
     end
   end)
+
+  it("have public headers that any C11 takes", function()
+    for header in lines("find src -maxdepth 1 -name '*.h'") do
+      shell.must("gcc -std=c11 -pedantic -Isrc -Wall -Wextra -Werror -x c " ..
+        "-fsyntax-only -include " .. header .. " /dev/null")
+    end
+  end)
 end)
 
 describe("objects #plain", function()

@@ -35,6 +35,8 @@ struct fdemu_inode;  /* what several descriptions of one object share */
 struct fdemu_ops;    /* what a kind of file does; see fdemu_driver.h */
 struct fdemu_req;    /* one system call in flight */
 struct epoll_event;  /* of <sys/epoll.h> */
+struct timespec;     /* of <time.h>, which not every C has ... */
+struct itimerspec;   /* ... and this one */
 struct fdemu_lock;   /* a file lock, or a request for one */
 
 /* The request was accepted, and will be answered later. */
