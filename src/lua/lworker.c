@@ -168,6 +168,13 @@ static bool has_begun(struct task *t, const struct ljob *j, int status)
          (status != LUA_ERRMEM || t->judging || lua_getstack(t->co, 1, &ar));
 }
 
+/* What ended t's coroutine: it is the first on its stack. */
+static void push_error(lua_State *L, const struct task *t)
+{
+  lua_pushvalue(t->co, 1);
+  lua_xmove(t->co, L, 1);
+}
+
 /* There is no method, or that could not be found out. */
 static void not_begun(lua_State *L, struct task *t, struct ljob *j, int status)
 {
@@ -182,7 +189,7 @@ static void not_begun(lua_State *L, struct task *t, struct ljob *j, int status)
     return;
   }
   if (status != LUA_ERRMEM) {
-    lua_xmove(t->co, L, 1);
+    push_error(L, t);
     lcall_fail(L, t->lk, j->r);
   }
   lsched_end(L, t, TASK_CANCELLED);
@@ -203,7 +210,7 @@ void lworker_ended(lua_State *L, struct task *t, int status)
     worker_put(L, t);
     return;
   }
-  lua_xmove(t->co, L, 1);
+  push_error(L, t);
   report(L, t);
   end_job(t, -EIO);
   lsched_end(L, t, TASK_CANCELLED);
