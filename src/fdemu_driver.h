@@ -441,6 +441,10 @@ FDEMU_API bool fdemu_may_wait(const struct fdemu_req *r);
  */
 FDEMU_API void fdemu_complete(struct fdemu_req *r, int64_t result);
 
+/* Of a vmsplice(2) into a pipe: how many bytes the caller's memory has in one
+ * piece, and where in its page the first of them is. */
+FDEMU_API size_t fdemu_next_piece(const struct fdemu_req *r, size_t *skew);
+
 /* Give a kept request back to be tried again from fdemu_run(). */
 FDEMU_API void fdemu_retry(struct fdemu_req *r);
 

@@ -983,6 +983,38 @@ static void bytes_move_at_the_host(void)
   teardown();
 }
 
+/* The host's pipe gets pages of its own: the caller may change his. */
+static void pages_are_given_to_the_host(void)
+{
+  char mine[] = "mine", *volatile spare = mine;
+  struct iovec v[2] = { { mine, 2 }, { mine + 2, 2 } };
+  struct fdemu_req r = {
+    .call = &fdemu_vmsplice_call, .fd = -1, .iov = v, .iovcnt = 2
+  };
+
+  setup();
+  CHECK_EQ(fdemu_vmsplice(p, fd[1], v, 2, 0), 4);
+  memset(spare, 'x', 4);
+  CHECK_EQ(fdemu_vmsplice(p, fd[0], v, 1, 0), 2);
+  CHECK(memcmp(mine, "mixx", 4) == 0);
+  CHECK_EQ(fdemu_read(p, fd[0], got, 10), 2);
+  CHECK(memcmp(got, "ne", 2) == 0);
+  CHECK_EQ(fdemu_vmsplice(p, fd[0], v, 2, SPLICE_F_NONBLOCK), -EAGAIN);
+  CHECK_EQ(fdemu_vmsplice(p, fd[0], v, -1, 0), -EINVAL);
+  CHECK_EQ(fdemu_vmsplice(p, fd[0], v, 0, 0), 0);
+  r.fd = fd[0];
+  CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING);
+  CHECK_EQ(fdemu_write(p, fd[1], "late", 4), 4);
+  CHECK(fdemu_tick(k, INT64_MAX));
+  fdemu_run(k);
+  CHECK_EQ(r.result, 4);
+  CHECK(memcmp(mine, "late", 4) == 0);
+  fdemu_abandon(&r);
+  CHECK_EQ(fdemu_close(p, fd[0]), 0);
+  CHECK_EQ(fdemu_vmsplice(p, fd[1], v, 2, 0), -EPIPE);
+  teardown();
+}
+
 /* Of what is no terminal. */
 static void a_pipe_has_no_window(void)
 {
@@ -1029,5 +1061,6 @@ int main(void)
   all_of_it();
   descriptors_travel();
   bytes_move_at_the_host();
+  pages_are_given_to_the_host();
   return test_summary();
 }

@@ -26,9 +26,7 @@ static int64_t vmsplice_check(struct fdemu_req *r)
   return FDEMU_NEXT;
 }
 
-/* How many bytes the caller's memory has in one piece, and where in its page
- * the first is. */
-static size_t next_piece(const struct fdemu_req *r, size_t *skew)
+size_t fdemu_next_piece(const struct fdemu_req *r, size_t *skew)
 {
   const struct iovec *v = &r->iov[r->iovpos];
   size_t off = r->iovoff;
@@ -46,7 +44,7 @@ static int64_t take_page(struct fdemu_file *f, struct fdemu_req *r)
 {
   const struct fdemu_queue *q = f->ops->queue;
   struct iovec page;
-  size_t skew, n = next_piece(r, &skew);
+  size_t skew, n = fdemu_next_piece(r, &skew);
   int one = 1, error;
   int64_t room = q->room(f, &page, &one, n, skew);
 

@@ -83,6 +83,7 @@ struct fdh_quiet {
 void fdh_quiet_begin(struct fdh_quiet *q);
 void fdh_quiet_end(const struct fdh_quiet *q, bool broken);
 int64_t fdh_move(struct fdemu_file *in, struct fdemu_req *r);
+int64_t fdh_vmsplice(struct fdemu_file *f, struct fdemu_req *r);
 int64_t fdh_sock_read(struct fdh_host *h, struct fdh_memory *m);
 int64_t fdh_sock_write(struct fdh_host *h, struct fdh_memory *m);
 int64_t fdh_sock_broken(const struct fdh_host *h, const struct fdemu_req *r,

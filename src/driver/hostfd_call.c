@@ -254,6 +254,8 @@ int64_t fdh_first(struct fdemu_file *f, struct fdemu_req *r)
   if (c == &fdemu_sendfile_call || c == &fdemu_splice_call ||
       c == &fdemu_tee_call || c == &fdemu_copy_file_range_call)
     return fdh_move(f, r);
+  if (c == &fdemu_vmsplice_call)
+    return fdh_vmsplice(f, r);
   if (c == &fdemu_calls[FDEMU_SYNCFS])
     return result_of(syncfs(fd));
   return FDEMU_NEXT;

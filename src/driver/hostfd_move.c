@@ -1,6 +1,6 @@
 /*
  * hostfd_move.c - sendfile(2), splice(2) and the like between two descriptors of
- * the host, which makes the call
+ * the host, which makes the call; vmsplice(2) on one of its pipes
  *
  * With one end here the core does, for which a pipe of the host's is a file like
  * others: its pages are not here.
@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -130,4 +131,68 @@ int64_t fdh_move(struct fdemu_file *in, struct fdemu_req *r)
   if (n >= 0 && (put_offset(r, 0, at[0]) < 0 || put_offset(r, 1, at[1]) < 0))
     return -EFAULT;
   return n;
+}
+
+/* ---- vmsplice(2) ------------------------------------------------------ */
+
+/* page, which has n bytes behind skew, is the pipe's then: no copy of it. */
+static int64_t give(const struct fdh_host *h, char *page, size_t skew, size_t n)
+{
+  const struct iovec v = { page + skew, n };
+  struct fdh_quiet q;
+  ssize_t given;
+
+  fdh_quiet_begin(&q);
+  given = vmsplice(h->fd, &v, 1, SPLICE_F_NONBLOCK);
+  fdh_quiet_end(&q, given < 0 && errno == EPIPE);
+  return given < 0 ? -errno : given;
+}
+
+/* The next page of the caller's, as a page that nobody else has: the caller may
+ * change his, or be told that they are gone, before they are read. */
+static int64_t give_page(const struct fdh_host *h, struct fdemu_req *r)
+{
+  const size_t size = FDEMU_PAGE, done = r->done;
+  size_t skew, n = fdemu_next_piece(r, &skew);
+  const int ready = fdh_ready(h, POLLOUT);
+  int64_t given;
+  char *page;
+
+  if (ready & POLLERR)
+    return -EPIPE; /* even if there is nothing to be had from the caller */
+  if (!(ready & POLLOUT))
+    return -EAGAIN;
+  page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+              -1, 0);
+  if (page == MAP_FAILED)
+    return -ENOMEM;
+  if (n > size - skew)
+    n = size - skew;
+  given = fdemu_copy_in(r, page + skew, n);
+  if (given == 0)
+    given = give(h, page, skew, n);
+  munmap(page, size);
+  fdemu_rewind(r, done + (given > 0 ? (size_t)given : 0));
+  return given;
+}
+
+static int64_t fill(struct fdemu_file *f, struct fdemu_req *r)
+{
+  int64_t n = 1;
+
+  while (fdemu_left(r) > 0 && n > 0)
+    n = give_page(fdh_of(f), r);
+  if (r->done > 0)
+    return (int64_t)r->done;
+  return n == -EPIPE ? fdemu_broken(r) : n;
+}
+
+/* What is wrong with the call, the core says. A read is one like others. */
+int64_t fdh_vmsplice(struct fdemu_file *f, struct fdemu_req *r)
+{
+  const int access = f->flags & O_ACCMODE;
+
+  if (!S_ISFIFO(fdh_of(f)->inode.mode) || r->len == 0 || access == O_ACCMODE)
+    return FDEMU_NEXT;
+  return access == O_RDONLY ? fdh_read(f, r) : fill(f, r);
 }
