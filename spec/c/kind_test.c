@@ -16,6 +16,8 @@ static struct {
   struct fdemu_inode inode;
   struct fdemu_attr attr;
   bool let;
+  bool keeps;
+  struct fdemu_req *kept;
   int calls, ready;
   int64_t size;
 } kind;
@@ -31,6 +33,10 @@ static int64_t kind_stat(struct fdemu_file *f, struct fdemu_req *r)
   struct stat st;
   int64_t error = enter();
 
+  if (kind.keeps) {
+    kind.kept = r;
+    return FDEMU_PENDING;
+  }
   if (error < 0)
     return error;
   fdemu_fill_stat(f, &st);
@@ -79,10 +85,17 @@ static int kind_poll(struct fdemu_file *f)
   return kind.ready;
 }
 
+static void kind_cancel(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  (void)r;
+}
+
 static const struct fdemu_ops kind_ops = {
   .name = "kind",
   .mode = FDEMU_MODE_SEEK | FDEMU_MODE_EPOLL,
   .poll = kind_poll,
+  .cancel = kind_cancel,
   .write = kind_write,
   .ioctl = kind_ioctl,
   .flock = kind_flock,
@@ -143,6 +156,13 @@ static void stat_of_a_name_asks_the_kind(void)
   kind.let = true;
   CHECK_EQ(fdemu_call(p, &r), 0);
   CHECK_EQ(kind.calls, 2);
+  kind.keeps = true;
+  CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING);
+  kind.keeps = false;
+  fdemu_retry(kind.kept); /* and it is looked for by name only once */
+  CHECK_EQ(fdemu_run(k), 0);
+  CHECK_EQ(r.result, 0);
+  CHECK_EQ(kind.calls, 4);
   CHECK_EQ(st.st_size, 1234);
   CHECK_EQ(st.st_mode, S_IFREG | 0666);
   teardown();
@@ -216,6 +236,21 @@ static void an_error_without_a_name_is_a_number(void)
   CHECK_STR(line,
             "[pid  1] ioctl(0, TIOCOUTQ, NULL) = -1 4000 (Unknown error 4000)");
   fdemu_set_trace(k, NULL, NULL);
+  teardown();
+}
+
+/* fallocate(2) of a directory that its kind has opened to write. */
+static void a_directory_has_no_room_to_allocate(void)
+{
+  struct fdemu_file *f;
+  int fd;
+
+  setup();
+  kind.inode.mode = S_IFDIR | 0777;
+  f = fdemu_file_new(&kind.inode, &kind_ops, O_RDWR, NULL);
+  fd = fdemu_install(p, f, 0, false);
+  CHECK_EQ(fdemu_fallocate(p, fd, 0, 0, 10), -EISDIR);
+  kind.inode.mode = S_IFREG | 0666;
   teardown();
 }
 
@@ -367,6 +402,7 @@ int main(void)
   pieces_come_to_an_end();
   data_and_holes_are_the_kinds();
   an_error_without_a_name_is_a_number();
+  a_directory_has_no_room_to_allocate();
   what_a_close_ends_needs_a_descriptor();
   a_lock_that_comes_after_the_close_is_not_kept();
   a_rule_that_is_removed_when_it_was_picked_does_not_act();

@@ -64,6 +64,8 @@ static struct fdemu_kernel *k;
 static struct fdemu_proc *p, *child;
 static int file, ends[2], stream[2], packets[2], events, timer, epoll;
 static const int fd_on = 1;
+static struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 9) };
+static struct sock_fprog program = { 1, code };
 
 static void on_event(void *ud, const struct fdemu_event *e)
 {
@@ -114,6 +116,9 @@ static void setup(void)
   CHECK_EQ(fdemu_write(p, ends[1], "abc", 3), 3);
   CHECK_EQ(fdemu_socketpair(p, AF_UNIX, SOCK_STREAM, 0, stream), 0);
   CHECK_EQ(fdemu_socketpair(p, AF_UNIX, SOCK_DGRAM, 0, packets), 0);
+  CHECK_EQ(fdemu_setsockopt(p, packets[0], SOL_SOCKET, SO_ATTACH_FILTER,
+                            &program, sizeof program),
+           0);
   pass_rights();
   events = fdemu_eventfd(p, 1, 0);
   timer = fdemu_timerfd_create(p, CLOCK_MONOTONIC, 0);
@@ -170,9 +175,8 @@ static struct linger linger;
 static struct timeval timeout;
 static int so_timestamping[2] = { SOF_TIMESTAMPING_SOFTWARE, 0 };
 static int txtime[2] = { CLOCK_MONOTONIC, 0 };
-static struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 9) };
-static struct sock_fprog program = { 1, code };
 static char device[] = "lo";
+static struct sock_filter kept[1];
 static struct f_owner_ex owner = { F_OWNER_PID, 1 };
 
 /* What the calls are given, which some of them change. */
@@ -266,6 +270,8 @@ static const struct row rows[] = {
   SET(SO_ATTACH_FILTER, program),
   SET(SO_PASSCRED, pair[0]),
   GET(SO_TYPE, pair[0]),
+  { &fdemu_getsockopt_call, packets, kept, 1, SO_GET_FILTER, SOL_SOCKET, NULL,
+    0 },
 };
 
 static void buffers(void)
@@ -352,6 +358,12 @@ static void messages(void)
                        .msg_name = &name,
                        .msg_namelen = sizeof name };
   make(&r, &m, -ECONNREFUSED, "sendmsg, a name");
+  c.h = (struct cmsghdr){ CMSG_LEN(16), SOL_SOCKET, SCM_TIMESTAMP };
+  m = (struct msghdr){ .msg_iov = &v,
+                       .msg_iovlen = 1,
+                       .msg_control = &c,
+                       .msg_controllen = CMSG_LEN(16) };
+  make(&r, &m, -EINVAL, "sendmsg, a time");
 }
 
 int main(void)

@@ -226,6 +226,22 @@ static void one_that_is_interrupted_then_counts_what_has_arrived(void)
   teardown();
 }
 
+/* More than any call moves is asked for, and what is there is moved. */
+static void one_that_asks_for_everything_gets_what_there_is(void)
+{
+  int64_t at = INT64_MAX - 3;
+
+  setup();
+  CHECK_EQ(fdemu_write(p, file, "abcde", 5), 5);
+  CHECK_EQ(fdemu_lseek(p, file, 0, SEEK_SET), 0);
+  CHECK_EQ(fdemu_sendfile(p, ends[1], file, NULL, (size_t)1 << 40), 5);
+  slow.n = 8;
+  CHECK_EQ(fdemu_copy_file_range(p, slow_fd, NULL, other_fd, &at, 8, 0),
+           -EDEADLK); /* it has read 3, which nobody takes */
+  CHECK_EQ(slow.n, 8 - 3);
+  teardown();
+}
+
 int main(void)
 {
   each_waits_for_whoever_has_its_turn();
@@ -233,5 +249,6 @@ int main(void)
   one_that_is_interrupted_in_a_read_ends_late();
   one_that_is_interrupted_in_a_write_gives_pages_back();
   one_that_is_interrupted_then_counts_what_has_arrived();
+  one_that_asks_for_everything_gets_what_there_is();
   return test_summary();
 }

@@ -222,6 +222,17 @@ static void names(void)
     TRY(n, fdemu_linkat(p, AT_FDCWD, "l", AT_FDCWD, "m", 0));
     CHECK_EQ(n, 0);
   }
+  for (int i = 0; i < 20; i++) { /* the lists grow by an exchange, too */
+    snprintf(path, sizeof path, "d1/x%d", i);
+    TRY(n, fdemu_mkdirat(p, AT_FDCWD, path, 0755));
+    CHECK_EQ(n, 0);
+    for (int twice = 0; twice < 2; twice++)
+      TRY(n,
+          fdemu_renameat2(p, AT_FDCWD, path, AT_FDCWD, "d2", RENAME_EXCHANGE));
+    CHECK_EQ(n, 0);
+  }
+  TRY(n, (int)fdemu_readlinkat(p, AT_FDCWD, "l", path, 0));
+  CHECK_EQ(n, -EINVAL);
   TRY(n, fdemu_fstatat(p, AT_FDCWD, "l", &st, AT_SYMLINK_NOFOLLOW));
   CHECK_EQ(st.st_nlink, 22);
   TRY(n, fdemu_open(p, "l", O_RDONLY, 0));

@@ -86,6 +86,7 @@ static void exit_leaves_a_zombie(void)
   fdemu_close(p, fds[1]);
   fdemu_exit(child, 0x1ff);
   fdemu_exit(child, 5); /* the first one counts */
+  fdemu_proc_end(child);
   CHECK(!fdemu_alive(child));
   CHECK_EQ(fdemu_getpid(child), 2);           /* the struct is still there */
   CHECK_EQ(fdemu_read(p, fds[0], buf, 8), 0); /* its descriptors are not */

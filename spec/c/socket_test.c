@@ -1,6 +1,7 @@
 /* socket_test.c - sockets: what waits, what they carry, and what they leave */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -383,6 +384,58 @@ static void urgent_bytes_that_were_taken_take_room_once(void)
   end();
 }
 
+/* Attach a program to what s[1] receives, and send it ten messages of 8 bytes.
+ * Their lengths are in the digits of the result. */
+static int64_t filtered(struct sock_filter *code, unsigned short n)
+{
+  const struct sock_fprog program = { n, code };
+  int64_t lengths = 0;
+  char buf[8] = "message";
+  int s[2];
+
+  begin();
+  pair(SOCK_DGRAM, s);
+  CHECK_EQ(fdemu_setsockopt(p, s[1], SOL_SOCKET, SO_ATTACH_FILTER, &program,
+                            sizeof program),
+           0);
+  for (int i = 0; i < 10; i++) {
+    CHECK_EQ(fdemu_send(p, s[0], buf, 8, 0), 8);
+    lengths = 10 * lengths + fdemu_recv(p, s[1], buf, 8, 0);
+  }
+  end();
+  return lengths;
+}
+
+/* Unlike Linux's, the same again with the same seed. */
+static void chance_of_a_filter_is_seeded(void)
+{
+  struct sock_filter code[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM)),
+    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 7),
+    BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 1),
+    BPF_STMT(BPF_RET | BPF_A, 0),
+  };
+  int64_t lengths = filtered(code, 4);
+
+  CHECK(lengths % 1111111111 != 0); /* they are not all the same */
+  CHECK_EQ(filtered(code, 4), lengths);
+}
+
+/* SO_LOCK_FILTER is for programs of both kinds. */
+static void a_locked_filter_stays(void)
+{
+  const int on = 1, program = 99;
+  int s[2];
+
+  begin();
+  pair(SOCK_DGRAM, s);
+  CHECK_EQ(
+      fdemu_setsockopt(p, s[0], SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on), 0);
+  CHECK_EQ(fdemu_setsockopt(p, s[0], SOL_SOCKET, 50, &program, sizeof program),
+           -EPERM); /* SO_ATTACH_BPF */
+  end();
+}
+
 static void only_sockets(void)
 {
   struct msghdr m = { .msg_iovlen = 5000 };
@@ -423,6 +476,8 @@ int main(void)
   shutdown_of_datagrams();
   an_urgent_byte_is_taken_without_room_for_it();
   urgent_bytes_that_were_taken_take_room_once();
+  chance_of_a_filter_is_seeded();
+  a_locked_filter_stays();
   only_sockets();
   return test_summary();
 }

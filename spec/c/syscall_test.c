@@ -291,6 +291,17 @@ static size_t socket_calls(syscall_fn *fn, int64_t log[])
   log[n++] = mm[0].msg_len;
   DO(recvmmsg, s[1], P(mm), 2, 0, 0);
   DO(sendmmsg, s[0], P(mm), 2, 0);
+  m.msg_name = buf;
+  DO(recvmsg, s[1], P(&m), MSG_DONTWAIT | MSG_PEEK);
+  log[n++] = m.msg_namelen;
+  DO(ppoll, 0, 0, P(&soon), bad, 8);
+  DO(pselect6, 0, 0, 0, 0, P(&soon), bad);
+  *(struct cmsghdr *)(void *)control =
+      (struct cmsghdr){ 24, SOL_SOCKET, SCM_CREDENTIALS };
+  m = (struct msghdr){ .msg_iov = &v, .msg_iovlen = 1 };
+  m.msg_control = control;
+  m.msg_controllen = 24;
+  DO(sendmsg, s[0], P(&m), 0); /* more, or less, than a struct ucred */
   DO(recvmmsg, 99, P(mm), 2, 0, P(&wrong));
   DO(recvmmsg, 99, P(mm), 2, 0, bad);
   DO(recvmmsg, s[1], P(mm), 2, 0, P(&soon)); /* late after the first */
@@ -310,6 +321,7 @@ static size_t socket_calls(syscall_fn *fn, int64_t log[])
   size = 16;
   DO(getsockname, s[0], P(buf), P(&size));
   log[n++] = size << 8 | buf[0];
+  DO(getsockname, s[0], bad, P(&size));
   size = 1;
   DO(getpeername, s[0], P(buf), P(&size));
   log[n++] = size;
