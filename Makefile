@@ -242,10 +242,12 @@ conformance: conformance-fixed conformance-seeds
 
 $(CONF)-ready: ; @tools/need.sh $(NEED_DEMO) && $(MAKE) $(PARALLEL) $(CONF) all
 
-# What was found once, what waits, and every call on every kind of file.
+# What was found once, what waits (known, and at random), and every call on
+# every kind of file.
 conformance-fixed: $(CONF)-ready
 	@$(CONFORM) -F spec/conformance/found.txt
 	@$(CONFORM) -F spec/conformance/scenarios.txt
+	@$(CONFORM) -W -s 1 -n $(WAITS)
 	@$(CONFORM) -M -k $(SHARD)
 
 # Kinds that Linux has, written in Lua, against the answers of C: the subjects of

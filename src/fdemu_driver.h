@@ -82,7 +82,8 @@ struct fdemu_queue {
   void (*hold)(struct fdemu_file *f, int events);
 
   /* Bytes go from one to another, or with keep are doubled. -EAGAIN: *wait is
-   * not ready. */
+   * not ready; it is what was waited for when it is tried again, and NULL
+   * before. */
   int64_t (*pass)(struct fdemu_file *in, struct fdemu_file *out, size_t len,
                   bool keep, struct fdemu_file **wait);
 };

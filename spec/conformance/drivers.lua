@@ -14,7 +14,8 @@ local function start() return 0 end
 -- A device with what stat(2) tells of the real one.
 local function device(name, rdev, read, write)
   return { name = name, seekable = true, read = read, write = write,
-    lseek = start, stat = function() return { st_rdev = rdev, st_uid = 0 } end }
+    lseek = start,
+    stat = function() return { st_rdev = rdev, st_uid = 0, st_gid = 0 } end }
 end
 
 local drivers = {
@@ -27,7 +28,7 @@ local drivers = {
 
 -- A counter of 64 bits; all ones is what it never becomes.
 local eventfd = { name = "eventfd", mode = 384, lseek = start,
-  stat = function() return { st_uid = 0 } end }
+  stat = function() return { st_uid = 0, st_gid = 0 } end }
 
 function eventfd.read(self, count)
   if count < 8 then return nil, "EINVAL" end

@@ -177,8 +177,9 @@ local function stat(t)
   if not inodes[key] and ninodes < NINOS then
     inodes[key], ninodes = ninodes, ninodes + 1
   end
-  local text = ("0 mode %o links %d uid %d rdev %x"):format(t.st_mode,
-    t.st_mode & 0xf000 == 0x4000 and 0 or t.st_nlink, t.st_uid, t.st_rdev)
+  local text = ("0 mode %o links %d uid %d gid %d rdev %x"):format(t.st_mode,
+    t.st_mode & 0xf000 == 0x4000 and 0 or t.st_nlink, t.st_uid, t.st_gid,
+    t.st_rdev)
   if t.st_mode & 0xf000 ~= 0x4000 then
     text = text .. (" size %d blksize %d blocks %d"):format(t.st_size,
       t.st_blksize, t.st_blocks)

@@ -29,12 +29,13 @@
 #define WRITEABLE (POLLOUT | POLLWRNORM)
 
 struct fde_move {
-  struct fdemu_req child;  /* what reads or writes now */
-  struct fdemu_req *r;     /* the call; NULL: it has its answer */
-  struct fdemu_file *in;   /* a reference */
-  struct fdemu_file *out;  /* likewise */
-  struct fdemu_file *wait; /* who is not ready, ... */
-  int events;              /* ... to do what */
+  struct fdemu_req child;    /* what reads or writes now */
+  struct fdemu_req *r;       /* the call; NULL: it has its answer */
+  struct fdemu_file *in;     /* a reference */
+  struct fdemu_file *out;    /* likewise */
+  struct fdemu_file *wait;   /* who is not ready, ... */
+  int events;                /* ... to do what */
+  struct fdemu_file *waited; /* the pipe of two that was waited for last */
   int64_t (*step)(struct fde_move *m);
   int64_t in_pos, out_pos;
   size_t left;       /* bytes still wanted */
@@ -192,18 +193,17 @@ static void trim(struct fde_move *m, size_t len)
 static int64_t step_pages(struct fde_move *m)
 {
   const struct fdemu_queue *q = m->in->ops->queue;
-  struct fdemu_file *wait = NULL;
   struct iovec oldest = { NULL, 0 };
   int one = 1;
   int64_t n;
 
   q->peek(m->in, &oldest, &one);
-  n = q->pass(m->in, m->out, m->left, m->keep, &wait);
+  n = q->pass(m->in, m->out, m->left, m->keep, &m->waited);
 
   if (n == -EPIPE)
     return fdemu_broken(m->r);
   if (n == -EAGAIN)
-    return not_ready(m, wait, wait == m->in ? READABLE : WRITEABLE);
+    return not_ready(m, m->waited, m->waited == m->in ? READABLE : WRITEABLE);
   if (n > 0) {
     m->done = (size_t)n;
     m->freed = !m->keep && (size_t)n >= oldest.iov_len; /* a whole page */

@@ -606,16 +606,22 @@ static int64_t slots_pass(struct pipe *p, struct pipe *q, size_t len, bool keep)
 static int64_t pipe_pass(struct fdemu_file *in, struct fdemu_file *out,
                          size_t len, bool keep, struct fdemu_file **wait)
 {
+  bool empty_handed = unreadable(pipe_of(in));
   struct pipe *q = pipe_of(out);
 
-  *wait = in;
-  if (unreadable(pipe_of(in)))
+  if (empty_handed && *wait != out) {
+    *wait = in;
     return -EAGAIN;
+  }
   *wait = out;
   if (q->readers == 0)
     return -EPIPE;
   if (full(q))
     return -EAGAIN;
+  if (empty_handed) { /* it was not before the wait: tee(2) does not go back */
+    *wait = in;
+    return keep ? 0 : -EAGAIN;
+  }
   if (ring_alloc(q) < 0)
     return -ENOMEM;
   return slots_pass(pipe_of(in), q, len, keep);
