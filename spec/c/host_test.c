@@ -986,6 +986,7 @@ static void bytes_move_at_the_host(void)
 /* The host's pipe gets pages of its own: the caller may change his. */
 static void pages_are_given_to_the_host(void)
 {
+  static _Alignas(4096) char large[20 * 4096];
   char mine[] = "mine", *volatile spare = mine;
   struct iovec v[2] = { { mine, 2 }, { mine + 2, 2 } };
   struct fdemu_req r = {
@@ -1010,8 +1011,11 @@ static void pages_are_given_to_the_host(void)
   CHECK_EQ(r.result, 4);
   CHECK(memcmp(mine, "late", 4) == 0);
   fdemu_abandon(&r);
+  v[0] = (struct iovec){ large, sizeof large };
+  CHECK_EQ(fdemu_vmsplice(p, fd[1], v, 1, SPLICE_F_NONBLOCK), 16 * 4096);
+  CHECK_EQ(fdemu_vmsplice(p, fd[1], v, 1, SPLICE_F_NONBLOCK), -EAGAIN);
   CHECK_EQ(fdemu_close(p, fd[0]), 0);
-  CHECK_EQ(fdemu_vmsplice(p, fd[1], v, 2, 0), -EPIPE);
+  CHECK_EQ(fdemu_vmsplice(p, fd[1], v, 1, 0), -EPIPE);
   teardown();
 }
 

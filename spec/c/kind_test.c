@@ -338,6 +338,24 @@ static void a_rule_that_is_removed_when_it_was_picked_does_not_act(void)
   teardown();
 }
 
+/* Who is interrupted before the call was begun has nothing to look at. */
+static void a_call_that_is_held_back_is_interrupted(void)
+{
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_DUP] };
+
+  setup();
+  r.fd = fdemu_open(p, "/kind", O_RDWR, 0);
+  fdemu_rule_init(&first);
+  first.delay = 1000;
+  fdemu_inject(k, &first);
+  CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING);
+  fdemu_cancel(&r, EINTR);
+  CHECK_EQ(r.result, -EINTR);
+  fdemu_abandon(&r);
+  fdemu_rule_remove(&first);
+  teardown();
+}
+
 /* Two instances wait with an exclusive interest in the kind, which wakes with
  * events. Returns how many have heard of it. */
 static int exclusive(int interest, int ready, int events,
@@ -406,6 +424,7 @@ int main(void)
   what_a_close_ends_needs_a_descriptor();
   a_lock_that_comes_after_the_close_is_not_kept();
   a_rule_that_is_removed_when_it_was_picked_does_not_act();
+  a_call_that_is_held_back_is_interrupted();
   an_exclusive_interest_takes_what_it_is_about();
   a_process_without_a_table_may_fork();
   return test_summary();

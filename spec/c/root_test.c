@@ -1,7 +1,9 @@
 /* root_test.c - what the kernel's own process, root, makes, and what others may
  * do with it */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fdemu_driver.h"
 #include "test.h"
@@ -89,8 +91,26 @@ static void links_to_files_of_others_need_both_permissions(void)
   teardown();
 }
 
+/* Who is in the file's group, and does not own it. */
+static void the_group_may_what_its_bits_say(void)
+{
+  struct stat st;
+
+  setup();
+  make(p, "/mine", 0600);
+  CHECK_EQ(fdemu_fstatat(p, AT_FDCWD, "/mine", &st, 0), 0);
+  make(root, "/f", 0647);
+  CHECK_EQ(fdemu_fchownat(root, AT_FDCWD, "/f", (uid_t)-1, st.st_gid, 0), 0);
+  CHECK_EQ(fdemu_faccessat(p, AT_FDCWD, "/f", R_OK, 0), 0);
+  CHECK_EQ(fdemu_faccessat(p, AT_FDCWD, "/f", W_OK, 0), -EACCES);
+  CHECK_EQ(fdemu_fchownat(root, AT_FDCWD, "/f", (uid_t)-1, 5, 0), 0);
+  CHECK_EQ(fdemu_faccessat(p, AT_FDCWD, "/f", W_OK, 0), 0);
+  teardown();
+}
+
 int main(void)
 {
+  the_group_may_what_its_bits_say();
   the_group_of_others_is_not_set();
   ids_are_dropped_by_a_write();
   links_to_files_of_others_need_both_permissions();

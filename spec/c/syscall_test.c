@@ -341,6 +341,7 @@ static size_t checks(syscall_fn *fn, int64_t log[])
   static char name[PATH_MAX + 1];
   const uint64_t nofile = RLIMIT_NOFILE, pid = (uint64_t)fn(SYS_getpid, none);
   struct rlimit few = { 10, 5 }, most = { 5, RLIM_INFINITY }, old;
+  struct statx stat;
   struct timeval late = { INT64_MAX, 1000000 }, early = { INT64_MIN, -1000000 };
   uint64_t set = 0x10, ids[2] = { 7, 7 };
   int fds[2] = { -1, -1 };
@@ -349,6 +350,8 @@ static size_t checks(syscall_fn *fn, int64_t log[])
   memset(name, 'a', PATH_MAX);
   DO(openat, (uint64_t)AT_FDCWD, P(name), O_RDONLY);
   DO(utimensat, (uint64_t)AT_FDCWD, P(name), 0, 0);
+  DO(statx, 0, P(""), AT_EMPTY_PATH | AT_STATX_SYNC_TYPE, 0, P(&stat));
+  DO(statx, 0, P(""), AT_EMPTY_PATH, STATX__RESERVED, P(&stat));
   DO(memfd_create, P(name), 0);
   DO(rmdir, P("/"));
   DO(rmdir, P("/."));
