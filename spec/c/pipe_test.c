@@ -480,6 +480,38 @@ static void small_writes_make_room_for_large_ones(void)
   teardown();
 }
 
+/* Who is interrupted looks once more, and is in no queue until then. */
+static void an_interrupted_reader_waits_no_more(void)
+{
+  struct fdemu_req r, next;
+  char c;
+
+  setup(0);
+  r = start(FDEMU_READ, got, 1);
+  next = start(FDEMU_READ, got + 1, 1);
+  CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING);
+  CHECK_EQ(fdemu_submit(p, &next), FDEMU_PENDING);
+  fdemu_cancel(&r, EINTR);
+  CHECK(fdemu_check(k) == NULL);
+  c = 'a';
+  CHECK_EQ(fdemu_write(p, fds[1], &c, 1), 1);
+  fdemu_run(k);
+  CHECK_EQ(r.result, 1); /* it is there before it has heard of it */
+  CHECK_EQ(next.result, FDEMU_PENDING);
+  fdemu_abandon(&r);
+  r = start(FDEMU_READ, got, 1);
+  CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING);
+  fdemu_cancel(&r, EINTR);
+  fdemu_run(k);
+  CHECK_EQ(r.result, -EINTR);
+  CHECK_EQ(fdemu_write(p, fds[1], &c, 1), 1);
+  fdemu_run(k);
+  CHECK_EQ(next.result, 1);
+  fdemu_abandon(&r);
+  fdemu_abandon(&next);
+  teardown();
+}
+
 int main(void)
 {
   passes_bytes_in_order();
@@ -497,6 +529,7 @@ int main(void)
   memory();
   large_reads_are_lent();
   small_writes_make_room_for_large_ones();
+  an_interrupted_reader_waits_no_more();
   for (uint64_t seed = 0; seed < 10; seed++)
     random_traffic(seed);
   return test_summary();

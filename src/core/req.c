@@ -118,8 +118,10 @@ static bool look_again(struct fdemu_req *r)
 
   if (r->delayed)
     return false;
-  if (watches)
+  if (watches) {
+    fde_unwatch(&r->waiter);
     fde_requeue(r);
+  }
   return r->state == FDE_QUEUED;
 }
 
