@@ -134,6 +134,13 @@ static void notify_all(struct fdemu_list *l, int events,
   }
 }
 
+/* Most wakes: nobody is there. */
+static inline bool nobody(const struct fdemu_waitq *wq)
+{
+  return fdemu_list_empty(&wq->watchers) && fdemu_list_empty(&wq->readers) &&
+         fdemu_list_empty(&wq->writers);
+}
+
 /* Who watches is told before who waits to read or to write, as in Linux: a
  * poll() sees what a read() then takes away. Those who asked to be told
  * exclusively are all told of the end only. */
@@ -142,6 +149,8 @@ void fdemu_wake(struct fdemu_waitq *wq, int events)
   const struct fdemu_waiter *taker;
 
   wq->seq++;
+  if (nobody(wq))
+    return;
   taker = notify(&wq->watchers, events, !(events & ALWAYS), NULL);
   if (events & (POLLIN | ALWAYS))
     notify_all(&wq->readers, events, taker);
@@ -165,6 +174,8 @@ void fdemu_wake_one(struct fdemu_waitq *wq, int events)
   const struct fdemu_list *l = events & POLLIN ? &wq->readers : &wq->writers;
 
   wq->seq++;
+  if (nobody(wq))
+    return;
   if (events & FDEMU_WAKE_AGAIN)
     notify_all(&wq->writers, events, NULL);
   if (notify(&wq->watchers, events, true,
