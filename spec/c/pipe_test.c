@@ -480,6 +480,29 @@ static void small_writes_make_room_for_large_ones(void)
   teardown();
 }
 
+/* What a read shows stays, even if the pipe has all the pages that it may keep:
+ * this one came from another pipe. */
+static void a_page_of_another_pipe_is_lent(void)
+{
+  struct fdemu_req r;
+  int other[2];
+
+  setup(0);
+  memset(big, 'a', FULL);
+  CHECK_EQ(fdemu_write(p, fds[1], big, FULL), FULL);
+  CHECK_EQ(fdemu_read(p, fds[0], got, FULL), FULL);
+  CHECK_EQ(fdemu_pipe2(p, other, 0), 0);
+  memset(big, 'b', PAGE);
+  CHECK_EQ(fdemu_write(p, other[1], big, PAGE), PAGE);
+  CHECK_EQ(fdemu_splice(p, other[0], NULL, fds[1], NULL, PAGE, 0), PAGE);
+  r = start(FDEMU_READ, got, PAGE);
+  r.lends = true;
+  CHECK_EQ(fdemu_submit(p, &r), PAGE);
+  CHECK(r.buf.iov_base != got);
+  CHECK(memcmp(r.buf.iov_base, big, PAGE) == 0);
+  teardown();
+}
+
 /* Who is interrupted looks once more, and is in no queue until then. */
 static void an_interrupted_reader_waits_no_more(void)
 {
@@ -529,6 +552,7 @@ int main(void)
   memory();
   large_reads_are_lent();
   small_writes_make_room_for_large_ones();
+  a_page_of_another_pipe_is_lent();
   an_interrupted_reader_waits_no_more();
   for (uint64_t seed = 0; seed < 10; seed++)
     random_traffic(seed);

@@ -168,6 +168,14 @@ static bool slots_drop(struct pipe *p, size_t n)
   return p->tail != tail;
 }
 
+/* Pages that come back are kept, and so is what is shown of them: there is room
+ * for all, even if some came from another pipe. */
+static void spare_room(struct pipe *p)
+{
+  while (p->nspare > p->nslots - (p->head - p->tail))
+    page_free(p, p->spare[--p->nspare]);
+}
+
 /* All that r wants, without a copy. */
 static bool lend(struct pipe *p, struct fdemu_req *r)
 {
@@ -179,6 +187,7 @@ static bool lend(struct pipe *p, struct fdemu_req *r)
   s = slot_at(p, p->tail);
   if (beside(p, n) < n || !fdemu_lend(r, s->page + s->off, n))
     return false;
+  spare_room(p);
   slots_drop(p, n);
   return true;
 }
