@@ -103,6 +103,13 @@ static void page_put(struct pipe *p, char *page)
     page_free(p, page);
 }
 
+/* At most n pages stay spare: there is room for others. */
+static void keep_spare(struct pipe *p, unsigned n)
+{
+  while (p->nspare > n)
+    page_free(p, p->spare[--p->nspare]);
+}
+
 /* Those of the slots from tail on that have been emptied; so that page_get()
  * gives them in the same order again. */
 static void pages_put(struct pipe *p, unsigned tail)
@@ -125,8 +132,7 @@ static void block_get(struct pipe *p, size_t n)
   if (p->block == NULL)
     return;
   p->block_size = pages * PAGE;
-  while (p->nspare > p->nslots - pages)
-    page_free(p, p->spare[--p->nspare]);
+  keep_spare(p, p->nslots - (unsigned)pages);
   while (pages > 0)
     page_put(p, p->block + --pages * PAGE);
 }
@@ -168,14 +174,6 @@ static bool slots_drop(struct pipe *p, size_t n)
   return p->tail != tail;
 }
 
-/* Pages that come back are kept, and so is what is shown of them: there is room
- * for all, even if some came from another pipe. */
-static void spare_room(struct pipe *p)
-{
-  while (p->nspare > p->nslots - (p->head - p->tail))
-    page_free(p, p->spare[--p->nspare]);
-}
-
 /* All that r wants, without a copy. */
 static bool lend(struct pipe *p, struct fdemu_req *r)
 {
@@ -187,7 +185,8 @@ static bool lend(struct pipe *p, struct fdemu_req *r)
   s = slot_at(p, p->tail);
   if (beside(p, n) < n || !fdemu_lend(r, s->page + s->off, n))
     return false;
-  spare_room(p);
+  /* The pages come back, and none is freed, even if some are another pipe's. */
+  keep_spare(p, p->nslots - (p->head - p->tail));
   slots_drop(p, n);
   return true;
 }
