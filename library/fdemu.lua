@@ -823,12 +823,13 @@ function Process:posix_fadvise(fd, offset, length, advice) end
 
 ---getpeername(2): ENOTCONN for a socket without a peer.
 ---@param fd integer
----@return { family: integer }? address, string? message, integer? errno
+---@return fdemu.Address? address, string? message, integer? errno
 function Process:getpeername(fd) end
 
----getsockname(2). Sockets have no names yet, only a family.
+---getsockname(2). There is no bind(2), but a datagram or seqpacket socket with
+---SO_PASSCRED has a name as soon as it sends something (unix(7), "Autobind feature").
 ---@param fd integer
----@return { family: integer }? address, string? message, integer? errno
+---@return fdemu.Address? address, string? message, integer? errno
 function Process:getsockname(fd) end
 
 ---getsockopt(2). SO_PEERCRED gives three values: pid, uid and gid; SO_LINGER two,
@@ -862,12 +863,18 @@ function Process:recv(fd, count, flags) end
 ---@return fdemu.Message? message, string? message, integer? errno
 function Process:recvmsg(fd, count, flags) end
 
+---Where a socket is.
+---@class fdemu.Address
+---@field family? integer AF_UNIX
+---@field path? string a file, or a zero byte and a name; nil without a name
+
 ---What p:recvmsg() gives.
 ---@class fdemu.Message
 ---@field data string
 ---@field fds integer[] descriptors that came along
 ---@field flags integer MSG_TRUNC, MSG_CTRUNC, MSG_EOR, ...
 ---@field creds? { pid: integer, uid: integer, gid: integer } of the sender, with SO_PASSCRED
+---@field from? fdemu.Address of the sender, if it has a name
 ---@field inq? integer bytes that are left to be received, with SO_INQ
 ---@field time? number when it was sent, in seconds since 1970, with SO_TIMESTAMP or SO_TIMESTAMPNS
 
@@ -881,7 +888,8 @@ function Process:recvmsg(fd, count, flags) end
 function Process:send(fd, data, flags) end
 
 ---sendmsg(2), with descriptors to go along (SCM_RIGHTS). They are on their way until
----somebody receives or drops them, and are open so long.
+---somebody receives or drops them, and are open so long. A datagram socket may send to
+---a name (`to`): that of its peer, or of one that has no peer.
 ---
 ---```lua
 ---local fdemu = require "fdemu"
@@ -893,7 +901,7 @@ function Process:send(fd, data, flags) end
 ----->here	1
 ---```
 ---@param fd integer
----@param message { data: string?, fds: integer[]? }
+---@param message { data: string?, fds: integer[]?, to: fdemu.Address? }
 ---@param flags? integer MSG_*
 ---@return integer? count, string? message, integer? errno
 function Process:sendmsg(fd, message, flags) end

@@ -103,6 +103,7 @@ build = {
         "src/driver/socket_filter.c",
         "src/driver/socket_kept.c",
         "src/driver/socket_msg.c",
+        "src/driver/socket_name.c",
         "src/driver/socket_option.c",
         "src/driver/socket_packet.c",
         "src/driver/socket_rights.c",

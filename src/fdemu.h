@@ -371,7 +371,8 @@ FDEMU_API extern const struct fdemu_call fdemu_socketpair_call;
 FDEMU_API extern const struct fdemu_call fdemu_socket_call;
 FDEMU_API extern const struct fdemu_call fdemu_shutdown_call; /* cmd = how */
 
-/* buf: the data; cmd = MSG_*; msg: the address (msg_name), or NULL. */
+/* buf: the data; cmd = MSG_*; msg: the address (msg_name), or NULL. The answer
+ * to recvfrom sets msg_namelen: how long the sender's is, whatever the room. */
 FDEMU_API extern const struct fdemu_call fdemu_sendto_call;
 FDEMU_API extern const struct fdemu_call fdemu_recvfrom_call;
 
@@ -534,6 +535,7 @@ struct fdemu_req {
   int fault;     /* an errno: to be the result in the end */
   int iovpos;    /* cursor into iov at done: element, offset */
   size_t iovoff;
+  unsigned named;          /* bytes of msg_name that a recv has stored */
   int newfd;               /* the descriptor that open() is to fill ... */
   struct fde_entry *entry; /* ... and what: references */
   struct fdemu_inode *inode;
@@ -640,9 +642,11 @@ FDEMU_API int fdemu_isatty(struct fdemu_proc *p, int fd);
 FDEMU_API int fdemu_poll(struct fdemu_proc *p, struct pollfd *fds, size_t n,
                          int timeout_ms);
 FDEMU_API int fdemu_pipe2(struct fdemu_proc *p, int fds[2], int flags);
-/* What the other end of a socket's descriptions share; NULL if there is none, or
- * f is something else. Borrowed. */
-FDEMU_API struct fdemu_inode *fdemu_socket_peer(const struct fdemu_file *f);
+/* What the other end of a socket's descriptions share, or the end that a message
+ * is for (r, or NULL) which has an address; NULL if there is none, or f is
+ * something else. Borrowed. */
+FDEMU_API struct fdemu_inode *fdemu_socket_peer(const struct fdemu_file *f,
+                                                struct fdemu_req *r);
 FDEMU_API int fdemu_socketpair(struct fdemu_proc *p, int family, int type,
                                int protocol, int fds[2]);
 FDEMU_API int fdemu_socket(struct fdemu_proc *p, int family, int type,

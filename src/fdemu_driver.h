@@ -143,6 +143,9 @@ struct fdemu_ops {
   /* Readiness, POLL*; pure. Default: readable and writable. */
   int (*poll)(struct fdemu_file *f);
 
+  /* Where r waits, of which a method has said -EAGAIN. The inode's queue. */
+  struct fdemu_waitq *(*waitq)(struct fdemu_file *f, struct fdemu_req *r);
+
   /* A reference to f was given back, and others are left. */
   void (*dropped)(struct fdemu_file *f);
 

@@ -173,8 +173,7 @@ static void names_of_sockets(void)
   teardown();
 }
 
-/* Linux finds the file and says ECONNREFUSED: it is no socket. */
-static void a_datagram_to_a_name_finds_no_file(void)
+static void a_datagram_to_a_name_finds_no_socket(void)
 {
   struct sockaddr_un to = { AF_UNIX, "/f" };
   struct iovec v = { (char[]){ 'x' }, 1 };
@@ -186,6 +185,8 @@ static void a_datagram_to_a_name_finds_no_file(void)
   setup();
   CHECK(fdemu_open(p, "/f", O_CREAT | O_RDWR, 0600) >= 0);
   s = fdemu_socket(p, AF_UNIX, SOCK_DGRAM, 0);
+  CHECK_EQ(fdemu_sendmsg(p, s, &m, 0), -ECONNREFUSED);
+  to.sun_path[1] = 'g';
   CHECK_EQ(fdemu_sendmsg(p, s, &m, 0), -ENOENT);
   to.sun_path[0] = '\0'; /* an abstract name */
   CHECK_EQ(fdemu_sendmsg(p, s, &m, 0), -ECONNREFUSED);
@@ -244,7 +245,7 @@ int main(void)
   locks_of_descriptions();
   select_as_linux_does();
   names_of_sockets();
-  a_datagram_to_a_name_finds_no_file();
+  a_datagram_to_a_name_finds_no_socket();
   there_is_no_network();
   a_whiteout_is_left_behind();
   timeouts_of_sockets_are_exact();

@@ -491,12 +491,15 @@ static void sockets(void)
 {
   static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
   char buf[6000];
-  int fds[2], n;
+  int fds[2], n, on = 1;
 
   memset(buf, 'x', sizeof buf);
   for (int i = 0; i < 3; i++) {
     TRY(n, fdemu_socketpair(p, AF_UNIX, types[i], 0, fds));
     CHECK_EQ(n, 0);
+    CHECK_EQ(
+        fdemu_setsockopt(p, fds[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on),
+        0); /* messages need a name first */
     TRY(n, fdemu_socket(p, AF_UNIX, types[i], 0));
     CHECK_EQ(fdemu_close(p, n), 0);
     TRY(n, (int)fdemu_write(p, fds[0], buf, sizeof buf));

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 
 #include "fdemu_driver.h"
 #include "fdemu_linux.h"
@@ -546,10 +547,62 @@ static void socket_options(void)
      P(&name), P(&size));
   NR(getpeername, "getpeername(0, {sa_family=AF_UNIX}, [2]) = 0", 0, P(&name),
      P(&size));
-  NR(getpeername, "getpeername(0, {sa_family=AF_UNIX}, [1 => 2]) = 0", 0,
-     P(&name), P(&one));
+  NR(getpeername, "getpeername(0, ?, [1 => 2]) = 0", 0, P(&name), P(&one));
   NR(close, "close(1) = 0", 1);
   NR(getpeername, "getpeername(1, ?, ?) = " EBADF_, 1, P(&name), P(&size));
+  teardown();
+}
+
+/* As strace(1) shows them. */
+static void names_of_sockets(void)
+{
+  struct sockaddr_un name = { 0 };
+  struct iovec v = { (char[]){ 'x' }, 1 };
+  struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+  uint32_t size = sizeof name, three = 3;
+  int on = 1;
+
+  setup();
+  fdemu_syscall(
+      p, NULL, SYS_socketpair,
+      (const uint64_t[6]){ AF_UNIX, SOCK_DGRAM, 0, P(&(int[2]){ 0 }) });
+  fdemu_setsockopt(p, 0, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+  fdemu_send(p, 0, "x", 1, 0);
+  fdemu_send(p, 0, "x", 1, 0);
+  NR(getsockname,
+     "getsockname(0, {sa_family=AF_UNIX, sun_path=@\"00000\"}, [110 => 8]) = 0",
+     0, P(&name), P(&size));
+  NR(sendto,
+     "sendto(1, \"y\", 1, 0, {sa_family=AF_UNIX, sun_path=@\"00000\"}, 8) = 1",
+     1, P("y"), 1, 0, P(&name), 8);
+  NR(sendto,
+     "sendto(1, \"y\", 1, 0, {sa_family=AF_UNIX, sun_path=\"a\"}, 3) = "
+     "-1 ENOENT (No such file or directory)",
+     1, P("y"), 1, 0, P(&((struct sockaddr_un){ AF_UNIX, "a" })), 3);
+  size = sizeof name;
+  NR(recvfrom,
+     "recvfrom(1, \"x\", 1, 0, {sa_family=AF_UNIX, sun_path=@\"00000\"}, [8]) = "
+     "1",
+     1, P(v.iov_base), 1, 0, P(&name), P(&size));
+  NR(recvfrom, "recvfrom(1, ?, 1, MSG_DONTWAIT, NULL, [8]) = " EFAULT_, 1, 8, 1,
+     MSG_DONTWAIT, P(&name), P(&size));
+  fdemu_send(p, 0, "x", 1, 0);
+  NR(recvfrom,
+     "recvfrom(1, \"x\", 1, 0, {sa_family=AF_UNIX, sun_path=@\"\"}, [8]) = 1",
+     1, P(v.iov_base), 1, 0, P(&name), P(&three));
+  fdemu_send(p, 0, "x", 1, 0);
+  m.msg_name = &name;
+  m.msg_namelen = sizeof name;
+  NR(recvmsg,
+     "recvmsg(1, {msg_name={sa_family=AF_UNIX, sun_path=@\"00000\"}, "
+     "msg_namelen=8, msg_iov=[{iov_base=\"x\", iov_len=1}], msg_iovlen=1, "
+     "msg_controllen=0, msg_flags=0}, 0) = 1",
+     1, P(&m), 0);
+  NR(sendmsg,
+     "sendmsg(1, {msg_name={sa_family=AF_UNIX, sun_path=@\"00000\"}, "
+     "msg_namelen=8, msg_iov=[{iov_base=\"x\", iov_len=1}], msg_iovlen=1, "
+     "msg_controllen=0, msg_flags=0}, 0) = 1",
+     1, P(&m), 0);
   teardown();
 }
 
@@ -592,6 +645,7 @@ int main(void)
   messages();
   times_of_messages();
   socket_options();
+  names_of_sockets();
   names_of_errors();
   return test_summary();
 }

@@ -25,10 +25,13 @@
  *      takes (2 registers)
  *   u  two timespecs: accessed/modified
  *   M  a message to send: [10,20]:r0,r1; [5]:r0!7 has 7 for the length of
- *      its control data                     m  room for one: 100:2, 100:2!7
+ *      its control data                     m  room for one: 100:2, 100:2!7;
+ *      100^9 has nine bytes of room for who sent it
  *   Q  messages to send: 3*[10,20]:r0, or q room for them: 3*100:2+5, the
  *      last of which is another (2 registers)
  *   A  room for a socket's name: a count (2 registers)
+ *   J  the name of a socket: r0, or r0:7 for so much of it; =a is the file a (2
+ *      registers)
  *   z  a struct statfs
  *   x  a struct fsxattr: xflags:extsize:projid:cowextsize
  *   c  a struct file_clone_range: a descriptor
@@ -57,6 +60,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "conf.h"
@@ -920,9 +924,18 @@ static uint64_t encode_message(struct run *r, const char *token)
   return address(m);
 }
 
+/* Room for a name: Linux leaves alone what it does not need. */
+static void *name_room(void)
+{
+  void *p = room(sizeof(struct sockaddr_storage));
+
+  memset(p, FILL, sizeof(struct sockaddr_storage));
+  return p;
+}
+
 static uint64_t encode_reception(struct run *r, const char *token)
 {
-  const char *fds = strchr(token, ':');
+  const char *fds = strchr(token, ':'), *name = strchr(token, '^');
   struct msghdr *m;
   struct iovec *iov;
   uint64_t a;
@@ -942,7 +955,32 @@ static uint64_t encode_reception(struct run *r, const char *token)
     m->msg_controllen =
         control_length(r, token, n > 0 ? CMSG_LEN(n * sizeof(int)) : 0);
   }
+  if (name != NULL) {
+    m->msg_name = name_room();
+    m->msg_namelen = (socklen_t)atoi(name + 1);
+  }
   return address(m);
+}
+
+/* The names that sockets are given are chance: which of them are the same is
+ * not, if all of it is there. */
+static void say_name(struct run *r, const unsigned char *p)
+{
+  static const unsigned char start[] = { AF_UNIX, 0, 0 };
+  unsigned char name[8];
+  size_t n = sizeof start;
+  uint64_t id = 0;
+
+  memcpy(name, p, sizeof name);
+  if (memcmp(name, start, sizeof start) == 0)
+    for (; n < sizeof name && strchr("0123456789abcdef", name[n]) != NULL;
+         n++) {
+      id = id << 8 | name[n];
+      name[n] = '#';
+    }
+  say_bytes(r, name, sizeof name);
+  if (n == sizeof name)
+    say(r, " name %zu", inode(r, UINT64_MAX, id));
 }
 
 /* As much of it as there was room for. */
@@ -975,6 +1013,10 @@ static void decode_reception(struct run *r, uint64_t a, int64_t n)
                                                : (int64_t)m->msg_iov->iov_len,
               m->msg_iov->iov_len);
   say(r, " flags %x", (unsigned)m->msg_flags);
+  if (m->msg_name != NULL) {
+    say(r, " from (%u)", m->msg_namelen);
+    say_name(r, m->msg_name);
+  }
   for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
     say(r, " %d/%d", c->cmsg_level, c->cmsg_type);
     if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
@@ -1038,8 +1080,7 @@ static void encode_name(struct run *r, const char *token, uint64_t *a)
 
   *n = plain ? (int)one(r, token, strcspn(token, "@")) : 0;
   a[1] = address(n);
-  a[0] = address(room(128));
-  memset(at(a[0]), FILL, 128);
+  a[0] = address(name_room());
   if (odd_address(token, &odd))
     a[strchr(token, '@') == NULL] = odd;
 }
@@ -1049,7 +1090,36 @@ static void decode_name(struct run *r, const uint64_t *a)
   if (in_arena(a[1]))
     say(r, " (%lld)", (long long)*(int64_t *)at(a[1]));
   if (in_arena(a[0]))
-    say_bytes(r, at(a[0]), 8);
+    say_name(r, at(a[0]));
+}
+
+static size_t encode_file(struct sockaddr_un *name, const char *path)
+{
+  name->sun_family = AF_UNIX;
+  memcpy(name->sun_path, path, strlen(path) + 1);
+  return sizeof name->sun_family + strlen(path) + 1;
+}
+
+/* The name that a socket has now, or a file's. */
+static void encode_address(struct run *r, int proc, const char *token,
+                           uint64_t *a)
+{
+  const char *some = strchr(token, ':');
+  struct sockaddr_un *name = name_room();
+  uint64_t args[6] = { 0, address(name) };
+  int *n = room(sizeof *n);
+
+  a[0] = address(name);
+  if (token[0] == '=') {
+    a[1] = encode_file(name, token + 1);
+    return;
+  }
+  args[0] = (uint64_t)number_n(r, token, strcspn(token, ":"));
+  args[2] = address(n);
+  *n = sizeof *name;
+  if (r->side->call(r, proc, SYS_getsockname, args) < 0)
+    *n = 0;
+  a[1] = some != NULL ? (uint64_t)number(r, some + 1) : (uint64_t)*n;
 }
 
 /* Sizes are the file system's business. */
@@ -1081,7 +1151,7 @@ static void set_bytes(uint64_t *a, struct iovec v)
 }
 
 /* Into registers from a on; returns how many. */
-int encode(struct run *r, char letter, const char *token, uint64_t *a)
+int encode(struct run *r, int proc, char letter, const char *token, uint64_t *a)
 {
   switch (letter) {
   case 'f':
@@ -1118,6 +1188,7 @@ int encode(struct run *r, char letter, const char *token, uint64_t *a)
   case 'Q':
   case 'q': encode_messages(r, letter, token, a); return 2;
   case 'A': encode_name(r, token, a); return 2;
+  case 'J': encode_address(r, proc, token, a); return 2;
   case 'z': a[0] = encode_room(token, sizeof(struct statfs)); return 1;
   case 'x': a[0] = encode_xattr(r, token); return 1;
   case 'c': a[0] = encode_clone(r, token); return 1;
@@ -1207,7 +1278,7 @@ void run_op(struct run *r, int proc, const struct op *op)
   used = (size_t)op->task * (ARENA / (NTASKS + 1)) & ~(size_t)15;
   for (int i = 0; i < op->nargs; i++) {
     reg[i] = next;
-    next += encode(r, op->call->args[i], op->arg[i], &a[next]);
+    next += encode(r, proc, op->call->args[i], op->arg[i], &a[next]);
   }
   n = r->side->call(r, proc, op->call->nr, a);
   if (n > 0 && op->call->nr == SYS_getcwd)

@@ -199,7 +199,8 @@ const struct call calls[] = {
   { "sendmsg", SYS_sendmsg, "fMi", 12, "s", 0,
     { FD, "~message", "0 0 MSG_DONTWAIT MSG_OOB" } },
   { "recvmsg", SYS_recvmsg, "fmi", 15, "s", 0,
-    { FD, "100:4 100:30 0:4 100 10:1 5000:2 100:0 100:2!2147483648 9:9",
+    { FD, "100:4 100:30 0:4 100 10:1 5000:2 100:0 100:2!2147483648 9:9 "
+      "100^110 100^5:4",
       "0 0 MSG_PEEK MSG_DONTWAIT MSG_TRUNC MSG_CMSG_CLOEXEC MSG_OOB "
       "MSG_OOB|MSG_PEEK" } },
   { "sendmmsg", SYS_sendmmsg, "fQi", 5, "s", 0,
@@ -214,7 +215,11 @@ const struct call calls[] = {
     { FD, "110 0 1 -1 110@bad bad" } },
   { "recvfrom", SYS_recvfrom, "fRiA", 4, "s", 0,
     { FD, SIZE, "0 MSG_PEEK|MSG_DONTWAIT MSG_WAITALL|MSG_PEEK 0x2000",
-      "110 0 -1 bad" } },
+      "110 110 110 7 0 -1 bad" } },
+  { "sendto", SYS_sendto, "fWiJ", 6, "s", 0,
+    { FD, "5 0 1000 300000 5@bad", "0 MSG_DONTWAIT MSG_OOB", "~name" } },
+  { "setsockopt", SYS_setsockopt, "fiiIi", 4, "s", 0,
+    { FD, "SOL_SOCKET", "SO_PASSCRED", "1 1 0", "4" } },
   { "socket", SYS_socket, "iii", 6, NULL, 's',
     { "AF_UNIX AF_UNIX AF_UNIX 99 -1",
       "SOCK_STREAM|SOCK_NONBLOCK SOCK_DGRAM SOCK_SEQPACKET SOCK_RAW 99 "

@@ -172,7 +172,8 @@ bool is_short(long nr, const uint64_t *a);
 int64_t expiry(long nr, const uint64_t *a, int64_t result);
 int64_t constant(const char *s, size_t n);
 int64_t number(const struct run *r, const char *token);
-int encode(struct run *r, char letter, const char *token, uint64_t *a);
+int encode(struct run *r, int proc, char letter, const char *token,
+           uint64_t *a);
 void decode(struct run *r, char letter, const uint64_t *a, int64_t n);
 
 /* The first line that differs, or the number of lines. Lines that only an

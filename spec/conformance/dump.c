@@ -22,7 +22,7 @@ static const char known[] =
 /* Addresses, times that are none or are kept, control data of odd lengths, and
  * numbers whose names Lua does not have. */
 static const char *const unknown[] = {
-  "bad", "@", ",1000000000", ",-1/", "OMIT", "!", " 103", " 1027", " 0x",
+  "bad", "@", ",1000000000", ",-1/", "OMIT", "!", " 103", " 1027", " 0x", "^",
 };
 
 static bool is_known(const char *name)
@@ -87,6 +87,8 @@ static bool is_said(const struct op *op)
            strcmp(op->arg[4], "0,-1") != 0;
   if (strcmp(op->call->name, "getrlimit") == 0)
     return strcmp(op->arg[0], "RLIMIT_NOFILE") == 0;
+  if (strcmp(op->call->name, "sendto") == 0)
+    return op->nargs == 5;
   if (strcmp(op->call->name, "recvfrom") == 0)
     return op->nargs == 5 && !gets_urgent_nothing(op);
   if (strcmp(op->call->name, "recvmsg") == 0)

@@ -299,7 +299,15 @@ static void put_special(struct gen *g, const char *choice, const char *kinds)
     put(g, "%d", 3 + pick(g, LIMIT + 4));
   else if (strcmp(choice, "~to") == 0)
     one_in(g, 4) ? put_fd(g, NULL) : put(g, "%d", 3 + pick(g, LIMIT));
-  else if (strcmp(choice, "~timer") == 0)
+  else if (strcmp(choice, "~name") == 0) {
+    if (one_in(g, 8)) {
+      put_word(g, "=a =b =d/a =d =none =p =l =a/ =m =~");
+      return;
+    }
+    put_fd(g, "s");
+    if (one_in(g, 8))
+      put_word(g, ":0 :2 :3 :7 :9 :110 :111");
+  } else if (strcmp(choice, "~timer") == 0)
     put_word(g, "0,0/0 1000000/0 1000000/5,7 2000000/1000 -1/0 0,1000000000/0 "
                 "5000000/0,-1 0,0/3 0,1/0 0,1000/0 0,1000000/1000000");
   else

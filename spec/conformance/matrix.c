@@ -165,6 +165,34 @@ static const struct {
     PAIR("SOCK_SEQPACKET") ";write r1 9;shutdown r1 SHUT_WR" },
   { "packets, descriptors",
     PAIR("SOCK_SEQPACKET|SOCK_NONBLOCK") ";sendmsg r1 [5]:0 0" },
+#define CREDS(r) ";setsockopt " r " SOL_SOCKET SO_PASSCRED 1 4"
+  { "datagrams, no name yet", PAIR("SOCK_DGRAM|SOCK_NONBLOCK") CREDS("r0") },
+  { "datagrams, named", PAIR("SOCK_DGRAM|SOCK_NONBLOCK") CREDS("r0")
+                            CREDS("r1") ";write r0 10;write r1 20" },
+  { "datagrams, peer named and closed",
+    PAIR("SOCK_DGRAM|SOCK_NONBLOCK") CREDS("r1") ";write r1 10;close r1" },
+#define STRANGER "socket AF_UNIX SOCK_DGRAM 0 > "
+  { "datagrams, not connected, named",
+    STRANGER "r0" CREDS("r0") ";write r0 1;" STRANGER "r1" },
+  { "datagrams, stranger named",
+    PAIR("SOCK_DGRAM|SOCK_NONBLOCK") ";" STRANGER
+                                     "r1" CREDS("r1") ";write r1 1" },
+  { "datagrams, stranger nearly full",
+    STRANGER "r1" CREDS(
+        "r1") ";write r1 1;" STRANGER "r0;"
+              "sendto r1 1 0 r1;sendto r1 1 0 r1;sendto r1 1 0 r1;"
+              "sendto r1 1 0 r1;sendto r1 1 0 r1;sendto r1 1 0 r1;"
+              "sendto r1 1 0 r1;sendto r1 1 0 r1;sendto r1 1 0 r1;sendto r1 1 0 r1" },
+  { "datagrams, stranger full",
+    STRANGER "r1" CREDS(
+        "r1") ";write r1 1;" STRANGER "r0;"
+              "sendto r1 1 0 r1;sendto r1 1 0 r1;sendto r1 1 0 r1;sendto r1 1 0 r1;"
+              "sendto r1 1 0 r1;sendto r1 1 0 r1;sendto r1 1 0 r1;sendto r1 1 0 r1;"
+              "sendto r1 1 0 r1;sendto r1 1 0 r1;sendto r1 1 0 r1" },
+  { "packets, named", PAIR("SOCK_SEQPACKET|SOCK_NONBLOCK") CREDS("r0")
+                          CREDS("r1") ";write r0 10;write r1 20" },
+  { "packets, peer named and closed",
+    PAIR("SOCK_SEQPACKET") CREDS("r1") ";write r1 10;close r1" },
 #define FILE(flags) \
   "unlinkat AT_FDCWD a 0;openat AT_FDCWD a O_CREAT|" flags " 0644 > r0"
   { "file", FILE("O_RDWR") },
@@ -323,6 +351,8 @@ static const char *alternatives(const struct call *c, int i)
            "[r0:IN,r0:OUT,-1:IN,r1:IN] [r0:PRI] 1@bad";
   if (strcmp(s, "~set") == 0)
     return "{r0} null";
+  if (strcmp(s, "~name") == 0)
+    return "r0 r1 r2 r0:7 r1:9 r1:111 =a =d/none =d =a/";
   if (strcmp(s, "~timer") == 0)
     return "0,0/0 1000000/0 1000000/5,7 -1/0 0,1000000000/0 0,1000/0";
   return s;

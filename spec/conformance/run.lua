@@ -165,6 +165,14 @@ end
 
 local inodes, ninodes
 
+-- In the order in which they are seen.
+local function number_of(key)
+  if not inodes[key] and ninodes < NINOS then
+    inodes[key], ninodes = ninodes, ninodes + 1
+  end
+  return inodes[key] or NINOS
+end
+
 -- Times that scripts have set; not of sockets and pipes.
 local function when(t, what, at)
   local type = t.st_mode & 0xf000
@@ -173,10 +181,7 @@ local function when(t, what, at)
 end
 
 local function stat(t)
-  local key = t.st_dev .. ":" .. t.st_ino
-  if not inodes[key] and ninodes < NINOS then
-    inodes[key], ninodes = ninodes, ninodes + 1
-  end
+  local inode = number_of(t.st_dev .. ":" .. t.st_ino)
   local text = ("0 mode %o links %d uid %d gid %d rdev %x"):format(t.st_mode,
     t.st_mode & 0xf000 == 0x4000 and 0 or t.st_nlink, t.st_uid, t.st_gid,
     t.st_rdev)
@@ -184,7 +189,7 @@ local function stat(t)
     text = text .. (" size %d blksize %d blocks %d"):format(t.st_size,
       t.st_blksize, t.st_blocks)
   end
-  return text .. " inode " .. (inodes[key] or NINOS) .. when(t, "accessed", t.st_atime)
+  return text .. " inode " .. inode .. when(t, "accessed", t.st_atime)
     .. when(t, "modified", t.st_mtime)
 end
 
@@ -417,17 +422,6 @@ function calls.sendmsg(p, fd, message, flags)
     { data = table.concat(strings(data)), fds = list }, number(flags)))
 end
 
--- There is room for all descriptors.
-function calls.recvmsg(p, fd, room, flags)
-  return answer(function(m)
-    local text = ("%d%s flags %x"):format(#m.data,
-      #m.data > 0 and show(m.data) or "", m.flags)
-    if #m.fds > 0 then text = text .. " 1/1" end
-    for _, made_fd in ipairs(m.fds) do text = text .. " fd " .. made_fd end
-    return text
-  end, p:recvmsg(number(fd), number(room:match("^%d+")), number(flags)))
-end
-
 function calls.getsockopt(p, fd, level, option)
   return answer(function(value)
     return ("0 (%d) (4)"):format(value)
@@ -440,14 +434,18 @@ function calls.setsockopt(p, fd, level, option, value)
   end, p:setsockopt(number(fd), number(level), number(option), number(value)))
 end
 
-for _, call in ipairs { "getsockname", "getpeername" } do
-  calls[call] = function(p, fd)
-    return answer(function(address)
-      return '0 (2) "' .. ("<i2"):pack(address.family):gsub(".", function(c)
-        return ("%02x"):format(c:byte())
-      end) .. 'aaaaaaaaaaaa"'
-    end, p[call](p, number(fd)))
+-- What follows the family and the zero byte is chance on Linux.
+local function address(a)
+  local s, tail = ("<i2"):pack(a.family), ""
+  if a.path then
+    s, tail = s .. "\0#####", " name " .. number_of("name " .. a.path)
   end
+  return ('0 (%d) "%s"%s'):format(#s, (s .. ("\xaa"):rep(8 - #s))
+    :gsub(".", function(c) return ("%02x"):format(c:byte()) end), tail)
+end
+
+for _, call in ipairs { "getsockname", "getpeername" } do
+  calls[call] = function(p, fd) return answer(address, p[call](p, number(fd))) end
 end
 
 local function offset(token) return token ~= "null" and number(token) or nil end
@@ -514,6 +512,21 @@ local function slot_of(pid)
     if pid > 0 and procs[i] and procs[i].pid == pid then return i end
   end
   return pid > 0 and 99 or pid
+end
+
+-- There is room for all descriptors.
+function calls.recvmsg(p, fd, room, flags)
+  return answer(function(m)
+    local text = ("%d%s flags %x"):format(#m.data,
+      #m.data > 0 and show(m.data) or "", m.flags)
+    if m.creds then
+      text = text .. (" 1/2 12: process %d user %d group %d"):format(
+        slot_of(m.creds.pid), m.creds.uid, m.creds.gid)
+    end
+    if #m.fds > 0 then text = text .. " 1/1" end
+    for _, made_fd in ipairs(m.fds) do text = text .. " fd " .. made_fd end
+    return text
+  end, p:recvmsg(number(fd), number(room:match("^%d+")), number(flags)))
 end
 
 local fcntl = calls.fcntl

@@ -276,6 +276,33 @@ static const struct row rows[] = {
       { 6, "* close <r0 r1 r2>" },
       { 5, "T* poll [<r2:IN r3:OUT r1:IN>] -1" },
       ENDING } },
+  /* messages by name */
+  { 2,
+    "0 socket AF_UNIX SOCK_DGRAM 0 > r0\n"
+    "0 setsockopt r0 SOL_SOCKET SO_PASSCRED 1 4\n"
+    "0 write r0 1\n"
+    "0 socketpair AF_UNIX SOCK_DGRAM 0 out > r1 r2\n"
+    "?0 fork 1\n"
+    "?0 setsockopt <r1 r2> SOL_SOCKET SO_SNDBUF <4608 10000> 4\n"
+    "+0 sendto <r1 r2> <1 1000> MSG_DONTWAIT r0\n"
+    "+0 sendto <r0 r1> <1 1000> MSG_DONTWAIT r0\n"
+    "0 sendto r2 1 MSG_DONTWAIT r0\n"
+    "0 sendto r2 1 MSG_DONTWAIT r0\n"
+    "0 sendto r2 1 MSG_DONTWAIT r0\n"
+    "0 sendto r2 1 MSG_DONTWAIT r0\n"
+    "0 sendto r2 1 MSG_DONTWAIT r0\n"
+    "0 sendto r2 1 MSG_DONTWAIT r0\n"
+    "0 sendto r2 1 MSG_DONTWAIT r0\n",
+    { { 25, "T* sendto <r1 r2> <0 1 1000 4000> <0 0 MSG_DONTWAIT> r0" },
+      { 4, "T* sendto r0 <1 1000> 0 r0" },
+      { 15, "T* recvfrom r0 <1 5000> <0 0 MSG_PEEK> 110" },
+      { 10, "0 recvfrom r0 <1 5000> MSG_DONTWAIT 110" },
+      { 5, "T* sendto <r1 r2> <1 1000 4000> 0 0 0" },
+      { 5, "* read <r1 r2> 100" },
+      { 4, "* shutdown <r0 r1> <SHUT_RD SHUT_WR>" },
+      { 4, "* close <r0 r1>" },
+      { 6, "T* poll [<r0:IN r0:OUT r1:OUT r1:IN>] -1" },
+      ENDING } },
 };
 /* clang-format on */
 

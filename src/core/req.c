@@ -159,6 +159,13 @@ static bool draw_eintr(const struct fdemu_req *r)
          fde_choose(r, FDEMU_CHOICE_EINTR, 1) > 0;
 }
 
+static struct fdemu_waitq *waitq_of(struct fdemu_req *r)
+{
+  struct fdemu_file *f = r->file;
+
+  return f->ops->waitq != NULL ? f->ops->waitq(f, r) : &f->inode->wq;
+}
+
 static int park(struct fdemu_req *r)
 {
   int64_t ns = r->call->flags & FDEMU_CALL_TIMED ? r->timeout : r->patience;
@@ -169,7 +176,7 @@ static int park(struct fdemu_req *r)
     if (error < 0)
       return error;
   } else if (r->call->events != 0)
-    fdemu_park(r, &r->file->inode->wq, r->call->events,
+    fdemu_park(r, waitq_of(r), r->call->events,
                (r->file->mode & FDEMU_MODE_LAST_FIRST) != 0);
   if (draw_eintr(r)) {
     r->state = FDE_PARKED;

@@ -174,6 +174,64 @@ static void put_control(struct fde_out *o, const struct fdemu_req *r)
   fde_print(o, "]");
 }
 
+/* strace shows the zero byte of a name that is no file's as @. */
+static void put_path(struct fde_out *o, const struct fdemu_req *r,
+                     const char *path, size_t n, char first)
+{
+  const size_t skip = first == '\0' ? 1 : 0;
+
+  fde_print(o, skip > 0 ? ", sun_path=@" : ", sun_path=");
+  fde_print_bytes(o, r, path + skip, n - skip);
+}
+
+/* An address of n bytes. */
+static void put_address(struct fde_out *o, const struct fdemu_req *r,
+                        const char *addr, size_t n)
+{
+  sa_family_t family;
+  char first;
+
+  if (addr == NULL || n < sizeof family ||
+      fde_trace_load(r, &family, addr, sizeof family) < 0) {
+    fde_print(o, addr == NULL ? "NULL" : "?");
+    return;
+  }
+  fde_print(o, "{sa_family=");
+  fde_print_name(o, socket_families, family);
+  addr += sizeof family;
+  n -= sizeof family;
+  if (family == AF_UNIX && n > 0 && fde_trace_load(r, &first, addr, 1) == 0)
+    put_path(o, r, addr, n, first);
+  fde_print(o, "}");
+}
+
+/* msg_name, and how long it is, or its answer. */
+static void put_name(struct fde_out *o, const struct fdemu_req *r,
+                     const char *between)
+{
+  const struct msghdr *m = r->msg;
+  size_t n = m->msg_namelen;
+
+  if (!(r->call->flags & FDEMU_CALL_WRITE))
+    n = r->result >= 0 && n > 0 ? r->named : 0;
+  put_address(o, r, n > 0 ? m->msg_name : NULL, n);
+  fde_print(o, between);
+  fde_print_uint(o, m->msg_namelen, 10);
+}
+
+/* The end of sendto(2) and recvfrom(2). */
+static void put_peer(struct fde_out *o, const struct fdemu_req *r)
+{
+  bool sent = (r->call->flags & FDEMU_CALL_WRITE) != 0;
+
+  if (r->msg == NULL || r->msg->msg_name == NULL)
+    fde_print(o, sent ? "NULL, 0" : "NULL, NULL");
+  else {
+    put_name(o, r, sent ? ", " : ", [");
+    fde_print(o, sent ? "" : "]");
+  }
+}
+
 static void put_msghdr(struct fde_out *o, const struct fdemu_req *r)
 {
   const struct msghdr *m = r->msg;
@@ -183,7 +241,9 @@ static void put_msghdr(struct fde_out *o, const struct fdemu_req *r)
     fde_print(o, r->buf.iov_base == NULL ? "NULL" : "?");
     return;
   }
-  fde_print(o, "{msg_name=NULL, msg_namelen=0, msg_iov=");
+  fde_print(o, "{msg_name=");
+  put_name(o, r, ", msg_namelen=");
+  fde_print(o, ", msg_iov=");
   if (r->iov != NULL)
     fde_print_iov(o, r);
   else
@@ -273,7 +333,10 @@ static void put_sockname(struct fde_out *o, const struct fdemu_req *r)
     fde_print(o, "?, ?");
     return;
   }
-  fde_print(o, "{sa_family=AF_UNIX}, [");
+  put_address(o, r, r->buf.iov_base,
+              (size_t)r->offset < r->buf.iov_len ? (size_t)r->offset
+                                                 : r->buf.iov_len);
+  fde_print(o, ", [");
   fde_print_uint(o, r->buf.iov_len, 10);
   if (r->offset != (int64_t)r->buf.iov_len) {
     fde_print(o, " => ");
@@ -289,6 +352,7 @@ const struct fde_word fde_socket_words[] = {
   { "how", .names = shutdown_hows },
   { "msg_flags", .names = msg_flags, .none = "0" },
   { "msghdr", .put = put_msghdr },
+  { "peer", .put = put_peer },
   { "sockopt", .put = put_option },
   { "sockopt_value", .put = put_option_value },
   { "sockname", .put = put_sockname },

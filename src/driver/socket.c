@@ -93,6 +93,11 @@ static int64_t set_owner(struct fdemu_file *f, struct fdemu_req *r)
   return error < 0 ? error : fdemu_setown(f, who);
 }
 
+static struct fdemu_waitq *sock_waitq(struct fdemu_file *f, struct fdemu_req *r)
+{
+  return fds_packet_waitq(fds_of(f), r);
+}
+
 static int64_t sock_ioctl(struct fdemu_file *f, struct fdemu_req *r)
 {
   const struct fds_socket *s = fds_of(f);
@@ -111,11 +116,14 @@ static int64_t sock_ioctl(struct fdemu_file *f, struct fdemu_req *r)
   return fdemu_arg_store(r, 0, &n, sizeof n);
 }
 
-struct fdemu_inode *fdemu_socket_peer(const struct fdemu_file *f)
+struct fdemu_inode *fdemu_socket_peer(const struct fdemu_file *f,
+                                      struct fdemu_req *r)
 {
-  if (f->inode->ops != &fds_ops || fds_of(f)->peer == NULL)
-    return NULL;
-  return &fds_of(f)->peer->inode;
+  struct fds_socket *peer = NULL;
+
+  if (f->inode->ops == &fds_ops)
+    peer = r != NULL ? fds_packet_target(fds_of(f), r) : fds_of(f)->peer;
+  return peer != NULL ? &peer->inode : NULL;
 }
 
 /* A peer that closes with this unread has lost data; an empty message in front
@@ -139,6 +147,7 @@ static void leave_peer(struct fds_socket *s)
   if (peer == NULL)
     return;
   peer->peer = NULL;
+  peer->peer_name = s->name;
   peer->peer_filter = s->filter;
   s->filter = NULL;
   if (s->type == SOCK_DGRAM)
@@ -154,8 +163,10 @@ static int64_t sock_release(struct fdemu_file *f)
   struct fds_socket *s = fds_of(f);
 
   s->file = NULL;
+  fds_name_unbind(s);
   leave_peer(s);
   fds_buf_purge(s);
+  fdemu_wake(&s->senders, FDS_OUT);
   return 0;
 }
 
@@ -196,6 +207,7 @@ const struct fdemu_ops fds_ops = {
   .write = sock_write,
   .ioctl = sock_ioctl,
   .poll = sock_poll,
+  .waitq = sock_waitq,
   .dropped = sock_dropped,
   .release = sock_release,
   .check = fds_buf_check,
@@ -216,10 +228,12 @@ static struct fds_socket *sock_new(struct fdemu_kernel *k, int type)
   fdemu_list_init(&s->carriers);
   fdemu_list_init(&s->flying);
   fdemu_list_init(&s->todo);
+  fdemu_waitq_init(&s->senders);
   s->type = type;
   s->sndbuf = s->rcvbuf = FDS_DEFAULT_BUF;
   s->rcvlowat = 1;
   s->peek_off = -1;
+  s->name = s->peer_name = FDS_NO_NAME;
   return s;
 }
 

@@ -8,6 +8,7 @@
 
 #define FDS_DEFAULT_BUF 212992        /* sysctl net.core.wmem_default */
 #define FDS_MAX_BUF     (4096 * 1024) /* sysctl net.core.wmem_max */
+#define FDS_MAX_BACKLOG 10            /* sysctl net.unix.max_dgram_qlen */
 
 #define FDS_IN  (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND)
 #define FDS_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
@@ -76,6 +77,10 @@ struct fds_socket {
   struct fds_stamp stamp;
   struct fds_filter *filter;      /* of what it receives, or NULL */
   struct fds_filter *peer_filter; /* that of a peer that is gone, or NULL */
+
+  int name, peer_name;        /* socket_name.c: its own, that of a peer that is
+                                 gone, or FDS_NO_NAME */
+  struct fdemu_waitq senders; /* strangers who wait for room in queue */
 
   /* socket_rights.c */
   struct fdemu_file *file;
@@ -180,9 +185,25 @@ void fds_stamp_sent(const struct fds_socket *s, struct fds_buf *b);
 void fds_stamp_received(const struct fds_socket *s, struct fdemu_req *r,
                         struct fds_buf *b);
 
-/* socket_msg.c, socket_option.c: struct fdemu_socket */
+/* socket_name.c */
+#define FDS_NO_NAME (-1)
+int fds_name_bind(struct fds_socket *s);
+void fds_name_unbind(struct fds_socket *s);
+int64_t fds_name_find(const struct fds_socket *s, struct fdemu_req *r,
+                      struct fds_socket **to);
+int64_t fds_name_option(const struct fds_socket *s, size_t room, void *v);
+int fds_name_tell(struct fdemu_req *r, const struct fds_socket *from);
+
+/* socket_msg.c, socket_option.c, socket_name.c: struct fdemu_socket */
 fdemu_method fds_send, fds_recv, fds_getsockopt, fds_setsockopt;
 fdemu_method fds_getsockname, fds_getpeername;
+
+/* NULL: f is none. */
+static inline const struct fdemu_socket *
+fds_methods_of(const struct fdemu_file *f)
+{
+  return f->inode->ops->socket;
+}
 
 /* socket_option.c */
 #define FDS_INQ 84 /* SO_INQ, of Linux 6.17 */
@@ -211,5 +232,7 @@ int64_t fds_stream_send(struct fds_socket *s, struct fdemu_req *r, int flags);
 int64_t fds_stream_recv(struct fds_socket *s, struct fdemu_req *r, int flags);
 int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags);
 int64_t fds_packet_recv(struct fds_socket *s, struct fdemu_req *r, int flags);
+struct fds_socket *fds_packet_target(struct fds_socket *s, struct fdemu_req *r);
+struct fdemu_waitq *fds_packet_waitq(struct fds_socket *s, struct fdemu_req *r);
 
 #endif

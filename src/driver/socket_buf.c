@@ -185,7 +185,8 @@ static const char *check_buf(const struct fds_socket *s,
   return NULL;
 }
 
-/* As fdemu_ops.check. What is queued is all that the peer is charged for. */
+/* As fdemu_ops.check. What is queued is what the peer is charged for, unless it
+ * has sent to strangers too. */
 const char *fds_buf_check(const struct fdemu_file *f)
 {
   const struct fds_socket *s = fds_of(f);
@@ -201,7 +202,7 @@ const char *fds_buf_check(const struct fdemu_file *f)
   }
   if (!urgent)
     return "an urgent byte that is not in the queue";
-  if (s->peer != NULL && s->peer->sent != charge)
-    return "a socket that was charged for more or less than it has sent";
+  if (s->peer != NULL && s->peer->sent < charge)
+    return "a socket that was charged for less than it has sent";
   return NULL;
 }

@@ -271,7 +271,8 @@ int64_t fds_control_end(struct fdemu_req *r, int64_t result)
   if (m == NULL || (result < 0 && r->done == 0) || r->file == NULL)
     return result;
   store_inq(r);
-  m->msg_namelen = 0; /* no socket here has a name */
+  if (fds_of(r->file)->type == SOCK_STREAM)
+    m->msg_namelen = 0; /* none has a name */
   m->msg_controllen = (size_t)r->offset;
   m->msg_flags = (int)r->arg;
   return result;

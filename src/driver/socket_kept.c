@@ -254,19 +254,6 @@ static int64_t get_namespace(size_t room, void *v)
   return sizeof cookie;
 }
 
-/* All of an address is its family; there has to be as much as is wanted. */
-static int64_t get_peer_name(const struct fds_socket *s, size_t room, void *v)
-{
-  const sa_family_t family = AF_UNIX;
-
-  if (!s->connected)
-    return -ENOTCONN;
-  if (room > sizeof family)
-    return -EINVAL;
-  memcpy(v, &family, sizeof family);
-  return sizeof family;
-}
-
 /* In four bytes: all that is too much for them is the same. */
 static int64_t get_rate(uint64_t rate, void *v)
 {
@@ -300,7 +287,7 @@ int64_t fds_get_kept(const struct fds_socket *s, unsigned long option,
   case PEERGROUPS: return s->peer_pid != 0 ? 0 : -ENODATA;
   case COOKIE: return get_cookie(s, room, v);
   case NETNS_COOKIE: return get_namespace(room, v);
-  case SO_PEERNAME: return get_peer_name(s, room, v);
+  case SO_PEERNAME: return fds_name_option(s, room, v);
   case MEMINFO: return get_memory(s, v);
   case TXREHASH: return -EOPNOTSUPP;
   default: break;

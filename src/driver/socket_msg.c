@@ -146,7 +146,7 @@ int64_t fds_recv(struct fdemu_file *f, struct fdemu_req *r)
 
 const struct fdemu_call fdemu_sendto_call = {
   .name = "sendto",
-  .args = "fd data size msg_flags NULL 0",
+  .args = "fd data size msg_flags peer",
   .begin = sendto_begin,
   .run = send_run,
   .events = POLLOUT,
@@ -155,7 +155,7 @@ const struct fdemu_call fdemu_sendto_call = {
 
 const struct fdemu_call fdemu_recvfrom_call = {
   .name = "recvfrom",
-  .args = "fd | data size msg_flags NULL NULL",
+  .args = "fd | data size msg_flags peer",
   .begin = recvfrom_begin,
   .run = recv_run,
   .finish = recv_end,

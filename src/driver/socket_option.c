@@ -1,10 +1,9 @@
-/* socket_option.c - setsockopt(2), getsockopt(2), and names */
+/* socket_option.c - setsockopt(2), getsockopt(2) */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/time.h>
-#include <sys/un.h>
 
 #include "driver/socket.h"
 
@@ -253,57 +252,18 @@ int64_t fds_getsockopt(struct fdemu_file *f, struct fdemu_req *r)
   return n > 0 ? fdemu_arg_store(r, 0, &v, (size_t)n) : n;
 }
 
-/* ---- names ------------------------------------------------------------ */
-
-/* No socket has one: the family is all there is. */
-static int64_t name(struct fdemu_req *r)
-{
-  const sa_family_t family = AF_UNIX;
-  size_t n = sizeof family < r->buf.iov_len ? sizeof family : r->buf.iov_len;
-
-  if (r->buf.iov_len > INT_MAX)
-    return r->buf.iov_len == SIZE_MAX ? -EFAULT : -EINVAL;
-  r->offset = sizeof family;
-  return n > 0 ? fdemu_arg_store(r, 0, &family, n) : 0;
-}
-
-int64_t fds_getsockname(struct fdemu_file *f, struct fdemu_req *r)
-{
-  (void)f;
-  return name(r);
-}
-
-int64_t fds_getpeername(struct fdemu_file *f, struct fdemu_req *r)
-{
-  return fds_of(f)->connected ? name(r) : -ENOTCONN;
-}
-
 /* ---- the calls -------------------------------------------------------- */
-
-/* NULL: it is none. */
-static const struct fdemu_socket *socket_of(const struct fdemu_file *f)
-{
-  return f->inode->ops->socket;
-}
 
 static int64_t setsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
 {
-  return socket_of(f) != NULL ? socket_of(f)->setsockopt(f, r) : -ENOTSOCK;
+  return fds_methods_of(f) != NULL ? fds_methods_of(f)->setsockopt(f, r)
+                                   : -ENOTSOCK;
 }
 
 static int64_t getsockopt_run(struct fdemu_file *f, struct fdemu_req *r)
 {
-  return socket_of(f) != NULL ? socket_of(f)->getsockopt(f, r) : -ENOTSOCK;
-}
-
-static int64_t getsockname_run(struct fdemu_file *f, struct fdemu_req *r)
-{
-  return socket_of(f) != NULL ? socket_of(f)->getsockname(f, r) : -ENOTSOCK;
-}
-
-static int64_t getpeername_run(struct fdemu_file *f, struct fdemu_req *r)
-{
-  return socket_of(f) != NULL ? socket_of(f)->getpeername(f, r) : -ENOTSOCK;
+  return fds_methods_of(f) != NULL ? fds_methods_of(f)->getsockopt(f, r)
+                                   : -ENOTSOCK;
 }
 
 const struct fdemu_call fdemu_setsockopt_call = {
@@ -317,20 +277,6 @@ const struct fdemu_call fdemu_getsockopt_call = {
   .name = "getsockopt",
   .args = "fd sockopt | sockopt_value",
   .run = getsockopt_run,
-  .flags = FDEMU_CALL_FD,
-};
-
-const struct fdemu_call fdemu_getsockname_call = {
-  .name = "getsockname",
-  .args = "fd | sockname",
-  .run = getsockname_run,
-  .flags = FDEMU_CALL_FD,
-};
-
-const struct fdemu_call fdemu_getpeername_call = {
-  .name = "getpeername",
-  .args = "fd | sockname",
-  .run = getpeername_run,
   .flags = FDEMU_CALL_FD,
 };
 
@@ -363,27 +309,4 @@ int fdemu_getsockopt(struct fdemu_proc *p, int fd, int level, int option,
   if (result == 0)
     *n = (socklen_t)r.done;
   return (int)result;
-}
-
-static int get_name(struct fdemu_proc *p, const struct fdemu_call *call, int fd,
-                    struct sockaddr *name, socklen_t *n)
-{
-  struct fdemu_req r = { .call = call, .fd = fd, .buf = { name, *n } };
-  int64_t result = fdemu_call(p, &r);
-
-  if (result == 0)
-    *n = (socklen_t)r.offset;
-  return (int)result;
-}
-
-int fdemu_getsockname(struct fdemu_proc *p, int fd, struct sockaddr *name,
-                      socklen_t *n)
-{
-  return get_name(p, &fdemu_getsockname_call, fd, name, n);
-}
-
-int fdemu_getpeername(struct fdemu_proc *p, int fd, struct sockaddr *name,
-                      socklen_t *n)
-{
-  return get_name(p, &fdemu_getpeername_call, fd, name, n);
 }

@@ -72,38 +72,74 @@ static int64_t check_address(const struct fds_socket *s, struct fdemu_req *r)
   return family == AF_UNIX ? 0 : -EINVAL;
 }
 
-/* Unlike Linux: no file is looked for. No socket has a name, so that one in the
- * file system is not there, and one that is not belongs to nobody. */
-static int64_t no_such_name(struct fdemu_req *r)
+/* unix_may_send() of Linux: who has a peer hears of nobody else. */
+static bool listens_to(const struct fds_socket *to, const struct fds_socket *s)
 {
-  char first = '\0';
-  int error = fdemu_load(
-      r, &first, (const char *)r->msg->msg_name + sizeof(sa_family_t), 1);
-
-  if (error < 0)
-    return error;
-  return first != '\0' ? -ENOENT : -ECONNREFUSED;
+  return !to->connected || to->peer == s;
 }
 
-/* 1: to nowhere, as the receiver does not want it. */
-static int64_t whereto(struct fds_socket *s, struct fdemu_req *r,
-                       struct fds_buf *b)
+/* Of strangers, only so much waits in a queue. */
+static bool is_crowded(const struct fds_socket *to, const struct fds_socket *s)
 {
+  const struct fds_buf *b = NULL;
+  int n = 0;
+
+  if (to == s || to->peer == s)
+    return false;
+  while (n <= FDS_MAX_BACKLOG && (b = fds_next(to, b)) != NULL)
+    n++;
+  return n > FDS_MAX_BACKLOG;
+}
+
+/* Whose *to is. 1: nobody's, as the receiver does not want it. */
+static int64_t whereto(struct fds_socket *s, struct fdemu_req *r,
+                       struct fds_buf *b, struct fds_socket **to)
+{
+  int64_t error = 0;
+
+  *to = s->peer;
   if (has_address(s, r))
-    return no_such_name(r);
-  if (!s->connected)
-    return -ENOTCONN;
-  if (!fds_filter(s->peer != NULL ? s->peer->filter : s->peer_filter, b))
+    error = fds_name_find(s, r, to);
+  else if (!s->connected)
+    error = -ENOTCONN;
+  if (error < 0)
+    return error;
+  if (!fds_filter(*to != NULL ? (*to)->filter : s->peer_filter, b))
     return 1;
-  if (s->peer == NULL)
+  if (*to == NULL)
     return disconnect(s);
-  if (s->peer->shutdown & FDS_NO_RECV)
+  if (!listens_to(*to, s))
+    return -EPERM;
+  if ((*to)->shutdown & FDS_NO_RECV)
     return -EPIPE;
-  return b->rights != NULL && !fds_passrights(s->peer) ? -EPERM : 0;
+  if (is_crowded(*to, s))
+    return -EAGAIN;
+  return b->rights != NULL && !fds_passrights(*to) ? -EPERM : 0;
+}
+
+/* Whom r is for; NULL: nobody, as far as is known. */
+struct fds_socket *fds_packet_target(struct fds_socket *s, struct fdemu_req *r)
+{
+  struct fds_socket *to = NULL;
+
+  if (!(r->call->flags & FDEMU_CALL_WRITE) || !has_address(s, r))
+    return s->peer;
+  return fds_name_find(s, r, &to) == 0 ? to : NULL;
+}
+
+/* For what s is charged for, or for a stranger to receive. */
+struct fdemu_waitq *fds_packet_waitq(struct fds_socket *s, struct fdemu_req *r)
+{
+  struct fds_socket *to = fds_packet_target(s, r);
+
+  return to != NULL && s->sent < (unsigned)s->sndbuf && is_crowded(to, s)
+             ? &to->senders
+             : &s->inode.wq;
 }
 
 int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags)
 {
+  struct fds_socket *to;
   struct fds_buf *b;
   int64_t error;
 
@@ -120,16 +156,19 @@ int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags)
   if (flags & MSG_OOB)
     return -EOPNOTSUPP;
   error = check_address(s, r);
+  if (error == 0 && fds_passcred(s) && s->name == FDS_NO_NAME)
+    error = fds_name_bind(s);
   if (error < 0)
     return error;
   r->patience = flags & MSG_DONTWAIT ? -1 : s->sndtimeo;
   error = pack(s, r, &b);
   if (error < 0)
     return error;
-  error = whereto(s, r, b);
+  error = whereto(s, r, b, &to);
+  fdemu_wake_no_more(r); /* each message that is received wakes one */
   if (error == 0) {
-    fds_stamp_sent(s->peer, b);
-    fds_buf_send(r->proc, s->peer, b);
+    fds_stamp_sent(to, b);
+    fds_buf_send(r->proc, to, b);
   } else
     fds_buf_free(b);
   if (error < 0) {
@@ -157,11 +196,12 @@ static struct fds_buf *find(const struct fds_socket *s, int flags, size_t *skip)
   return b;
 }
 
-static int64_t nothing(const struct fds_socket *s, const struct fdemu_req *r)
+static int64_t nothing(const struct fds_socket *s, struct fdemu_req *r)
 {
-  if (!(s->shutdown & FDS_NO_RECV))
+  if (!(s->shutdown & FDS_NO_RECV) ||
+      (s->type == SOCK_DGRAM && !fdemu_may_wait(r)))
     return -EAGAIN;
-  return s->type == SOCK_SEQPACKET || fdemu_may_wait(r) ? 0 : -EAGAIN;
+  return fds_name_tell(r, NULL);
 }
 
 static void move_peek_off(struct fds_socket *s, int flags, size_t len, size_t n)
@@ -215,10 +255,13 @@ int64_t fds_packet_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
   len = b->len;
   n = len - skip < r->len ? len - skip : r->len;
   error = fdemu_copy_out(r, b->data + skip, n);
-  if (error == 0)
+  if (error == 0) {
     control(s, r, b, flags);
+    error = fds_name_tell(r, b->from);
+  }
   if (!(flags & MSG_PEEK))
     fds_buf_free(b);
+  fdemu_wake_one(&s->senders, FDS_OUT); /* after a look too, as on Linux */
   if (error < 0)
     return error;
   if (n < len - skip)

@@ -29,34 +29,32 @@ int64_t fdl_sendto(const struct fdl_call *c)
   return fdemu_call(c->p, &r);
 }
 
-/* move_addr_to_user() of Linux, of an address that fits. */
-static int64_t store_name(const struct fdl_call *c, const void *name, int size,
-                          uint64_t addr, uint64_t lenaddr)
+/* How much room there is for a name. Linux looks when there is a message, which
+ * is lost if that goes wrong. */
+static int64_t fetch_room(const struct fdl_call *c, socklen_t *room)
 {
-  int n, error = fdl_load(c, &n, lenaddr, sizeof n);
+  int n, error = fdl_load(c, &n, c->arg[5], sizeof n);
 
-  if (error < 0)
-    return error;
-  if (n > size)
-    n = size;
-  if (n < 0)
-    return -EINVAL;
-  if (n > 0)
-    error = fdl_store(c, addr, name, (size_t)n);
-  return error < 0 ? error : fdl_store(c, lenaddr, &size, sizeof size);
+  *room = error == 0 && n > 0 ? (socklen_t)n : 0;
+  return error == 0 && n < 0 ? -EINVAL : error;
 }
 
 int64_t fdl_recvfrom(const struct fdl_call *c)
 {
+  struct msghdr m = { .msg_name = address(c->arg[4]) };
   struct fdemu_req r;
   int64_t n, error = 0;
 
   fdl_fill(c, &r);
   r.cmd = (unsigned)c->arg[3];
+  if (m.msg_name != NULL) {
+    error = fetch_room(c, &m.msg_namelen);
+    r.msg = &m;
+  }
   n = fdemu_call(c->p, &r);
-  if (n >= 0 && c->arg[4] != 0) /* senders have no names */
-    error = store_name(c, NULL, 0, c->arg[4], c->arg[5]);
-  return error < 0 ? error : n;
+  if (n >= 0 && error == 0 && m.msg_name != NULL)
+    error = fdl_store(c, c->arg[5], &m.msg_namelen, sizeof m.msg_namelen);
+  return n >= 0 && error < 0 ? error : n;
 }
 
 /* ---- sendmsg, recvmsg ------------------------------------------------- */

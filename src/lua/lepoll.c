@@ -113,7 +113,7 @@ void lepoll_push_interests(lua_State *L, struct lkernel *lk,
     lua_setfield(L, -2, "fd");
     lua_pushinteger(L, i->events);
     lua_setfield(L, -2, "events");
-    lwaiting_file(L, lk, i->file);
+    lwaiting_file(L, lk, i->file, NULL);
     lua_rawseti(L, -2, ++n);
   }
 }

@@ -497,8 +497,8 @@ void lepoll_push_interests(lua_State *L, struct lkernel *lk,
 
 /* lwaiting.c */
 int lwaiting_list(lua_State *L);
-void lwaiting_file(lua_State *L, struct lkernel *lk,
-                   const struct fdemu_file *f);
+void lwaiting_file(lua_State *L, struct lkernel *lk, const struct fdemu_file *f,
+                   struct fdemu_req *r);
 
 /* lfcntl.c */
 void lfcntl_push_flock(lua_State *L, const struct flock *fl);

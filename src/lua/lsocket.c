@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <linux/filter.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -22,6 +23,7 @@
 struct block {
   struct msghdr m;
   struct iovec iov;
+  struct sockaddr_storage name;
   char control[CONTROL];
   char data[];
 };
@@ -144,6 +146,49 @@ static int proc_recv(lua_State *L)
   return lcall_submit(L, lp->p, c);
 }
 
+/* ---- addresses -------------------------------------------------------- */
+
+#define PATH offsetof(struct sockaddr_un, sun_path)
+
+/* An address of n bytes as { family =, path = }; without a name there is no
+ * path, and that of a file ends before the zero byte. */
+static void push_address(lua_State *L, const void *addr, size_t n)
+{
+  struct sockaddr_un a = { 0 };
+
+  memcpy(&a, addr, n < sizeof a ? n : sizeof a);
+  lua_createtable(L, 0, 2);
+  lua_pushinteger(L, a.sun_family);
+  lua_setfield(L, -2, "family");
+  if (a.sun_family != AF_UNIX || n <= PATH || n > sizeof a)
+    return;
+  lua_pushlstring(L, a.sun_path,
+                  a.sun_path[0] != '\0' ? strnlen(a.sun_path, n - PATH)
+                                        : n - PATH);
+  lua_setfield(L, -2, "path");
+}
+
+/* The field to of the table at index 3, if there is one. */
+static void set_address(lua_State *L, struct msghdr *m)
+{
+  struct sockaddr_un *a = m->msg_name;
+  const char *path;
+  size_t n;
+
+  if (lua_getfield(L, 3, "to") != LUA_TNIL) {
+    larg_check(L,
+               lua_istable(L, -1) && lua_getfield(L, -1, "path") == LUA_TSTRING,
+               3, "to must be an address: { path = string }");
+    path = lua_tolstring(L, -1, &n);
+    larg_check(L, n <= sizeof a->sun_path, 3, "the path of to is too long");
+    a->sun_family = AF_UNIX;
+    memcpy(a->sun_path, path, n);
+    m->msg_namelen = (socklen_t)(PATH + n);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 /* ---- messages --------------------------------------------------------- */
 
 static struct block *push_block(lua_State *L, size_t room)
@@ -154,6 +199,7 @@ static struct block *push_block(lua_State *L, size_t room)
   b->iov = (struct iovec){ b->data, room };
   b->m.msg_iov = &b->iov;
   b->m.msg_iovlen = 1;
+  b->m.msg_name = &b->name;
   return b;
 }
 
@@ -167,8 +213,8 @@ static void set_block(struct call *c, struct block *b)
 /* What recvmsg() gives may be sent on; another field is a mistake. */
 static void check_fields(lua_State *L)
 {
-  static const char *const known[] = { "data",  "fds",  "flags",
-                                       "creds", "time", NULL };
+  static const char *const known[] = { "data", "fds", "to",   "flags", "creds",
+                                       "time", "inq", "from", NULL };
 
   larg_type(L, 3, LUA_TTABLE);
   lua_pushnil(L);
@@ -214,7 +260,7 @@ static void set_fds(lua_State *L, struct block *b)
   b->m.msg_controllen = h.cmsg_len;
 }
 
-/* p:sendmsg(fd, { data =, fds = } [, flags]) -> count */
+/* p:sendmsg(fd, { data =, fds =, to = } [, flags]) -> count */
 static int proc_sendmsg(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
@@ -226,6 +272,7 @@ static int proc_sendmsg(lua_State *L)
   lua_settop(L, 4);
   b = push_block(L, 0);
   set_fds(L, b);
+  set_address(L, &b->m);
   if (lua_getfield(L, 3, "data") != LUA_TNIL) {
     larg_check(L, lua_type(L, -1) == LUA_TSTRING, 3, "data must be a string");
     b->iov.iov_base = (void *)(uintptr_t)lua_tolstring(L, -1, &b->iov.iov_len);
@@ -321,6 +368,10 @@ static int push_message(lua_State *L)
   lua_pushinteger(L, m->msg_flags);
   lua_setfield(L, -2, "flags");
   set_control(L, m);
+  if (m->msg_namelen > 0) {
+    push_address(L, m->msg_name, m->msg_namelen);
+    lua_setfield(L, -2, "from");
+  }
   return 1;
 }
 
@@ -357,7 +408,8 @@ static int recvmsg_result(lua_State *L, struct call *c)
   return lua_error(L);
 }
 
-/* p:recvmsg(fd, count [, flags]) -> { data =, fds =, flags =, creds =, time = } */
+/* p:recvmsg(fd, count [, flags]) -> { data =, fds =, flags =, creds =, time =,
+ * inq =, from = } */
 static int proc_recvmsg(lua_State *L)
 {
   struct lprocess *lp = lproc_check(L);
@@ -369,6 +421,7 @@ static int proc_recvmsg(lua_State *L)
   larg_check(L, count <= INT_MAX, 3, "count is too large");
   lua_settop(L, 4);
   b = push_block(L, count);
+  b->m.msg_namelen = sizeof b->name;
   b->m.msg_control = b->control;
   b->m.msg_controllen = sizeof b->control;
   c = lcall_begin(L, lp->lk, &local, &fdemu_recvmsg_call);
@@ -538,14 +591,9 @@ static int proc_getsockopt(lua_State *L)
 
 static int name_result(lua_State *L, struct call *c)
 {
-  sa_family_t family;
-
   if (c->req.result < 0)
     return lcall_error(L, c->req.result, NULL);
-  memcpy(&family, c->req.buf.iov_base, sizeof family);
-  lua_createtable(L, 0, 1);
-  lua_pushinteger(L, family);
-  lua_setfield(L, -2, "family");
+  push_address(L, c->req.buf.iov_base, (size_t)c->req.offset);
   return 1;
 }
 
@@ -562,7 +610,7 @@ static int do_name(lua_State *L, const struct fdemu_call *what)
   return lcall_submit(L, lp->p, c);
 }
 
-/* p:getsockname(fd), p:getpeername(fd) -> { family = AF_UNIX } */
+/* p:getsockname(fd), p:getpeername(fd) -> { family = AF_UNIX, path = } */
 static int proc_getsockname(lua_State *L)
 {
   return do_name(L, &fdemu_getsockname_call);

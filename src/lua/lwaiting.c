@@ -48,10 +48,11 @@ static void push_holders(lua_State *L, struct lkernel *lk,
 }
 
 /* In the table on top of the stack: what f is, who else has it, and who has the
- * other end of a socket. */
-void lwaiting_file(lua_State *L, struct lkernel *lk, const struct fdemu_file *f)
+ * other end of a socket, for r or NULL. */
+void lwaiting_file(lua_State *L, struct lkernel *lk, const struct fdemu_file *f,
+                   struct fdemu_req *r)
 {
-  struct fdemu_inode *peer = fdemu_socket_peer(f);
+  struct fdemu_inode *peer = fdemu_socket_peer(f, r);
 
   lua_pushstring(L, f->ops->name != NULL ? f->ops->name : "file");
   lua_setfield(L, -2, "kind");
@@ -85,7 +86,7 @@ static void set_polled(lua_State *L, struct lkernel *lk,
     lua_createtable(L, 0, 6);
     set_integer(L, "fd", p.fd);
     set_integer(L, "events", (unsigned short)p.events);
-    lwaiting_file(L, lk, f);
+    lwaiting_file(L, lk, f, NULL);
     lua_rawseti(L, -2, ++count);
   }
   lua_setfield(L, -2, "polled");
@@ -158,8 +159,7 @@ static void set_lock(lua_State *L, const struct fdemu_req *r)
   lua_setfield(L, -2, "lock");
 }
 
-static void set_request(lua_State *L, struct lkernel *lk,
-                        const struct fdemu_req *r)
+static void set_request(lua_State *L, struct lkernel *lk, struct fdemu_req *r)
 {
   int events = r->call->events;
   const struct fdemu_file *f = fdemu_awaited_file(r, &events);
@@ -180,7 +180,7 @@ static void set_request(lua_State *L, struct lkernel *lk,
   set_other(L, lk, r);
   if (f == NULL)
     return;
-  lwaiting_file(L, lk, f);
+  lwaiting_file(L, lk, f, r);
   lepoll_push_interests(L, lk, f);
   lua_setfield(L, -2, "interests");
   set_lock(L, r);
