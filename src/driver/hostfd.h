@@ -86,6 +86,7 @@ int64_t fdh_move(struct fdemu_file *in, struct fdemu_req *r);
 int64_t fdh_vmsplice(struct fdemu_file *f, struct fdemu_req *r);
 int64_t fdh_sock_read(struct fdh_host *h, struct fdh_memory *m);
 int64_t fdh_sock_write(struct fdh_host *h, struct fdh_memory *m);
+bool fdh_sock_lacks(const struct fdh_host *h, struct fdemu_req *r, int flags);
 int64_t fdh_sock_broken(const struct fdh_host *h, const struct fdemu_req *r,
                         int flags);
 int64_t fdh_patience(const struct fdh_host *h, bool writing);

@@ -212,12 +212,14 @@ int64_t fdh_read(struct fdemu_file *f, struct fdemu_req *r)
 
   do {
     n = move(h, r, false, &more);
-    if (n == -EAGAIN && h->socket != 0)
-      r->patience = fdh_patience(h, false);
-    if (n < 0)
-      return n == -EAGAIN && r->done > 0 ? (int64_t)r->done : n;
-  } while (more && fdemu_left(r) > 0);
-  return (int64_t)r->done;
+    if (n < 0 && n != -EAGAIN)
+      return n;
+  } while (n > 0 && more && fdemu_left(r) > 0);
+  if (r->done > 0 ? !fdh_sock_lacks(h, r, 0) : n == 0)
+    return (int64_t)r->done;
+  if (h->socket != 0)
+    r->patience = fdh_patience(h, false);
+  return -EAGAIN;
 }
 
 static int64_t broken(const struct fdh_host *h, const struct fdemu_req *r)

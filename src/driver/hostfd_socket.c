@@ -105,6 +105,31 @@ static int64_t not_now(const struct fdh_host *h, struct fdemu_req *r,
   return -EAGAIN;
 }
 
+static size_t low_water(const struct fdh_host *h)
+{
+  int low = 1;
+  socklen_t n = sizeof low;
+
+  getsockopt(h->fd, SOL_SOCKET, SO_RCVLOWAT, &low, &n);
+  return (size_t)low;
+}
+
+/* Whether what a stream has given to r is less than it waits for, and more may
+ * come. What was only looked at is looked at again. */
+bool fdh_sock_lacks(const struct fdh_host *h, struct fdemu_req *r, int flags)
+{
+  if (h->socket != SOCK_STREAM || fdemu_left(r) == 0 ||
+      flags & (MSG_OOB | MSG_DONTWAIT) || !fdemu_may_wait(r))
+    return false;
+  if (!(flags & MSG_WAITALL) && (flags & MSG_PEEK || r->done >= low_water(h)))
+    return false;
+  if (fdh_ready(h, POLLRDHUP) != 0)
+    return false;
+  if (flags & MSG_PEEK)
+    fdemu_rewind(r, 0);
+  return true;
+}
+
 /* ---- control data ----------------------------------------------------- */
 
 struct control {
@@ -339,18 +364,6 @@ static int64_t recv_once(struct fdh_host *h, struct fdemu_req *r,
   return error < 0 ? error : n;
 }
 
-/* MSG_WAITALL: more may come. What was only looked at is looked at again. */
-static bool wants_more(const struct fdh_host *h, struct fdemu_req *r)
-{
-  if (!(r->cmd & MSG_WAITALL) || r->cmd & MSG_OOB || h->socket != SOCK_STREAM ||
-      fdemu_left(r) == 0 || fdh_ready(h, POLLRDHUP) != 0 ||
-      fdemu_may_wait(r) == false)
-    return false;
-  if (r->cmd & MSG_PEEK)
-    fdemu_rewind(r, 0);
-  return true;
-}
-
 static int64_t sock_recv(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct fdh_host *h = fdh_of(f);
@@ -362,7 +375,7 @@ static int64_t sock_recv(struct fdemu_file *f, struct fdemu_req *r)
     return not_now(h, r, false);
   if (n < 0)
     return n;
-  if (n > 0 && !(r->cmd & MSG_DONTWAIT) && wants_more(h, r))
+  if (n > 0 && fdh_sock_lacks(h, r, (int)r->cmd))
     return not_now(h, r, false);
   if (r->msg != NULL) {
     int error = store_message(r, &x);
