@@ -205,6 +205,39 @@ static unsigned mode_of(const struct fdh_host *h, const struct stat *st)
   return mode;
 }
 
+/* The same object once more. Nothing here waits: not for the other end of a FIFO
+ * of the host's either, which is -ENXIO. */
+static int reopen(const struct fdh_host *h, int flags)
+{
+  char path[40];
+  int fd;
+
+  flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", h->fd);
+  fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0)
+    return -errno;
+  if (!(flags & O_NONBLOCK))
+    fcntl(fd, F_SETFL, flags);
+  return fd;
+}
+
+/* open(2) of what /proc/self/fd has: a description of its own, on the host too. */
+static int64_t host_open(struct fdemu_inode *i, struct fdemu_req *r)
+{
+  struct fdemu_file *f = NULL;
+  int error, fd = reopen(fdemu_entry(i, struct fdh_host, inode), (int)r->cmd);
+
+  if (fd < 0)
+    return fd;
+  error = fdemu_host_new(i->kernel, fd, true, &f);
+  if (error < 0) {
+    close(fd);
+    return error;
+  }
+  return fdemu_opened(r, f);
+}
+
 static struct fdh_host *host_new(struct fdemu_kernel *k, int fd,
                                  const struct stat *st)
 {
@@ -221,6 +254,7 @@ static struct fdh_host *host_new(struct fdemu_kernel *k, int fd,
   h->terminal = FDH_NOT_YET;
   h->plain = is_plain(fd, st->st_mode);
   fdemu_inode_init(&h->inode, &h->attr, k, ops_of(h), st->st_mode, host_free);
+  h->inode.open = host_open;
   take_attr(h, st);
   fdemu_list_init(&h->link);
   return h;
