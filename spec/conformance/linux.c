@@ -201,6 +201,18 @@ static int64_t linux_call(struct run *r, int proc, long nr, const uint64_t a[6])
 
 /* ---- tasks ------------------------------------------------------------ */
 
+/* SIGPIPE comes to the thread that writes: it is the process that is asked. */
+static void pass_on_signals(void)
+{
+  const struct timespec now = { 0, 0 };
+  sigset_t set;
+
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  if (sigtimedwait(&set, NULL, &now) > 0)
+    kill(getpid(), SIGPIPE);
+}
+
 static void *task_thread(void *arg)
 {
   struct task *t = arg;
@@ -209,6 +221,7 @@ static void *task_thread(void *arg)
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), STAND_BACK);
   __atomic_store_n(&t->tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
   run_op(t->run, t->op->proc, t->op);
+  pass_on_signals();
   __atomic_store_n(&t->state, TASK_DONE, __ATOMIC_RELEASE);
   return NULL;
 }

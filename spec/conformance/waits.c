@@ -108,6 +108,7 @@ static const struct row rows[] = {
     "?0 fork 1\n"
     "?0 setsockopt <r0 r1> SOL_SOCKET SO_SNDBUF <4608 10000> 4\n"
     "?0 setsockopt <r0 r1> SOL_SOCKET SO_RCVLOWAT <10 1000> 4\n"
+    "?0 fcntl r0 F_SETOWN p0\n"
     "+0 sendto <r0 r0 r1> <100 1000 4000> MSG_DONTWAIT 0 0\n",
     { { 25, "T* recvfrom <r0 r1> <1 10 1000 5000> <0 0 MSG_PEEK MSG_WAITALL "
             "MSG_TRUNC MSG_DONTWAIT MSG_PEEK|MSG_WAITALL> 0 0" },
@@ -123,6 +124,8 @@ static const struct row rows[] = {
       { 3, "T* select 64 {<r0 r1>} {<r0 r1 >} {} null" },
       { 10, "0 sendto <r0 r1> <1 100> MSG_DONTWAIT 0 0" },
       { 5, "0 recvfrom <r0 r1> <1 5000> MSG_DONTWAIT 0 0" },
+      { 4, "0 fcntl r0 F_SETFL <O_ASYNC O_ASYNC 0>" },
+      { 4, "0 signals" },
       ENDING } },
   /* messages */
   { 2,

@@ -65,6 +65,7 @@ struct fds_socket {
   unsigned lost;  /* urgent bytes that were passed over; FIONREAD counts them */
   unsigned sent;  /* charges of what this socket has sent and nobody received */
   bool full;      /* that was too much for a sender who has O_ASYNC */
+  bool awaited;   /* somebody began to wait for bytes when there was O_ASYNC */
   int sndbuf, rcvbuf;
   int rcvlowat;
   int peek_off;               /* SO_PEEK_OFF; < 0: off */
@@ -131,6 +132,7 @@ void fds_buf_send(struct fdemu_proc *p, struct fds_socket *to,
 void fds_buf_free(struct fds_buf *b);
 int fds_news(const struct fds_socket *s);
 void fds_set_full(struct fds_socket *s);
+void fds_set_awaited(struct fds_socket *s, bool on);
 void fds_roomy(struct fds_socket *s);
 void fds_buf_purge(struct fds_socket *s);
 const char *fds_buf_check(const struct fdemu_file *f);

@@ -30,7 +30,7 @@ static unsigned head_charge(unsigned n)
 
 static bool has_async(const struct fds_socket *s)
 {
-  return fdemu_waited(&s->inode.wq, FDEMU_WAKE_SIGOUT);
+  return fdemu_waited(&s->inode.wq, FDEMU_WAKE_SIGIN | FDEMU_WAKE_SIGOUT);
 }
 
 /* Who has O_ASYNC will hear of room only if he has found none before. */
@@ -52,12 +52,18 @@ void fds_roomy(struct fds_socket *s)
   fdemu_wake(&s->inode.wq, events);
 }
 
+/* SOCKWQ_ASYNC_WAITDATA of Linux, which nobody looks after while there is no
+ * O_ASYNC. */
+void fds_set_awaited(struct fds_socket *s, bool on)
+{
+  if (s->awaited != on && has_async(s))
+    s->awaited = on;
+}
+
 /* A wake that brings a signal, unless somebody waits in a stream to read. */
 int fds_news(const struct fds_socket *s)
 {
-  return s->type != SOCK_STREAM || fdemu_list_empty(&s->inode.wq.readers)
-             ? FDEMU_WAKE_SIGIN
-             : 0;
+  return s->awaited ? 0 : FDEMU_WAKE_SIGIN;
 }
 
 /* sock_alloc_send_pskb() of Linux, before it allocates. */

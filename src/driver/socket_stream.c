@@ -108,8 +108,11 @@ static int64_t at_end(struct fds_socket *s, struct fdemu_req *r, int flags)
     error = fds_take_error(s);
     if (error < 0)
       return error;
-    if (!(s->shutdown & FDS_NO_RECV))
+    if (!(s->shutdown & FDS_NO_RECV)) {
+      if (fdemu_may_wait(r))
+        fds_set_awaited(s, true);
       return -EAGAIN;
+    }
   }
   if (r->driver == NULL)
     fds_control_creds(s, r, FDS_NO_SENDER);
@@ -215,6 +218,8 @@ int64_t fds_stream_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
     return fds_urgent_recv(s, r, flags);
   if (!r->retry)
     r->driver = NULL;
+  else
+    fds_set_awaited(s, false);
   r->patience = flags & MSG_DONTWAIT ? -1 : s->rcvtimeo;
   fds_control_label(s, r);
   if (flags & MSG_PEEK)
