@@ -6,63 +6,22 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fdemu_driver.h"
-#include "test.h"
+#include "native.h"
 
 #define LIMIT 32
 #define MS    INT64_C(1000000)
 #define ET    ((uint32_t)EPOLLET)
 
-static struct fdemu_kernel *k;
-static struct fdemu_proc *p;
-
 /* ---- the same on both sides ------------------------------------------- */
 
-static uint64_t rng, tag;
+static uint64_t tag;
 static char data[70000], sink[70000];
-static char what[256]; /* the call that is made */
-static bool same, verbose;
-static int outcomes[200], reported; /* how often each errno came; events */
-
-static int pick(int n)
-{
-  return (int)test_below(&rng, (uint64_t)n);
-}
-
-__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
-{
-  va_list ap;
-
-  va_start(ap, fmt);
-  vsnprintf(what, sizeof what, fmt, ap);
-  va_end(ap);
-}
-
-static int64_t native(int64_t n)
-{
-  return n < 0 ? -errno : n;
-}
-
-static bool agree(int64_t n, int64_t emu)
-{
-  if (verbose)
-    fprintf(stderr, "  %s = %lld\n", what, (long long)n);
-  if (n < 0 && n > -200)
-    outcomes[-n]++;
-  if (n != emu) {
-    fprintf(stderr, "%s: Linux %lld, fdemu %lld\n", what, (long long)n,
-            (long long)emu);
-    same = false;
-  }
-  return n == emu;
-}
+static int reported; /* events */
 
 static bool wanted(int fd, bool epolls)
 {
@@ -152,20 +111,14 @@ static void do_wait(void)
 
 static void do_poll(void)
 {
-  struct pollfd a[4], b[4];
+  struct pollfd a[POLLS];
   int n = 1 + pick(3);
 
   for (int i = 0; i < n; i++) {
     a[i] = (struct pollfd){ .fd = pick(2) ? pick_epoll() : pick_fd() };
     a[i].events = (short)(pick(2) ? POLLIN | POLLOUT : POLLRDNORM);
-    b[i] = a[i];
   }
-  say("poll(%d entries)", n);
-  agree(native(poll(a, (nfds_t)n, 0)), fdemu_poll(p, b, (size_t)n, 0));
-  for (int i = 0; i < n; i++) {
-    say("poll: descriptor %d, events %#x", a[i].fd, (unsigned)a[i].events);
-    agree(a[i].revents, b[i].revents);
-  }
+  poll_both(a, n);
 }
 
 static void do_create(void)
@@ -231,8 +184,7 @@ static void do_close(void)
 
   if (fd < 3)
     return;
-  say("close(%d)", fd);
-  agree(native(close(fd)), fdemu_close(p, fd));
+  close_both(fd);
 }
 
 static void do_dup(void)
@@ -241,11 +193,9 @@ static void do_dup(void)
   int to = 3 + pick(LIMIT - 3);
 
   if (pick(2)) {
-    say("dup(%d)", fd);
-    agree(native(dup(fd)), fdemu_dup(p, fd));
+    dup_both(fd);
   } else {
-    say("dup2(%d, %d)", fd, to);
-    agree(native(dup2(fd, to)), fdemu_dup2(p, fd, to));
+    dup2_both(fd, to);
   }
 }
 
@@ -333,63 +283,28 @@ static void step(void)
   else if (which == 1)
     do_pipe_size();
   else
-    calls[pick((int)(sizeof calls / sizeof *calls))]();
-}
-
-static void setup(void)
-{
-  k = test_kernel();
-  CHECK_EQ(fdemu_std_devices(k), 0);
-  p = fdemu_proc_new(k);
-  for (int fd = 0; fd < 3; fd++)
-    CHECK_EQ(fdemu_open(p, "/dev/null", O_RDWR, 0), fd);
-}
-
-static void teardown(void)
-{
-  fdemu_proc_put(p);
-  TEST_KERNEL_FREE(k);
-}
-
-static void close_native(void)
-{
-  syscall(SYS_close_range, 3u, ~0u, 0);
+    PICK(calls)();
 }
 
 static void sequence(uint64_t seed, int steps)
 {
-  setup();
-  CHECK_EQ(fdemu_set_nofile(p, LIMIT, LIMIT), 0);
-  close_native();
-  rng = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-  same = true;
-  for (int i = 0; i < steps && same; i++) {
-    step();
-    if (!same)
-      fprintf(stderr, "  seed %d, step %d\n", (int)seed, i);
-  }
-  CHECK(same);
-  teardown();
+  begin(LIMIT);
+  make_steps(seed, steps, step);
+  end();
 }
 
 static void same_as_linux(uint64_t first, uint64_t last, int steps)
 {
   static const int expected[] = { EAGAIN, EBADF,  EEXIST, EINVAL, ELOOP,
                                   EMFILE, ENOENT, EPERM,  EPIPE };
-  struct rlimit limit = { LIMIT, LIMIT };
 
   signal(SIGPIPE, SIG_IGN);
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = LIMIT;
-  setrlimit(RLIMIT_NOFILE, &limit);
+  limit_files(LIMIT);
   for (uint64_t seed = first; seed <= last; seed++)
     sequence(seed, steps);
   close_native();
   CHECK(reported > 100);
-  for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-    say("%s happened", fdemu_errname(expected[i]));
-    test_check(outcomes[expected[i]] > 20, __FILE__, __LINE__, what);
-  }
+  CHECK_HAPPENED(expected);
 }
 
 int main(int argc, char **argv)
@@ -397,7 +312,7 @@ int main(int argc, char **argv)
   int steps = argc > 1 ? atoi(argv[1]) : 3000;
   uint64_t first = argc > 2 ? (uint64_t)atoi(argv[2]) : 1;
 
-  verbose = argc > 3;
+  loud = argc > 3;
   same_as_linux(first, argc > 2 ? first : 60, steps);
   return test_summary();
 }

@@ -9,58 +9,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/select.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "test.h"
+#include "native.h"
 
 #define LIMIT 24
-
-static uint64_t rng;
-static struct fdemu_proc *p;
-static char what[256]; /* the call that is made */
-static bool same;
-static int outcomes[200]; /* how often each errno came; [0]: something moved */
-
-static int pick(int n)
-{
-  return (int)test_below(&rng, (uint64_t)n);
-}
-
-#define PICK(array) array[pick((int)(sizeof array / sizeof *array))]
-
-__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
-{
-  va_list ap;
-
-  va_start(ap, fmt);
-  vsnprintf(what, sizeof what, fmt, ap);
-  va_end(ap);
-}
-
-static int64_t native(int64_t n)
-{
-  return n < 0 ? -errno : n;
-}
-
-static bool agree(int64_t n, int64_t emu)
-{
-  if (n > -200)
-    outcomes[n < 0 ? -n : 0]++;
-  if (n != emu) {
-    fprintf(stderr, "%s: Linux %lld, fdemu %lld\n", what, (long long)n,
-            (long long)emu);
-    same = false;
-  }
-  return n == emu;
-}
 
 static int pick_fd(void)
 {
@@ -220,8 +177,7 @@ static void do_close(void)
 {
   int fd = pick_fd();
 
-  say("close(%d)", fd);
-  agree(native(close(fd)), fdemu_close(p, fd));
+  close_both(fd);
 }
 
 static void do_dup(void)
@@ -230,8 +186,7 @@ static void do_dup(void)
 
   if (pick(2))
     do_pipe();
-  say("dup(%d)", fd);
-  agree(native(dup(fd)), fdemu_dup(p, fd));
+  dup_both(fd);
 }
 
 static void do_flags(void)
@@ -270,20 +225,14 @@ static void do_stat(void)
 
 static void do_poll(void)
 {
-  struct pollfd a[6], b[6];
+  struct pollfd a[POLLS];
   int n = pick(7);
 
   for (int i = 0; i < n; i++) {
     a[i] = (struct pollfd){ .fd = pick_fd(), .revents = -1 };
     a[i].events = (short)(test_random(&rng) & 0x23ff);
-    b[i] = a[i];
   }
-  say("poll(%d entries)", n);
-  agree(native(poll(a, (nfds_t)n, 0)), fdemu_poll(p, b, (size_t)n, 0));
-  for (int i = 0; i < n; i++) {
-    say("poll: descriptor %d, events %#x", a[i].fd, (unsigned)a[i].events);
-    agree(a[i].revents, b[i].revents);
-  }
+  poll_both(a, n);
 }
 
 static void do_select(void)
@@ -325,37 +274,11 @@ static void step(void)
 
 /* ---- sequences -------------------------------------------------------- */
 
-static bool sequence(uint64_t seed, int steps)
+static void sequence(uint64_t seed, int steps)
 {
-  struct fdemu_kernel *k = test_kernel();
-
-  CHECK_EQ(fdemu_std_devices(k), 0);
-  p = fdemu_proc_new(k);
-  CHECK_EQ(fdemu_set_nofile(p, LIMIT, LIMIT), 0);
-  for (int fd = 0; fd < 3; fd++)
-    CHECK_EQ(fdemu_open(p, "/dev/null", O_RDWR, 0), fd);
-  syscall(SYS_close_range, 3u, ~0u, 0);
-  rng = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-  same = true;
-  for (int i = 0; i < steps && same; i++) {
-    step();
-    if (i % 8 == 0)
-      CHECK_KERNEL(k);
-    if (!same)
-      fprintf(stderr, "  seed %d, step %d\n", (int)seed, i);
-  }
-  CHECK(same);
-  fdemu_proc_put(p);
-  TEST_KERNEL_FREE(k);
-  return same;
-}
-
-/* What fdemu's processes are. A process that changes its user is not dumpable,
- * which the leak checker needs. */
-static void drop_privileges(void)
-{
-  if (getuid() == 0 && setresuid(1000, 1000, 1000) == 0)
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  begin(LIMIT);
+  make_steps(seed, steps, step);
+  end();
 }
 
 int main(int argc, char **argv)
@@ -363,20 +286,13 @@ int main(int argc, char **argv)
   static const int expected[] = { EAGAIN, EBADF, EINVAL, EMFILE,
                                   ENOTTY, EPERM, ESPIPE };
   int steps = argc > 1 ? atoi(argv[1]) : 5000;
-  struct rlimit limit = { LIMIT, LIMIT };
 
   signal(SIGPIPE, SIG_IGN);
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = LIMIT;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  drop_privileges();
+  limit_files(LIMIT);
+  drop_privileges(1000);
   for (uint64_t seed = 1; seed <= 40; seed++)
     sequence(seed, steps);
-  for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-    say("%s happened", fdemu_errname(expected[i]));
-    test_check(outcomes[expected[i]] > 20, __FILE__, __LINE__, what);
-  }
-  limit.rlim_cur = limit.rlim_max; /* the leak checker opens files, too */
-  setrlimit(RLIMIT_NOFILE, &limit);
+  CHECK_HAPPENED(expected);
+  unlimit_files();
   return test_summary();
 }

@@ -10,59 +10,19 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include "test.h"
+#include "native.h"
 
 #define LIMIT  40
 #define MAX_IO 70000
 #define MIB    1048576u
 
-static uint64_t rng;
-static struct fdemu_proc *p;
 static unsigned char out[MAX_IO], in_native[MAX_IO], in_emu[MAX_IO];
-static char what[256]; /* the call that is made */
-static bool same;
-
-static int pick(int n)
-{
-  return (int)test_below(&rng, (uint64_t)n);
-}
-
-__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
-{
-  va_list ap;
-
-  va_start(ap, fmt);
-  vsnprintf(what, sizeof what, fmt, ap);
-  va_end(ap);
-}
-
-static int64_t native(int64_t n)
-{
-  return n < 0 ? -errno : n;
-}
-
-static int outcomes[200]; /* how often each errno came; [0]: something moved */
-
-/* Native first: its errno is read before anything else happens. */
-static bool agree(int64_t n, int64_t emu)
-{
-  if (n > -200)
-    outcomes[n < 0 ? -n : n == 0]++;
-  if (n != emu) {
-    fprintf(stderr, "%s: Linux %lld, fdemu %lld\n", what, (long long)n,
-            (long long)emu);
-    same = false;
-  }
-  return n == emu;
-}
 
 static int pick_fd(void)
 {
@@ -106,14 +66,6 @@ static int split(unsigned char *base, struct iovec *iov)
 
 /* ---- calls ------------------------------------------------------------ */
 
-static void same_bytes(int64_t n)
-{
-  if (n > 0 && memcmp(in_native, in_emu, (size_t)n) != 0) {
-    fprintf(stderr, "%s: the bytes differ\n", what);
-    same = false;
-  }
-}
-
 static void do_read(void)
 {
   int fd = pick_fd();
@@ -123,7 +75,7 @@ static void do_read(void)
   say("read(%d, %zu)", fd, size);
   n = native(read(fd, in_native, size));
   if (agree(n, fdemu_read(p, fd, in_emu, size)))
-    same_bytes(n);
+    agree_bytes(in_native, in_emu, n);
 }
 
 static void do_write(void)
@@ -157,7 +109,7 @@ static void do_vector(void)
   say("readv(%d, %d)", fd, count);
   n = native(readv(fd, a, count));
   if (agree(n, fdemu_readv(p, fd, b, count)))
-    same_bytes(n);
+    agree_bytes(in_native, in_emu, n);
 }
 
 static void do_bad_vector(void)
@@ -186,7 +138,7 @@ static void do_at(void)
     say("pread(%d, 5, %lld)", fd, (long long)at);
     n = native(pread(fd, in_native, 5, at));
     if (agree(n, fdemu_pread(p, fd, in_emu, 5, at)))
-      same_bytes(n);
+      agree_bytes(in_native, in_emu, n);
     break;
   case 1:
     say("pwrite(%d, 5, %lld)", fd, (long long)at);
@@ -252,8 +204,7 @@ static void do_close(void)
   int flags;
 
   if (pick(8) > 0) {
-    say("close(%d)", fd);
-    agree(native(close(fd)), fdemu_close(p, fd));
+    close_both(fd);
     return;
   }
   first = (unsigned)(3 + pick(LIMIT + 10));
@@ -272,14 +223,8 @@ static void do_dup(void)
   int f = flags[pick(4)], cmd = pick(2) ? F_DUPFD : F_DUPFD_CLOEXEC;
 
   switch (pick(4)) {
-  case 0:
-    say("dup(%d)", fd);
-    agree(native(dup(fd)), fdemu_dup(p, fd));
-    break;
-  case 1:
-    say("dup2(%d, %d)", fd, to);
-    agree(native(dup2(fd, to)), fdemu_dup2(p, fd, to));
-    break;
+  case 0: dup_both(fd); break;
+  case 1: dup2_both(fd, to); break;
   case 2:
     say("dup3(%d, %d, %#x)", fd, to, f);
     agree(native(dup3(fd, to, f)), fdemu_dup3(p, fd, to, f));
@@ -351,21 +296,15 @@ static void do_nonblock(void)
 
 static void do_poll(void)
 {
-  struct pollfd a[6], b[6];
+  struct pollfd a[POLLS];
   int n = pick(7);
 
   for (int i = 0; i < n; i++) {
     a[i] = (struct pollfd){ .fd = pick_fd(), .revents = -1 };
     a[i].events =
         (short)(pick(2) ? POLLIN | POLLOUT : (int)(test_random(&rng) & 0x23ff));
-    b[i] = a[i];
   }
-  say("poll(%d entries)", n);
-  agree(native(poll(a, (nfds_t)n, 0)), fdemu_poll(p, b, (size_t)n, 0));
-  for (int i = 0; i < n; i++) {
-    say("poll: descriptor %d, events %#x", a[i].fd, (unsigned)a[i].events);
-    agree(a[i].revents, b[i].revents);
-  }
+  poll_both(a, n);
 }
 
 static void do_stat(void)
@@ -396,44 +335,16 @@ static void step(void)
     do_stat,  do_bad_vector,
   };
 
-  calls[pick((int)(sizeof calls / sizeof *calls))]();
+  PICK(calls)();
 }
 
 /* ---- sequences -------------------------------------------------------- */
 
-static void open_std(void)
+static void sequence(uint64_t seed, int steps)
 {
-  for (int fd = 0; fd < 3; fd++)
-    CHECK_EQ(fdemu_open(p, "/dev/null", O_RDWR, 0), fd);
-}
-
-static void close_native(void)
-{
-  syscall(SYS_close_range, 3u, ~0u, 0);
-}
-
-static bool sequence(uint64_t seed, int steps)
-{
-  struct fdemu_kernel *k = test_kernel();
-
-  CHECK_EQ(fdemu_std_devices(k), 0);
-  p = fdemu_proc_new(k);
-  CHECK_EQ(fdemu_set_nofile(p, LIMIT, LIMIT), 0);
-  open_std();
-  close_native();
-  rng = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-  same = true;
-  for (int i = 0; i < steps && same; i++) {
-    step();
-    if (i % 8 == 0)
-      CHECK_KERNEL(k);
-    if (!same)
-      fprintf(stderr, "  seed %d, step %d\n", (int)seed, i);
-  }
-  CHECK(same);
-  fdemu_proc_put(p);
-  TEST_KERNEL_FREE(k);
-  return same;
+  begin(LIMIT);
+  make_steps(seed, steps, step);
+  end();
 }
 
 int main(int argc, char **argv)
@@ -442,18 +353,12 @@ int main(int argc, char **argv)
                                   EINVAL,  EMFILE, ENOENT, ENOSPC,
                                   ENOTDIR, ENOTTY, EPIPE,  ESPIPE };
   int steps = argc > 1 ? atoi(argv[1]) : 5000;
-  struct rlimit limit = { LIMIT, LIMIT };
 
   signal(SIGPIPE, SIG_IGN);
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = LIMIT;
-  setrlimit(RLIMIT_NOFILE, &limit);
+  limit_files(LIMIT);
   for (uint64_t seed = 1; seed <= 40; seed++)
     sequence(seed, steps);
   close_native();
-  for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-    say("%s happened", fdemu_errname(expected[i]));
-    test_check(outcomes[expected[i]] > 20, __FILE__, __LINE__, what);
-  }
+  CHECK_HAPPENED(expected);
   return test_summary();
 }

@@ -8,16 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fdemu_driver.h"
-#include "test.h"
+#include "native.h"
 #include "tmpfs.h"
 
 #define LIMIT 16
@@ -25,46 +22,8 @@
 #define PAGES 24 /* that most calls are about */
 #define ROOM  (6 * PAGE)
 
-static uint64_t rng;
-static struct fdemu_proc *p;
-static char what[256]; /* the call that is made */
-static bool same;
-static int outcomes[200]; /* how often each errno came; [0]: something moved */
-static char name[64];     /* of the file on Linux */
+static char name[64];       /* of the file on Linux */
 static char *ours, *theirs; /* ROOM bytes, then nothing */
-
-static int pick(int n)
-{
-  return (int)test_below(&rng, (uint64_t)n);
-}
-
-#define PICK(array) array[pick((int)(sizeof array / sizeof *array))]
-
-__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
-{
-  va_list ap;
-
-  va_start(ap, fmt);
-  vsnprintf(what, sizeof what, fmt, ap);
-  va_end(ap);
-}
-
-static int64_t native(int64_t n)
-{
-  return n < 0 ? -errno : n;
-}
-
-static bool agree(int64_t n, int64_t emu)
-{
-  if (n > -200)
-    outcomes[n < 0 ? -n : 0]++;
-  if (n != emu) {
-    fprintf(stderr, "%s: Linux %lld, fdemu %lld\n", what, (long long)n,
-            (long long)emu);
-    same = false;
-  }
-  return n == emu;
-}
 
 static int pick_fd(void)
 {
@@ -411,8 +370,7 @@ static void do_dup(void)
 {
   int fd = pick_fd();
 
-  say("dup(%d)", fd);
-  agree(native(dup(fd)), fdemu_dup(p, fd));
+  dup_both(fd);
 }
 
 static void do_close(void)
@@ -420,8 +378,7 @@ static void do_close(void)
   int fd = pick_fd();
 
   if (fd >= 3) {
-    say("close(%d)", fd);
-    agree(native(close(fd)), fdemu_close(p, fd));
+    close_both(fd);
   }
 }
 
@@ -441,44 +398,24 @@ static void step(void)
 
 /* ---- sequences -------------------------------------------------------- */
 
-static bool sequence(uint64_t seed, int steps)
+static void sequence(uint64_t seed, int steps)
 {
-  struct fdemu_kernel *k = test_kernel();
-  struct fdemu_inode *i = fdemu_regular_new(k, 0600);
+  struct fdemu_inode *i;
   int fd;
 
-  CHECK_EQ(fdemu_std_devices(k), 0);
+  begin(LIMIT);
+  i = fdemu_regular_new(k, 0600);
   CHECK_EQ(fdemu_name(k, "/file", i), 0);
   fdemu_inode_put(i);
-  p = fdemu_proc_new(k);
-  CHECK_EQ(fdemu_set_nofile(p, LIMIT, LIMIT), 0);
-  for (fd = 0; fd < 3; fd++)
-    CHECK_EQ(fdemu_open(p, "/dev/null", O_RDWR, 0), fd);
-  syscall(SYS_close_range, 3u, ~0u, 0);
   fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+  CHECK_EQ(fd, 3);
   close(fd);
-  rng = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-  same = fd == 3;
-  for (int n = 0; n < steps && same; n++) {
-    step();
-    if (!same)
-      fprintf(stderr, "  seed %d, step %d\n", (int)seed, n);
-  }
-  CHECK(same);
+  make_steps(seed, steps, step);
   unlink(name);
   fdemu_proc_put(p);
   CHECK_EQ(fdemu_run(k), 0);
   CHECK(fdemu_space_used(k) >= 0);
   TEST_KERNEL_FREE(k);
-  return same;
-}
-
-/* What fdemu's processes are. A process that changes its user is not dumpable,
- * which the leak checker needs. */
-static void drop_privileges(void)
-{
-  if (getuid() == 0 && setresuid(1000, 1000, 1000) == 0)
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
 int main(int argc, char **argv)
@@ -488,25 +425,18 @@ int main(int argc, char **argv)
   const char *dir = tmpfs_enter();
   int steps = argc > 1 ? atoi(argv[1]) : 5000;
   uint64_t seeds = argc > 2 ? (uint64_t)atoi(argv[2]) : 40;
-  struct rlimit limit = { LIMIT, LIMIT };
 
   if (dir == NULL)
     return test_skip("no tmpfs to compare with");
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = LIMIT;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  drop_privileges();
+  limit_files(LIMIT);
+  drop_privileges(1000);
   umask(022);
   snprintf(name, sizeof name, "%s/fdemu-%d", dir, (int)getpid());
   ours = edge_of_memory();
   theirs = edge_of_memory();
   for (uint64_t seed = 1; seed <= seeds; seed++)
     sequence(seed, steps);
-  for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-    say("%s happened", fdemu_errname(expected[i]));
-    test_check(outcomes[expected[i]] > 20, __FILE__, __LINE__, what);
-  }
-  limit.rlim_cur = limit.rlim_max; /* the leak checker opens files, too */
-  setrlimit(RLIMIT_NOFILE, &limit);
+  CHECK_HAPPENED(expected);
+  unlimit_files();
   return test_summary();
 }

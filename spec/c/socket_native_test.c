@@ -10,62 +10,18 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "test.h"
+#include "native.h"
 
 #define LIMIT 20
 #define ROOM  300000
 #define EPOLL 3 /* the number of an epoll instance that is never closed */
 
-static uint64_t rng;
-static struct fdemu_proc *p;
-static char what[256]; /* the call that is made */
-static bool loud;      /* print every call */
-static bool same;
-static int outcomes[200]; /* how often each errno came; [0]: something moved */
 static char a[ROOM], b[ROOM], data[ROOM];
-
-static int pick(int n)
-{
-  return (int)test_below(&rng, (uint64_t)n);
-}
-
-#define PICK(array) array[pick((int)(sizeof array / sizeof *array))]
-
-__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
-{
-  va_list ap;
-
-  va_start(ap, fmt);
-  vsnprintf(what, sizeof what, fmt, ap);
-  va_end(ap);
-  if (loud)
-    fprintf(stderr, "%s\n", what);
-}
-
-static int64_t native(int64_t n)
-{
-  return n < 0 ? -errno : n;
-}
-
-static bool agree(int64_t n, int64_t emu)
-{
-  if (n > -200)
-    outcomes[n < 0 ? -n : 0]++;
-  if (n != emu) {
-    fprintf(stderr, "%s: Linux %lld, fdemu %lld\n", what, (long long)n,
-            (long long)emu);
-    same = false;
-  }
-  return n == emu;
-}
 
 static int pick_fd(void)
 {
@@ -137,14 +93,6 @@ static void do_write(void)
   agree(native(write(fd, data + at, n)), fdemu_write(p, fd, data + at, n));
 }
 
-static void same_bytes(int64_t n)
-{
-  if (n > 0 && memcmp(a, b, (size_t)n) != 0) {
-    fprintf(stderr, "%s: other bytes\n", what);
-    same = false;
-  }
-}
-
 static void do_read(void)
 {
   int fd = pick_fd();
@@ -153,7 +101,7 @@ static void do_read(void)
 
   say("read(%d, %zu)", fd, n);
   if (agree(got, fdemu_read(p, fd, b, n)))
-    same_bytes(got);
+    agree_bytes(a, b, got);
 }
 
 static void do_vector(void)
@@ -177,7 +125,7 @@ static void do_vector(void)
   else {
     got = native(readv(fd, v, n));
     if (agree(got, fdemu_readv(p, fd, w, n)))
-      same_bytes(got);
+      agree_bytes(a, b, got);
   }
 }
 
@@ -195,8 +143,7 @@ static void do_close(void)
 
   if (fd == EPOLL)
     return;
-  say("close(%d)", fd);
-  agree(native(close(fd)), fdemu_close(p, fd));
+  close_both(fd);
 }
 
 static void do_ioctl(void)
@@ -234,20 +181,14 @@ static void do_misc(void)
 
 static void do_poll(void)
 {
-  struct pollfd u[6], v[6];
+  struct pollfd u[POLLS];
   int n = pick(7);
 
   for (int i = 0; i < n; i++) {
     u[i] = (struct pollfd){ .fd = pick_fd(), .revents = -1 };
     u[i].events = pick(2) ? 0x3fff : (short)(test_random(&rng) & 0x23ff);
-    v[i] = u[i];
   }
-  say("poll(%d entries)", n);
-  agree(native(poll(u, (nfds_t)n, 0)), fdemu_poll(p, v, (size_t)n, 0));
-  for (int i = 0; i < n; i++) {
-    say("poll: descriptor %d, events %#x", u[i].fd, (unsigned)u[i].events);
-    agree(u[i].revents, v[i].revents);
-  }
+  poll_both(u, n);
 }
 
 static void do_ctl(void)
@@ -305,7 +246,7 @@ static void do_recv(void)
 
   say("recv(%d, %zu, %#x)", fd, n, (unsigned)flags);
   if (agree(got, fdemu_recv(p, fd, b, n, flags)))
-    same_bytes(got < (int64_t)n ? got : (int64_t)n);
+    agree_bytes(a, b, got < (int64_t)n ? got : (int64_t)n);
 }
 
 static int type_of(int fd)
@@ -410,7 +351,7 @@ static void do_recvmsg(void)
   got = native(recvmsg(fd, &m, flags));
   if (!agree(got, fdemu_recvmsg(p, fd, &n, flags)))
     return;
-  same_bytes(got < (int64_t)v.iov_len ? got : (int64_t)v.iov_len);
+  agree_bytes(a, b, got < (int64_t)v.iov_len ? got : (int64_t)v.iov_len);
   agree(m.msg_flags, n.msg_flags);
   if (agree((int64_t)m.msg_controllen, (int64_t)n.msg_controllen) && got >= 0 &&
       m.msg_control != NULL)
@@ -461,38 +402,18 @@ static void step(void)
     do_recvmsg, do_recvmsg, do_recvmsg,  do_option, do_option,
   };
 
-  calls[pick((int)(sizeof calls / sizeof *calls))]();
+  PICK(calls)();
 }
 
 /* ---- sequences -------------------------------------------------------- */
 
-static void close_native(void)
-{
-  syscall(SYS_close_range, 3u, ~0u, 0);
-}
-
 static void sequence(uint64_t seed, int steps)
 {
-  struct fdemu_kernel *k = test_kernel();
-
-  CHECK_EQ(fdemu_std_devices(k), 0);
-  p = fdemu_proc_new(k);
-  CHECK_EQ(fdemu_set_nofile(p, LIMIT, LIMIT), 0);
-  for (int fd = 0; fd < 3; fd++)
-    CHECK_EQ(fdemu_open(p, "/dev/null", O_RDWR, 0), fd);
-  close_native();
+  begin(LIMIT);
   CHECK_EQ(epoll_create1(0), EPOLL);
   CHECK_EQ(fdemu_epoll_create1(p, 0), EPOLL);
-  rng = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-  same = true;
-  for (int i = 0; i < steps && same; i++) {
-    step();
-    if (!same)
-      fprintf(stderr, "  seed %d, step %d\n", (int)seed, i);
-  }
-  CHECK(same);
-  fdemu_proc_put(p);
-  TEST_KERNEL_FREE(k);
+  make_steps(seed, steps, step);
+  end();
 }
 
 int main(int argc, char **argv)
@@ -504,14 +425,10 @@ int main(int argc, char **argv)
     ETOOMANYREFS, EISCONN,      ENOPROTOOPT,  EACCES,          EPERM
   };
   int steps = argc > 1 ? atoi(argv[1]) : 3000;
-  struct rlimit limit;
 
   signal(SIGPIPE, SIG_IGN);
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = LIMIT;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  if (geteuid() == 0)
-    CHECK_EQ(setresuid(54321, 54321, 54321), 0);
+  limit_files(LIMIT);
+  drop_privileges(54321); /* who has no descriptors in flight elsewhere */
   for (size_t i = 0; i < ROOM; i++)
     data[i] = (char)(i * 7 + i / 251);
   loud = argc > 2;
@@ -521,9 +438,6 @@ int main(int argc, char **argv)
       return test_summary();
   }
   close_native();
-  for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-    say("%s happened", fdemu_errname(expected[i]));
-    test_check(outcomes[expected[i]] > 20, __FILE__, __LINE__, what);
-  }
+  CHECK_HAPPENED(expected);
   return test_summary();
 }
