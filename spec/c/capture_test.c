@@ -77,20 +77,10 @@ static void something_else_is_not_one(void)
   teardown();
 }
 
-static int bad_load(const struct fdemu_mem *m, void *dst, const void *addr,
-                    size_t n)
-{
-  (void)m;
-  (void)dst;
-  (void)addr;
-  (void)n;
-  return -EFAULT;
-}
-
 static void a_fault_writes_nothing(void)
 {
-  struct fdemu_mem mem = { .load = bad_load };
-  struct fdemu_req w = { .call = &fdemu_calls[FDEMU_WRITE], .mem = &mem };
+  struct fdemu_req w = { .call = &fdemu_calls[FDEMU_WRITE],
+                         .mem = &test_no_mem };
   size_t n;
 
   setup();

@@ -614,16 +614,6 @@ static void events_while_collecting(void)
 
 static int room_for;
 
-static int no_load(const struct fdemu_mem *m, void *dst, const void *addr,
-                   size_t n)
-{
-  (void)m;
-  (void)dst;
-  (void)addr;
-  (void)n;
-  return -EFAULT;
-}
-
 static int store_some(const struct fdemu_mem *m, void *addr, const void *src,
                       size_t n)
 {
@@ -636,7 +626,7 @@ static int store_some(const struct fdemu_mem *m, void *addr, const void *src,
 
 static void faults_lose_nothing(void)
 {
-  static const struct fdemu_mem mem = { no_load, store_some };
+  static const struct fdemu_mem mem = { test_no_load, store_some };
   struct epoll_event ev[4] = { { .events = 0 } };
   struct fdemu_req r = { .call = &fdemu_epoll_wait_call, .mem = &mem };
 

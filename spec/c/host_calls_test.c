@@ -12,54 +12,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "fdemu_driver.h"
 #include "fdemu_linux.h"
-#include "test.h"
+#include "host.h"
 
 #define NO_WAIT 0x08 /* RWF_NOWAIT */
 #define SYNC    0x04 /* RWF_SYNC */
 #define NOWHERE UINT64_MAX
-
-static struct fdemu_kernel *k;
-static struct fdemu_proc *p;
-static int host[2], fd[2];
-static char big[300000];
-
-static int adopt(int hostfd)
-{
-  struct fdemu_file *f = NULL;
-
-  CHECK_EQ(fdemu_host_new(k, hostfd, true, &f), 0);
-  return f != NULL ? fdemu_install(p, f, 0, false) : -1;
-}
-
-static void begin(void)
-{
-  k = test_kernel();
-  p = fdemu_proc_new(k);
-}
-
-static void begin_pipe(void)
-{
-  begin();
-  CHECK_EQ(pipe(host), 0);
-  fd[0] = adopt(host[0]);
-  fd[1] = adopt(host[1]);
-}
-
-static void begin_pair(int type)
-{
-  begin();
-  CHECK_EQ(socketpair(AF_UNIX, type, 0, host), 0);
-  fd[0] = adopt(host[0]);
-  fd[1] = adopt(host[1]);
-}
-
-static void end(void)
-{
-  fdemu_proc_put(p);
-  TEST_KERNEL_FREE(k);
-}
 
 static uint64_t at(const void *addr)
 {
@@ -69,32 +27,6 @@ static uint64_t at(const void *addr)
 #define SYS(nr, ...) \
   fdemu_syscall(p, NULL, SYS_##nr, (const uint64_t[6]){ __VA_ARGS__ })
 #define FD(n) (uint64_t)(fd[n])
-
-/* Half of the caller's memory is not there. */
-static char shown[4096];
-
-static int shown_load(const struct fdemu_mem *m, void *dst, const void *addr,
-                      size_t n)
-{
-  (void)m;
-  if ((const char *)addr < shown ||
-      (const char *)addr + n > shown + sizeof shown)
-    return -EFAULT;
-  memcpy(dst, addr, n);
-  return 0;
-}
-
-static int shown_store(const struct fdemu_mem *m, void *addr, const void *src,
-                       size_t n)
-{
-  (void)m;
-  if ((char *)addr < shown || (char *)addr + n > shown + sizeof shown)
-    return -EFAULT;
-  memcpy(addr, src, n);
-  return 0;
-}
-
-static const struct fdemu_mem only_shown = { shown_load, shown_store };
 
 #define SHOWN(nr, ...) \
   fdemu_syscall(p, &only_shown, SYS_##nr, (const uint64_t[6]){ __VA_ARGS__ })
@@ -463,26 +395,15 @@ static void a_closed_number(void)
   end();
 }
 
-static int any_load(const struct fdemu_mem *m, void *dst, const void *addr,
-                    size_t n)
-{
-  (void)m;
-  memcpy(dst, addr, n);
-  return 0;
-}
-
 static int stored; /* what the accessor says to a store */
 
 static int any_store(const struct fdemu_mem *m, void *addr, const void *src,
                      size_t n)
 {
-  (void)m;
-  if (stored == 0)
-    memcpy(addr, src, n);
-  return stored;
+  return stored == 0 ? test_store(m, addr, src, n) : stored;
 }
 
-static const struct fdemu_mem odd = { any_load, any_store };
+static const struct fdemu_mem odd = { test_load, any_store };
 
 #define ODD(nr, ...) \
   fdemu_syscall(p, &odd, SYS_##nr, (const uint64_t[6]){ __VA_ARGS__ })

@@ -15,41 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fdemu_driver.h"
-#include "test.h"
+#include "host.h"
 
-static struct fdemu_kernel *k;
-static struct fdemu_proc *p;
-static int host[2], fd[2]; /* a real pipe, and its ends in p */
-static char big[300000], got[300000];
-
-static int adopt(int hostfd, bool owned)
-{
-  struct fdemu_file *f = NULL;
-
-  CHECK_EQ(fdemu_host_new(k, hostfd, owned, &f), 0);
-  return f != NULL ? fdemu_install(p, f, 0, false) : -1;
-}
-
-static void setup_with(const struct fdemu_config *c)
-{
-  k = test_kernel_with(c);
-  p = fdemu_proc_new(k);
-  CHECK_EQ(pipe(host), 0);
-}
-
-static void setup(void)
-{
-  setup_with(NULL);
-  fd[0] = adopt(host[0], true);
-  fd[1] = adopt(host[1], true);
-}
-
-static void teardown(void)
-{
-  fdemu_proc_put(p);
-  TEST_KERNEL_FREE(k);
-}
+static char got[300000];
 
 static bool is_open(int hostfd)
 {
@@ -60,9 +28,10 @@ static void who_owns_what(void)
 {
   struct fdemu_file *f = NULL;
 
-  setup_with(NULL);
-  fd[0] = adopt(host[0], true);
-  fd[1] = adopt(host[1], false);
+  begin();
+  CHECK_EQ(pipe(host), 0);
+  fd[0] = adopt(host[0]);
+  fd[1] = borrow(host[1]);
   CHECK_EQ(fdemu_close(p, fd[0]), 0);
   CHECK_EQ(fdemu_close(p, fd[1]), 0);
   CHECK(!is_open(host[0]));
@@ -70,7 +39,7 @@ static void who_owns_what(void)
   close(host[1]);
   CHECK_EQ(fdemu_host_new(k, host[1], true, &f), -EBADF);
   CHECK_EQ(fdemu_host_new(k, -1, true, &f), -EBADF);
-  teardown();
+  end();
   CHECK_EQ(pipe(host), 0);
   k = test_kernel();
   p = fdemu_proc_new(k);
@@ -89,14 +58,14 @@ static void who_owns_what(void)
   }
   CHECK(!is_open(host[0]));
   close(host[1]);
-  teardown();
+  end();
 }
 
 static void modes_are_the_hosts(void)
 {
   char c;
 
-  setup();
+  begin_pipe();
   CHECK_EQ(fdemu_fcntl(p, fd[0], F_GETFL, 0), O_RDONLY);
   CHECK_EQ(fdemu_fcntl(p, fd[1], F_GETFL, 0), O_WRONLY);
   CHECK_EQ(fdemu_read(p, fd[1], &c, 1), -EBADF);
@@ -106,7 +75,7 @@ static void modes_are_the_hosts(void)
   CHECK_EQ(fdemu_fcntl(p, fd[0], F_SETFL, O_NONBLOCK), 0);
   CHECK_EQ(fcntl(host[0], F_GETFL) & O_NONBLOCK, 0); /* the host's own */
   CHECK_EQ(fdemu_read(p, fd[0], &c, 1), -EAGAIN);
-  teardown();
+  end();
 }
 
 static void bytes_pass(void)
@@ -115,7 +84,7 @@ static void bytes_pass(void)
   int n = -1;
   struct pollfd pfd[2] = { { .events = POLLIN }, { .events = POLLOUT } };
 
-  setup();
+  begin_pipe();
   pfd[0].fd = fd[0];
   pfd[1].fd = fd[1];
   CHECK_EQ(fdemu_poll(p, pfd, 2, 0), 1);
@@ -133,7 +102,7 @@ static void bytes_pass(void)
   CHECK_EQ(fdemu_read(p, fd[0], buf, 8), 0);
   CHECK_EQ(fdemu_poll(p, pfd, 1, -1), 1);
   CHECK_EQ(pfd[0].revents, POLLHUP);
-  teardown();
+  end();
 }
 
 /* Nothing wanted: nothing to wait for. */
@@ -144,14 +113,14 @@ static void counts_of_zero(void)
                          .buf = { &c, 0 },
                          .dontwait = true };
 
-  setup();
+  begin_pipe();
   r.fd = fd[0];
   CHECK_EQ(fdemu_submit(p, &r), 0);
   fdemu_fcntl(p, fd[1], F_SETFL, O_NONBLOCK);
   CHECK_EQ(fdemu_write(p, fd[1], big, sizeof big), 65536);
   CHECK_EQ(fdemu_write(p, fd[1], &c, 1), -EAGAIN);
   CHECK_EQ(fdemu_write(p, fd[1], &c, 0), 0);
-  teardown();
+  end();
 }
 
 /* Another process of the host does after a while what ours waits for. */
@@ -179,7 +148,7 @@ static void waits_for_the_host(void)
   struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ], .buf = { buf, 8 } };
   pid_t pid;
 
-  setup();
+  begin_pipe();
   CHECK(!fdemu_tick(k, INT64_MAX)); /* nobody waits for the host */
   pid = later(act_write);
   CHECK_EQ(fdemu_read(p, fd[0], buf, 8), 4);
@@ -204,7 +173,7 @@ static void waits_for_the_host(void)
     CHECK_EQ(pfd.revents, POLLIN);
   }
   waitpid(pid, NULL, 0);
-  teardown();
+  end();
 }
 
 /* More than the host's pipe takes, from an emulated task to another. */
@@ -214,7 +183,7 @@ static void there_and_back(void)
                          .buf = { big, sizeof big } };
   size_t n = 0;
 
-  setup();
+  begin_pipe();
   for (size_t i = 0; i < sizeof big; i++)
     big[i] = (char)(i * 13 + i / 509);
   w.fd = fd[1];
@@ -228,15 +197,15 @@ static void there_and_back(void)
   fdemu_run(k);
   CHECK_EQ(w.result, (int64_t)sizeof big);
   CHECK(memcmp(big, got, sizeof big) == 0);
-  teardown();
+  end();
 }
 
 static void broken_pipe(void)
 {
-  setup();
+  begin_pipe();
   CHECK_EQ(fdemu_close(p, fd[0]), 0);
   CHECK_EQ(fdemu_write(p, fd[1], "x", 1), -EPIPE);
-  teardown();
+  end();
 }
 
 /* More of them than one poll(2) asks about. */
@@ -261,7 +230,7 @@ static void many(void)
   for (int i = 0; i < N; i++) {
     CHECK_EQ(pipe(ends[i]), 0);
     r[i] = (struct fdemu_req){ .call = &fdemu_calls[FDEMU_READ],
-                               .fd = adopt(ends[i][0], true),
+                               .fd = adopt(ends[i][0]),
                                .buf = { &buf[i], 1 } };
     CHECK_EQ(fdemu_submit(p, &r[i]), FDEMU_PENDING);
   }
@@ -282,7 +251,7 @@ static void many(void)
     fdemu_abandon(&r[i]);
     close(ends[i][1]);
   }
-  teardown();
+  end();
 }
 
 static void files(void)
@@ -295,8 +264,8 @@ static void files(void)
 
   if (h < 0)
     return;
-  setup();
-  f = adopt(h, true);
+  begin_pipe();
+  f = adopt(h);
   CHECK_EQ(fdemu_write(p, f, "hello world", 11), 11);
   CHECK_EQ(lseek(h, 0, SEEK_CUR), 11); /* one position, the host's */
   CHECK_EQ(fdemu_lseek(p, f, 3, SEEK_SET), 3);
@@ -318,7 +287,7 @@ static void files(void)
   CHECK_EQ(fdemu_write(p, f, big, sizeof big), sizeof big);
   CHECK_EQ(fdemu_pread(p, f, got, sizeof got, 11), sizeof big);
   CHECK(memcmp(big, got, sizeof big) == 0);
-  teardown();
+  end();
 }
 
 static int64_t cut_run(uint64_t seed)
@@ -327,10 +296,10 @@ static int64_t cut_run(uint64_t seed)
   int h = memfd_create("file", 0), f;
   int64_t sum = 0, at = 0, n;
 
-  setup_with(&c);
-  f = adopt(h, true);
-  fd[0] = adopt(host[0], true);
-  fd[1] = adopt(host[1], true);
+  begin_with(&c);
+  CHECK_EQ(pipe(host), 0);
+  f = adopt(h);
+  adopt_both();
   CHECK_EQ(write(h, big, sizeof big), sizeof big);
   fdemu_lseek(p, f, 0, SEEK_SET);
   memset(got, 0, sizeof got);
@@ -342,7 +311,7 @@ static int64_t cut_run(uint64_t seed)
   CHECK_EQ(at, sizeof big);
   CHECK(memcmp(big, got, sizeof big) == 0);
   CHECK_EQ(fdemu_write(p, fd[1], big, 5000), 5000); /* a stream is not cut */
-  teardown();
+  end();
   return sum;
 }
 
@@ -357,87 +326,28 @@ static void a_directory_cannot_be_read(void)
   char c;
   int f;
 
-  setup();
-  f = adopt(open("/", O_RDONLY | O_DIRECTORY), true);
+  begin_pipe();
+  f = adopt(open("/", O_RDONLY | O_DIRECTORY));
   CHECK_EQ(fdemu_read(p, f, &c, 1), -EISDIR);
-  teardown();
+  end();
 }
 
 /* A fault in the middle of a file moves its position only by what arrived. */
-static int any_load(const struct fdemu_mem *m, void *dst, const void *addr,
-                    size_t n)
-{
-  (void)m;
-  memcpy(dst, addr, n);
-  return 0;
-}
-
-static int any_store(const struct fdemu_mem *m, void *addr, const void *src,
-                     size_t n)
-{
-  (void)m;
-  memcpy(addr, src, n);
-  return 0;
-}
-
-static int no_store(const struct fdemu_mem *m, void *addr, const void *src,
-                    size_t n)
-{
-  (void)m;
-  (void)addr;
-  (void)src;
-  (void)n;
-  return -EFAULT;
-}
-
 static void a_fault_loses_nothing_of_a_file(void)
 {
-  static const struct fdemu_mem mem = { .load = any_load, .store = no_store };
   struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
-                         .mem = &mem,
+                         .mem = &test_no_mem,
                          .buf = { got, 5 } };
   int h = memfd_create("file", 0);
 
-  setup();
-  r.fd = adopt(h, true);
+  begin_pipe();
+  r.fd = adopt(h);
   CHECK_EQ(fdemu_write(p, r.fd, "hello", 5), 5);
   CHECK_EQ(fdemu_lseek(p, r.fd, 0, SEEK_SET), 0);
   CHECK_EQ(fdemu_submit(p, &r), -EFAULT);
   CHECK_EQ(fdemu_lseek(p, r.fd, 0, SEEK_CUR), 0);
-  teardown();
+  end();
 }
-
-/* Memory of which only the first bytes are there. */
-static char shown[4096];
-
-static bool is_shown(const void *addr, size_t n)
-{
-  const char *at = addr;
-
-  return at >= shown && at + n <= shown + sizeof shown;
-}
-
-static int shown_load(const struct fdemu_mem *m, void *dst, const void *addr,
-                      size_t n)
-{
-  (void)m;
-  if (!is_shown(addr, n))
-    return -EFAULT;
-  memcpy(dst, addr, n);
-  return 0;
-}
-
-static int shown_store(const struct fdemu_mem *m, void *addr, const void *src,
-                       size_t n)
-{
-  (void)m;
-  if (!is_shown(addr, n))
-    return -EFAULT;
-  memcpy(addr, src, n);
-  return 0;
-}
-
-static const struct fdemu_mem only_shown = { shown_load, shown_store };
 
 static int64_t vector(int no, int f, const struct iovec *v, int n)
 {
@@ -456,7 +366,7 @@ static void a_fault_loses_nothing_of_a_stream(void)
   struct iovec v[2] = { { shown, 5 }, { big, 5 } };
   char c;
 
-  setup();
+  begin_pipe();
   CHECK_EQ(fdemu_write(p, fd[1], "hello", 5), 5);
   CHECK_EQ(vector(FDEMU_READV, fd[0], &v[1], 1), -EFAULT);
   CHECK_EQ(vector(FDEMU_READV, fd[0], v, 2), 5);
@@ -466,21 +376,20 @@ static void a_fault_loses_nothing_of_a_stream(void)
   CHECK_EQ(vector(FDEMU_WRITEV, fd[1], v, 1), 5);
   CHECK_EQ(fdemu_read(p, fd[0], &c, 1), 1);
   CHECK_EQ(c, 'h');
-  teardown();
+  end();
 }
 
 /* More than is kept on the stack, by way of an accessor. */
 static void long_copies(void)
 {
-  static const struct fdemu_mem all = { .load = any_load, .store = any_store };
   struct fdemu_req w = { .call = &fdemu_calls[FDEMU_WRITE],
-                         .mem = &all,
+                         .mem = &test_mem,
                          .buf = { big, 60000 } };
   struct fdemu_req r = { .call = &fdemu_calls[FDEMU_READ],
-                         .mem = &all,
+                         .mem = &test_mem,
                          .buf = { got, 60000 } };
 
-  setup();
+  begin_pipe();
   memset(got, 0, sizeof got);
   w.fd = fd[1];
   r.fd = fd[0];
@@ -490,7 +399,7 @@ static void long_copies(void)
   CHECK_EQ(fdemu_submit(p, &w), 60000);
   CHECK_EQ(fdemu_submit(p, &r), 60000);
   CHECK(memcmp(big, got, 60000) == 0);
-  teardown();
+  end();
 }
 
 /* ---- what waits must not stop the others ------------------------------ */
@@ -502,8 +411,8 @@ static void an_eventfd_that_would_overflow_waits(void)
   struct fdemu_req w = { .call = &fdemu_calls[FDEMU_WRITE],
                          .buf = { &most, sizeof most } };
 
-  setup();
-  e = adopt(h, true);
+  begin_pipe();
+  e = adopt(h);
   CHECK_EQ(fdemu_write(p, e, &most, 8), 8);
   w.fd = e;
   CHECK_EQ(fdemu_submit(p, &w), FDEMU_PENDING);
@@ -515,15 +424,15 @@ static void an_eventfd_that_would_overflow_waits(void)
   CHECK_EQ(w.result, 8);
   CHECK_EQ(fdemu_write(p, e, &most, 7), -EINVAL);
   CHECK_EQ(fdemu_read(p, e, &n, 0), -EINVAL);
-  teardown();
+  end();
 }
 
 static void a_nearly_full_pipe_takes_what_fits(void)
 {
-  setup();
+  begin_pipe();
   CHECK_EQ(fdemu_write(p, fd[1], big, 65535), 65535);
   CHECK_EQ(fdemu_write(p, fd[1], "x", 1), 1);
-  teardown();
+  end();
 }
 
 /* RWF_NOWAIT is nothing for a FIFO. */
@@ -536,14 +445,14 @@ static void a_fifo_is_asked_first(void)
   size_t n = 0;
   int h;
 
-  setup();
+  begin_pipe();
   CHECK(mkdtemp(path) != NULL);
   chdir(path);
   CHECK_EQ(mkfifo("fifo", 0600), 0);
   h = open("fifo", O_RDONLY | O_NONBLOCK);
-  w.fd = adopt(open("fifo", O_WRONLY), true);
+  w.fd = adopt(open("fifo", O_WRONLY));
   fcntl(h, F_SETFL, 0);
-  fd[0] = adopt(h, true);
+  fd[0] = adopt(h);
   CHECK_EQ(fdemu_submit(p, &w), FDEMU_PENDING);
   while (n < 100000) {
     int64_t m = fdemu_read(p, fd[0], got, 5000);
@@ -564,7 +473,7 @@ static void a_fifo_is_asked_first(void)
   unlink("fifo");
   chdir("/");
   rmdir(path);
-  teardown();
+  end();
 }
 
 static int interest(int ep, int f, uint32_t events)
@@ -579,7 +488,7 @@ static void an_edge_is_told_once(void)
   struct epoll_event ev;
   int ep;
 
-  setup();
+  begin_pipe();
   ep = fdemu_epoll_create1(p, 0);
   CHECK_EQ(interest(ep, fd[0], EPOLLIN | (uint32_t)EPOLLET), 0);
   CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 0), 0);
@@ -591,7 +500,7 @@ static void an_edge_is_told_once(void)
   CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, -1), 1);
   CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 5), 0);
   CHECK_EQ(fdemu_now(k), INT64_C(5000000));
-  teardown();
+  end();
 }
 
 /* The number that it was made with is the caller's to close. */
@@ -600,9 +509,10 @@ static void who_watches_outlives_the_number(void)
   struct epoll_event ev;
   int ep;
 
-  setup_with(NULL);
-  fd[0] = adopt(host[0], false);
-  fd[1] = adopt(host[1], true);
+  begin();
+  CHECK_EQ(pipe(host), 0);
+  fd[0] = borrow(host[0]);
+  fd[1] = adopt(host[1]);
   ep = fdemu_epoll_create1(p, 0);
   CHECK_EQ(interest(ep, fd[0], EPOLLIN), 0);
   CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 0), 0);
@@ -610,21 +520,20 @@ static void who_watches_outlives_the_number(void)
   CHECK_EQ(fdemu_close(p, fd[0]), 0);
   CHECK_EQ(fdemu_write(p, fd[1], "x", 1), -EPIPE);
   CHECK_EQ(fdemu_epoll_wait(p, ep, &ev, 1, 5), 0);
-  teardown();
+  end();
 }
 
 static void what_cannot_be_polled_is_not_for_epoll(void)
 {
   int ep;
 
-  setup();
+  begin_pipe();
   ep = fdemu_epoll_create1(p, 0);
-  CHECK_EQ(interest(ep, adopt(memfd_create("f", 0), true), EPOLLIN), -EPERM);
-  CHECK_EQ(interest(ep, adopt(open("/dev/null", O_RDWR), true), EPOLLIN),
-           -EPERM);
-  CHECK_EQ(interest(ep, adopt(open("/", O_RDONLY), true), EPOLLIN), -EPERM);
-  CHECK_EQ(interest(ep, adopt(eventfd(0, 0), true), EPOLLIN), 0);
-  teardown();
+  CHECK_EQ(interest(ep, adopt(memfd_create("f", 0)), EPOLLIN), -EPERM);
+  CHECK_EQ(interest(ep, adopt(open("/dev/null", O_RDWR)), EPOLLIN), -EPERM);
+  CHECK_EQ(interest(ep, adopt(open("/", O_RDONLY)), EPOLLIN), -EPERM);
+  CHECK_EQ(interest(ep, adopt(eventfd(0, 0)), EPOLLIN), 0);
+  end();
 }
 
 /* ---- what only the host knows ----------------------------------------- */
@@ -639,8 +548,8 @@ static void calls_are_passed_on(void)
                              .buf = { t, sizeof t } };
   struct stat st;
 
-  setup();
-  chmods.fd = times.fd = f = adopt(h, true);
+  begin_pipe();
+  chmods.fd = times.fd = f = adopt(h);
   CHECK_EQ(fdemu_ftruncate(p, f, 100), 0);
   CHECK_EQ(fdemu_fallocate(p, f, 0, 0, 5000), 0);
   CHECK_EQ(fdemu_call(p, &chmods), 0);
@@ -665,16 +574,16 @@ static void calls_are_passed_on(void)
   CHECK_EQ(fdemu_ioctl(p, fd[0], TIOCOUTQ, &n), -ENOTTY);
   CHECK_EQ(fdemu_ioctl(p, fd[0], 0x4321, &n), -ENOTTY);
   CHECK_EQ(fdemu_ioctl(p, fd[0], _IOWR('x', 1, int), &n), -ENOTTY);
-  teardown();
+  end();
 }
 
 static void flags_are_the_hosts_but_o_nonblock(void)
 {
   int h, f;
 
-  setup_with(NULL);
+  begin();
   h = open("/dev/null", O_RDWR | O_NONBLOCK);
-  f = adopt(h, true);
+  f = adopt(h);
   CHECK_EQ(fdemu_fcntl(p, f, F_GETFL, 0), fcntl(h, F_GETFL));
   CHECK_EQ(fdemu_fcntl(p, f, F_GETFL, 0) & 0100000, 0100000); /* O_LARGEFILE */
   CHECK_EQ(fdemu_fcntl(p, f, F_SETFL, O_APPEND), 0);
@@ -682,9 +591,7 @@ static void flags_are_the_hosts_but_o_nonblock(void)
   CHECK_EQ(fdemu_fcntl(p, f, F_GETFL, 0) & (O_APPEND | O_NONBLOCK), O_APPEND);
   CHECK_EQ(fdemu_fcntl(p, f, F_SETFL, O_ASYNC), 0); /* it cannot */
   CHECK_EQ(fdemu_fcntl(p, f, F_GETFL, 0) & (O_ASYNC | O_APPEND), 0);
-  close(host[0]);
-  close(host[1]);
-  teardown();
+  end();
 }
 
 static void devices_have_offsets(void)
@@ -692,15 +599,15 @@ static void devices_have_offsets(void)
   char c = 'x';
   int z;
 
-  setup();
-  z = adopt(open("/dev/zero", O_RDWR), true);
+  begin_pipe();
+  z = adopt(open("/dev/zero", O_RDWR));
   CHECK_EQ(fdemu_pread(p, z, &c, 1, 5), 1);
   CHECK_EQ(c, 0);
   CHECK_EQ(fdemu_pwrite(p, z, &c, 1, 5), 1);
   CHECK_EQ(fdemu_read(p, z, got, sizeof got), sizeof got);
-  z = adopt(open("/dev/full", O_RDWR), true);
+  z = adopt(open("/dev/full", O_RDWR));
   CHECK_EQ(fdemu_write(p, z, "x", 1), -ENOSPC);
-  teardown();
+  end();
 }
 
 /* A terminal's ioctls, and its other end. */
@@ -712,11 +619,11 @@ static void terminals(void)
 
   if (master < 0)
     return;
-  setup();
+  begin_pipe();
   grantpt(master);
   unlockpt(master);
-  t = adopt(open(ptsname(master), O_RDWR | O_NOCTTY), true);
-  m = adopt(master, true);
+  t = adopt(open(ptsname(master), O_RDWR | O_NOCTTY));
+  m = adopt(master);
   CHECK_EQ(fdemu_isatty(p, t), 1);
   CHECK_EQ(fdemu_ioctl(p, t, TIOCSWINSZ, &w), 0);
   memset(&w, 0, sizeof w);
@@ -733,7 +640,7 @@ static void terminals(void)
   CHECK_EQ(fdemu_fcntl(p, t, F_SETFL, O_NONBLOCK), 0);
   CHECK_EQ(fdemu_read(p, t, buf, 8), -EAGAIN);
   CHECK_EQ(fdemu_pread(p, t, buf, 8, 0), -ESPIPE);
-  teardown();
+  end();
 }
 
 /* Nobody reads what is written to it. */
@@ -746,12 +653,12 @@ static void a_full_terminal_waits(void)
 
   if (master < 0)
     return;
-  setup();
+  begin_pipe();
   grantpt(master);
   unlockpt(master);
   h = open(ptsname(master), O_RDWR | O_NOCTTY);
-  w.fd = adopt(h, true);
-  fd[0] = adopt(master, true);
+  w.fd = adopt(h);
+  fd[0] = adopt(master);
   memset(big, 'x', 100000); /* no newlines, which would become two bytes */
   CHECK_EQ(fdemu_submit(p, &w), FDEMU_PENDING);
   CHECK_EQ(fcntl(h, F_GETFL) & O_NONBLOCK, 0);
@@ -767,7 +674,7 @@ static void a_full_terminal_waits(void)
   w.fd = fd[0];
   fdemu_submit(p, &w);
   fdemu_abandon(&w);
-  teardown();
+  end();
 }
 
 /* ---- sockets ---------------------------------------------------------- */
@@ -778,8 +685,7 @@ static void pair_of(int type)
   k = test_kernel();
   p = fdemu_proc_new(k);
   CHECK_EQ(socketpair(AF_UNIX, type, 0, host), 0);
-  fd[0] = adopt(host[0], true);
-  fd[1] = adopt(host[1], true);
+  adopt_both();
 }
 
 static void messages_stay_whole(void)
@@ -798,7 +704,7 @@ static void messages_stay_whole(void)
   CHECK_EQ(fdemu_recv(p, fd[1], got, sizeof got, 0), 20000);
   CHECK(memcmp(got, big, 20000) == 0);
   CHECK_EQ(fdemu_recv(p, fd[1], got, 1, MSG_DONTWAIT), -EAGAIN);
-  teardown();
+  end();
 }
 
 static void half_closed(void)
@@ -820,11 +726,11 @@ static void half_closed(void)
   fdemu_signals(p, signals);
   CHECK_EQ(signals[SIGPIPE], 1);
   CHECK_EQ(fdemu_shutdown(p, fd[1], 3), -EINVAL);
-  teardown();
-  setup();
+  end();
+  begin_pipe();
   CHECK_EQ(fdemu_shutdown(p, fd[0], SHUT_RD), -ENOTSOCK);
   CHECK_EQ(fdemu_send(p, fd[1], "x", 1, 0), -ENOTSOCK);
-  teardown();
+  end();
 }
 
 static void options_and_names(void)
@@ -855,7 +761,7 @@ static void options_and_names(void)
   CHECK_EQ(fdemu_now(k), INT64_C(2000000000));
   CHECK_EQ(fdemu_read(p, fd[0], &c, 1), -EAGAIN);
   CHECK_EQ(fdemu_now(k), INT64_C(4000000000));
-  teardown();
+  end();
 }
 
 static void all_of_it(void)
@@ -873,7 +779,7 @@ static void all_of_it(void)
   fdemu_run(k);
   CHECK_EQ(r.result, 10);
   CHECK(memcmp(got, "0123456789", 10) == 0);
-  teardown();
+  end();
 }
 
 /* A message with descriptors. */
@@ -921,7 +827,7 @@ static void descriptors_travel(void)
   size_t len;
 
   pair_of(SOCK_STREAM);
-  e = adopt(eventfd(0, 0), true);
+  e = adopt(eventfd(0, 0));
   mine = fdemu_eventfd(p, 0, 0);
   CHECK_EQ(send_fds(fd[0], &mine, 1), -EXDEV); /* it is not the host's */
   CHECK_EQ(send_fds(fd[0], (int[]){ 99 }, 1), -EBADF);
@@ -939,7 +845,7 @@ static void descriptors_travel(void)
   CHECK_EQ(recv_fds(fd[1], fds, 1, &flags, &len), 1);
   CHECK_EQ(len, CMSG_LEN(sizeof(int)));
   CHECK(flags & MSG_CTRUNC);
-  teardown();
+  end();
 }
 
 /* ---- moving ----------------------------------------------------------- */
@@ -958,15 +864,15 @@ static void bytes_move_at_the_host(void)
   struct fdemu_req r;
   int f, g, other[2], h = memfd_create("f", 0);
 
-  setup();
-  f = adopt(h, true);
+  begin_pipe();
+  f = adopt(h);
   CHECK_EQ(fdemu_write(p, f, "0123456789", 10), 10);
   CHECK_EQ(fdemu_lseek(p, f, 2, SEEK_SET), 2);
   CHECK_EQ(move(&fdemu_sendfile_call, f, fd[1], 5, &r), 5);
   CHECK_EQ(lseek(h, 0, SEEK_CUR), 7);
   CHECK_EQ(pipe(host), 0);
-  other[0] = adopt(host[0], true);
-  other[1] = adopt(host[1], true);
+  other[0] = adopt(host[0]);
+  other[1] = adopt(host[1]);
   CHECK_EQ(move(&fdemu_tee_call, fd[0], other[1], 5, &r), 5);
   CHECK_EQ(move(&fdemu_splice_call, fd[0], other[1], 5, &r), 5);
   CHECK_EQ(move(&fdemu_splice_call, fd[0], other[1], 5, &r), FDEMU_PENDING);
@@ -980,7 +886,7 @@ static void bytes_move_at_the_host(void)
   CHECK(memcmp(got, "2345623456x", 11) == 0);
   CHECK_EQ(fdemu_close(p, other[0]), 0);
   CHECK_EQ(move(&fdemu_sendfile_call, f, other[1], 1, &r), -EPIPE);
-  teardown();
+  end();
 }
 
 /* The host's pipe gets pages of its own: the caller may change his. */
@@ -993,7 +899,7 @@ static void pages_are_given_to_the_host(void)
     .call = &fdemu_vmsplice_call, .fd = -1, .iov = v, .iovcnt = 2
   };
 
-  setup();
+  begin_pipe();
   CHECK_EQ(fdemu_vmsplice(p, fd[1], v, 2, 0), 4);
   memset(spare, 'x', 4);
   CHECK_EQ(fdemu_vmsplice(p, fd[0], v, 1, 0), 2);
@@ -1016,7 +922,7 @@ static void pages_are_given_to_the_host(void)
   CHECK_EQ(fdemu_vmsplice(p, fd[1], v, 1, SPLICE_F_NONBLOCK), -EAGAIN);
   CHECK_EQ(fdemu_close(p, fd[0]), 0);
   CHECK_EQ(fdemu_vmsplice(p, fd[1], v, 1, 0), -EPIPE);
-  teardown();
+  end();
 }
 
 /* Of what is no terminal. */
@@ -1024,10 +930,10 @@ static void a_pipe_has_no_window(void)
 {
   char size[8];
 
-  setup();
+  begin_pipe();
   CHECK_EQ(fdemu_ioctl(p, fd[0], TIOCGWINSZ, size), -ENOTTY);
   CHECK_EQ(fdemu_ioctl(p, fd[0], TCGETS, NULL), -ENOTTY);
-  teardown();
+  end();
 }
 
 int main(void)

@@ -460,52 +460,31 @@ static void the_same_as_linux(size_t (*made)(syscall_fn *fn, int64_t log[]))
 
 /* ---- memory that fails -------------------------------------------------- */
 
-static int no_load(const struct fdemu_mem *m, void *dst, const void *addr,
-                   size_t n)
-{
-  (void)m;
-  (void)dst;
-  (void)addr;
-  (void)n;
-  return -EFAULT;
-}
-
-static int no_store(const struct fdemu_mem *m, void *addr, const void *src,
-                    size_t n)
-{
-  (void)m;
-  (void)addr;
-  (void)src;
-  (void)n;
-  return -EFAULT;
-}
-
 static void bad_memory_loses_nothing(void)
 {
-  static const struct fdemu_mem bad = { no_load, no_store };
   char buf[8] = "";
   int fds[2];
 
   CHECK_EQ(fdemu_pipe2(proc, fds, O_NONBLOCK), 0);
   const uint64_t rd = (uint64_t)fds[0], wr = (uint64_t)fds[1];
   CHECK_EQ(fdemu_write(proc, fds[1], "abc", 3), 3);
-  CHECK_EQ(
-      fdemu_syscall(proc, &bad, SYS_read, (const uint64_t[6]){ rd, P(buf), 8 }),
-      -EFAULT);
-  CHECK_EQ(fdemu_syscall(proc, &bad, SYS_write,
+  CHECK_EQ(fdemu_syscall(proc, &test_no_mem, SYS_read,
+                         (const uint64_t[6]){ rd, P(buf), 8 }),
+           -EFAULT);
+  CHECK_EQ(fdemu_syscall(proc, &test_no_mem, SYS_write,
                          (const uint64_t[6]){ wr, P(buf), 8 }),
            -EFAULT);
-  CHECK_EQ(fdemu_syscall(proc, &bad, SYS_readv,
+  CHECK_EQ(fdemu_syscall(proc, &test_no_mem, SYS_readv,
                          (const uint64_t[6]){ rd, P(buf), 1 }),
            -EFAULT);
-  CHECK_EQ(
-      fdemu_syscall(proc, &bad, SYS_poll, (const uint64_t[6]){ P(buf), 1, 0 }),
-      -EFAULT);
-  CHECK_EQ(
-      fdemu_syscall(proc, &bad, SYS_pipe2, (const uint64_t[6]){ P(buf), 0 }),
-      -EFAULT);
+  CHECK_EQ(fdemu_syscall(proc, &test_no_mem, SYS_poll,
+                         (const uint64_t[6]){ P(buf), 1, 0 }),
+           -EFAULT);
+  CHECK_EQ(fdemu_syscall(proc, &test_no_mem, SYS_pipe2,
+                         (const uint64_t[6]){ P(buf), 0 }),
+           -EFAULT);
   CHECK_EQ(fdemu_next_fd(proc, fds[1] + 1), -1); /* no pipe is left over */
-  CHECK_EQ(fdemu_syscall(proc, &bad, SYS_openat,
+  CHECK_EQ(fdemu_syscall(proc, &test_no_mem, SYS_openat,
                          (const uint64_t[6]){ (uint64_t)AT_FDCWD, P(buf) }),
            -EFAULT);
   CHECK_EQ(fdemu_read(proc, fds[0], buf, 8), 3);
@@ -513,17 +492,9 @@ static void bad_memory_loses_nothing(void)
 }
 
 /* An accessor is given bytes, whatever they are. */
-static int count_store(const struct fdemu_mem *m, void *addr, const void *src,
-                       size_t n)
-{
-  (void)m;
-  memcpy(addr, src, n);
-  return 0;
-}
-
 static void zeros_go_through_the_accessor(void)
 {
-  static const struct fdemu_mem mem = { no_load, count_store };
+  static const struct fdemu_mem mem = { test_no_load, test_store };
   static char buf[10000];
   int fd = fdemu_open(proc, "/dev/zero", O_RDONLY, 0);
 
@@ -622,7 +593,7 @@ static void room_of_a_file_system(void)
 /* Memory that can be read and not written, and the process's own. */
 static void memory_of_two_kinds(void)
 {
-  static const struct fdemu_mem constant = { test_load, no_store };
+  static const struct fdemu_mem constant = { test_load, test_no_store };
   const uint64_t at_once[2] = { 0, 0 };
   struct pollfd pfd = { 0, POLLIN, 0 };
   uint64_t set = 1;

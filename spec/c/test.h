@@ -108,6 +108,29 @@ static inline int test_store(const struct fdemu_mem *m, void *addr,
 
 static const struct fdemu_mem test_mem = { test_load, test_store };
 
+/* All addresses are bad. */
+static inline int test_no_load(const struct fdemu_mem *m, void *dst,
+                               const void *addr, size_t n)
+{
+  (void)m;
+  (void)dst;
+  (void)addr;
+  (void)n;
+  return -EFAULT;
+}
+
+static inline int test_no_store(const struct fdemu_mem *m, void *addr,
+                                const void *src, size_t n)
+{
+  (void)m;
+  (void)addr;
+  (void)src;
+  (void)n;
+  return -EFAULT;
+}
+
+static const struct fdemu_mem test_no_mem = { test_no_load, test_no_store };
+
 /* ---- kernels that notice leaks ---------------------------------------- */
 
 /* fail_at: the allocation that fails, counted from 1; 0: none. */

@@ -226,20 +226,10 @@ static void what_is_not_traced(void)
 }
 
 /* What the request points to may be out of reach. */
-static int no_load(const struct fdemu_mem *m, void *dst, const void *addr,
-                   size_t n)
-{
-  (void)m;
-  (void)dst;
-  (void)addr;
-  (void)n;
-  return -EFAULT;
-}
-
 static void memory_out_of_reach(void)
 {
-  struct fdemu_mem mem = { .load = no_load };
-  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_WRITE], .mem = &mem };
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_WRITE],
+                         .mem = &test_no_mem };
   int fds[2];
 
   setup();
