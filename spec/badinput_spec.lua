@@ -69,14 +69,7 @@ describe("bad input:", function()
 
   after_each(function() k:close() end)
 
-  local function still_works()
-    local q = k:process()
-    local a, b = q:pipe()
-    local t = k:spawn(function() return q:read(a, 10) end)
-    k:spawn(function() q:write(b, "fine") end)
-    assert.equal("fine", t:join())
-    q:exit(0)
-  end
+  local function still_works() checks.works(k) end
 
   local function device(ops)
     k:device("/dev/dev", ops)

@@ -1,4 +1,4 @@
--- helper_checks.lua - assertions about texts and errors that many specs make
+-- helper_checks.lua - assertions that many specs make: texts, errors, a kernel
 
 local assert = require "luassert"
 
@@ -14,6 +14,16 @@ function checks.failure(fn, ...)
   local ok, err = pcall(fn, ...)
   assert.is_false(ok, "no error was raised")
   return tostring(err)
+end
+
+-- The kernel can still do what it is for.
+function checks.works(k)
+  local p = k:process()
+  local r, w = p:pipe()
+  local t = k:spawn(function() return p:read(r, 10) end)
+  k:spawn(function() p:write(w, "fine") end)
+  assert.equal("fine", t:join())
+  p:exit(0)
 end
 
 return checks
