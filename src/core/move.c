@@ -848,12 +848,14 @@ int64_t fdemu_sendfile(struct fdemu_proc *p, int out, int in, int64_t *offset,
   return fdemu_call(p, &r);
 }
 
-int64_t fdemu_splice(struct fdemu_proc *p, int in, int64_t *in_offset, int out,
-                     int64_t *out_offset, size_t count, unsigned flags)
+/* Both ends may have an offset. */
+static int64_t move(const struct fdemu_call *call, struct fdemu_proc *p, int in,
+                    int64_t *in_offset, int out, int64_t *out_offset,
+                    size_t count, unsigned flags)
 {
   const struct iovec at[2] = { { in_offset, sizeof *in_offset },
                                { out_offset, sizeof *out_offset } };
-  struct fdemu_req r = { .call = &fdemu_splice_call,
+  struct fdemu_req r = { .call = call,
                          .fd = in,
                          .arg = out,
                          .buf.iov_len = count,
@@ -862,6 +864,13 @@ int64_t fdemu_splice(struct fdemu_proc *p, int in, int64_t *in_offset, int out,
                          .cmd = flags };
 
   return fdemu_call(p, &r);
+}
+
+int64_t fdemu_splice(struct fdemu_proc *p, int in, int64_t *in_offset, int out,
+                     int64_t *out_offset, size_t count, unsigned flags)
+{
+  return move(&fdemu_splice_call, p, in, in_offset, out, out_offset, count,
+              flags);
 }
 
 int64_t fdemu_tee(struct fdemu_proc *p, int in, int out, size_t count,
@@ -880,15 +889,6 @@ int64_t fdemu_copy_file_range(struct fdemu_proc *p, int in, int64_t *in_offset,
                               int out, int64_t *out_offset, size_t count,
                               unsigned flags)
 {
-  const struct iovec at[2] = { { in_offset, sizeof *in_offset },
-                               { out_offset, sizeof *out_offset } };
-  struct fdemu_req r = { .call = &fdemu_copy_file_range_call,
-                         .fd = in,
-                         .arg = out,
-                         .buf.iov_len = count,
-                         .iov = at,
-                         .iovcnt = 2,
-                         .cmd = flags };
-
-  return fdemu_call(p, &r);
+  return move(&fdemu_copy_file_range_call, p, in, in_offset, out, out_offset,
+              count, flags);
 }

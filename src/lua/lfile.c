@@ -17,37 +17,33 @@ static int proc_ftruncate(lua_State *L)
   return lcall_submit(L, lp->p, c);
 }
 
-/* p:fallocate(fd, mode, offset, length) */
-static int proc_fallocate(lua_State *L)
+/* A call on part of a file. Which arguments are how, and where from, and behind
+ * that how long. */
+static int on_part(lua_State *L, const struct fdemu_call *call, int how, int at)
 {
   struct lprocess *lp = lproc_check(L);
-  int fd = lproc_fd(L, 2), mode = lproc_int(L, 3);
-  lua_Integer offset = larg_integer(L, 4), length = larg_integer(L, 5);
-  struct call local,
-      *c = lcall_begin(L, lp->lk, &local, &fdemu_calls[FDEMU_FALLOCATE]);
+  int fd = lproc_fd(L, 2), cmd = lproc_int(L, how);
+  lua_Integer offset = larg_integer(L, at), length = larg_integer(L, at + 1);
+  struct call local, *c = lcall_begin(L, lp->lk, &local, call);
 
   c->req.fd = fd;
-  c->req.cmd = (unsigned)mode;
+  c->req.cmd = (unsigned)cmd;
   c->req.offset = offset;
   c->req.arg = length;
   return lcall_submit(L, lp->p, c);
+}
+
+/* p:fallocate(fd, mode, offset, length) */
+static int proc_fallocate(lua_State *L)
+{
+  return on_part(L, &fdemu_calls[FDEMU_FALLOCATE], 3, 4);
 }
 
 /* p:posix_fadvise(fd, offset, length, advice); unlike the function in C, a
  * failure is given as all others are */
 static int proc_posix_fadvise(lua_State *L)
 {
-  struct lprocess *lp = lproc_check(L);
-  int fd = lproc_fd(L, 2), advice = lproc_int(L, 5);
-  lua_Integer offset = larg_integer(L, 3), length = larg_integer(L, 4);
-  struct call local,
-      *c = lcall_begin(L, lp->lk, &local, &fdemu_calls[FDEMU_FADVISE]);
-
-  c->req.fd = fd;
-  c->req.cmd = (unsigned)advice;
-  c->req.offset = offset;
-  c->req.arg = length;
-  return lcall_submit(L, lp->p, c);
+  return on_part(L, &fdemu_calls[FDEMU_FADVISE], 5, 3);
 }
 
 /* p:memfd_create(name [, flags]) -> fd */
