@@ -44,6 +44,7 @@ static struct fdemu_rule rules[NRULES];
 static int64_t live;        /* allocations */
 static int oom_in, oom_for; /* after so many, so many fail */
 static bool replayed;       /* this run, later: then without that */
+static bool copies;         /* it is later: a read shows nothing, it copies */
 static uint64_t answers;    /* a hash of all results */
 
 /* ---- arguments -------------------------------------------------------- */
@@ -185,6 +186,8 @@ static uint64_t argument(char letter, uint8_t b)
   case 'h': return b % 9u; /* how */
   case 't': return b % 4 - 1u;
   case 'x': return b % 4 == 0 ? b / 64u : BASE + 640 + 32u * (b % 12);
+  case 'y': /* an offset: of a pipe, none */
+    return b % 2 == 0 && b < 224 ? 0 : argument('x', b);
   case 'l': return BASE + 704 + 32u * (b % 2);
   case 'e': return BASE + 640 + 32u * (b % 2);
   case 's': return BASE + 4096 + 128u * (b % 32);
@@ -271,11 +274,11 @@ static const struct {
   { SYS_shutdown, "fh" },
   { SYS_getsockopt, "fkTsx" },
   { SYS_setsockopt, "fkTxn" },
-  { SYS_sendfile, "ffxN" },
-  { SYS_splice, "fxfxNh" },
+  { SYS_sendfile, "ffyN" },
+  { SYS_splice, "fyfyNh" },
   { SYS_vmsplice, "fivh" },
   { SYS_tee, "ffNh" },
-  { SYS_copy_file_range, "fxfxN0" },
+  { SYS_copy_file_range, "fyfyN0" },
   { SYS_mkdir, "pm" },
   { SYS_mkdirat, "fpm" },
   { SYS_rmdir, "p" },
@@ -346,15 +349,53 @@ static void note(int64_t result)
   answers = (answers ^ (uint64_t)result) * UINT64_C(0x100000001b3);
 }
 
+/* A step in eight is a read that may be shown where the bytes lie. */
+static bool lends(const uint8_t *s)
+{
+  return s[0] >> 5 == 7 && !copies;
+}
+
+/* All that a read got, into this process's memory or where it is shown, is
+ * there, and is the same when the call copies it. */
+static void note_bytes(const struct fdemu_req *r, int64_t n)
+{
+  const unsigned char *bytes = r->buf.iov_base;
+
+  if (r->call == &fdemu_calls[FDEMU_READ] && r->mem == NULL)
+    for (int64_t i = 0; i < n; i++)
+      note(bytes[i]);
+}
+
+/* read(2) into memory of this process, which is what can be lent to. */
+static void read_here(struct fdemu_proc *p, struct fdemu_req r)
+{
+  static unsigned char room[2 * MEMORY];
+  int64_t n;
+
+  r.call = &fdemu_calls[FDEMU_READ];
+  r.buf.iov_base = room;
+  if (r.buf.iov_len > sizeof room)
+    r.buf.iov_len = sizeof room;
+  n = fdemu_call(p, &r);
+  note(n);
+  note_bytes(&r, n);
+}
+
 static void call_by_number(struct fdemu_proc *p, unsigned which,
                            const uint8_t *s)
 {
+  const short nr = calls[which % NELEM(calls)].nr;
   const char *args = calls[which % NELEM(calls)].args;
   uint64_t arg[6];
 
   for (int i = 0; i < 6; i++)
     arg[i] = argument_of(args, i, s);
-  note(fdemu_syscall(p, &mem, calls[which % NELEM(calls)].nr, arg));
+  if (nr == SYS_read && s[0] >> 5 == 7)
+    read_here(p, (struct fdemu_req){ .fd = (int)arg[0],
+                                     .buf.iov_len = arg[2],
+                                     .lends = lends(s) });
+  else
+    note(fdemu_syscall(p, &mem, nr, arg));
 }
 
 /* ---- calls that wait meanwhile ---------------------------------------- */
@@ -476,22 +517,99 @@ static void fill(struct async *a, const uint8_t *s)
   }
 }
 
+/* Later, others may have made calls: nothing is shown any more. */
 static void completed(struct fdemu_req *r)
 {
+  const struct async *a = fdemu_entry(r, struct async, req);
+
   note(r->result);
+  if (r->lends && r->buf.iov_base != a->store) {
+    fprintf(stderr, "a read that has waited is lent its bytes\n");
+    abort();
+  }
+  note_bytes(r, r->result);
 }
 
-/* Submit a call that may wait, into a place whose call is over. */
-static void submit(struct fdemu_proc *p, const uint8_t *s)
+static void submit(struct fdemu_proc *p, struct async *a, bool lent)
 {
-  struct async *a = &asyncs[s[3] % NASYNC];
+  int64_t n;
+
+  a->req.complete = completed;
+  a->req.lends = lent && a->req.mem == NULL;
+  n = fdemu_submit(p, &a->req);
+  note(n);
+  note_bytes(&a->req, n);
+}
+
+/* A place for a call that may wait, or NULL: the one in it has no answer. */
+static struct async *place_for_call(uint8_t b)
+{
+  struct async *a = &asyncs[b % NASYNC];
 
   if (a->req.result == FDEMU_PENDING)
-    return;
+    return NULL;
   fdemu_abandon(&a->req);
+  return a;
+}
+
+static void call_later(struct fdemu_proc *p, const uint8_t *s)
+{
+  struct async *a = place_for_call(s[3]);
+
+  if (a == NULL)
+    return;
   fill(a, s);
-  a->req.complete = completed;
-  note(fdemu_submit(p, &a->req));
+  submit(p, a, lends(s));
+}
+
+static void read_later(struct fdemu_proc *p, int fd, uint8_t b)
+{
+  struct async *a = place_for_call(b);
+
+  if (a == NULL)
+    return;
+  memset(a, 0, sizeof *a);
+  a->req.call = &fdemu_calls[FDEMU_READ];
+  a->req.fd = fd;
+  a->req.buf = (struct iovec){ a->store, sizeof a->store };
+  submit(p, a, !copies);
+}
+
+/* ---- traffic ---------------------------------------------------------- */
+
+/* A byte is what is done with the two pipes of furnish(): which, what, and with
+ * how much. Chance alone finds them too rarely to fill them and to move pages
+ * from one to the other. */
+static void traffic(struct fdemu_proc *p, uint8_t b)
+{
+  static const int ends[2][2] = { { 3, 4 }, { 17, 18 } };
+  static const size_t sizes[] = {
+    1, 100, 4096, 5000, 8192, 20000, 65536, 1000
+  };
+  const size_t n = sizes[b >> 4 & 7];
+  const int *own = ends[b & 1], *other = ends[~b & 1];
+  const int what = b >> 1 & 7;
+
+  switch (what) {
+  case 0: read_later(p, own[0], b >> 4); break;
+  case 1:
+  case 2:
+    read_here(p, (struct fdemu_req){ .fd = own[0],
+                                     .buf.iov_len = n,
+                                     .dontwait = true,
+                                     .lends = what == 1 && !copies });
+    break;
+  case 3: note(fdemu_tee(p, own[0], other[1], n, SPLICE_F_NONBLOCK)); break;
+  case 4:
+  case 5:
+    note(fdemu_splice(p, own[0], NULL, other[1], NULL, n, SPLICE_F_NONBLOCK));
+    break;
+  default:
+    note(fdemu_call(p, &(struct fdemu_req){ .call = &fdemu_calls[FDEMU_WRITE],
+                                            .fd = own[1],
+                                            .buf = { memory, n },
+                                            .dontwait = true }));
+  }
 }
 
 /* ---- steps ------------------------------------------------------------ */
@@ -540,6 +658,10 @@ static void process_step(struct fdemu_proc *p, const uint8_t *s)
   case 7: fdemu_tick(k, INT64_MAX); break;
   case 8: do_capture(p, s[2] % NFDS); break;
   case 9: fdemu_signals(p, signals); break;
+  case 10:
+    for (int i = 2; i < STEP; i++)
+      traffic(p, s[i]);
+    break;
   default: fdemu_run(k);
   }
 }
@@ -595,7 +717,7 @@ static void step(const uint8_t *s)
   if (p == NULL || !fdemu_alive(p))
     p = procs[0];
   switch (s[0] % 8) {
-  case 0: submit(p, s); break;
+  case 0: call_later(p, s); break;
   case 1: process_step(p, s); break;
   case 2: fault_step(s); break;
   case 3: odd_step(s); break;
@@ -674,7 +796,7 @@ static void *count_alloc(void *ud, void *ptr, size_t size)
 }
 
 /* One of each kind, so that most steps meet something. */
-static void furnish(struct fdemu_proc *p)
+static void furnish(struct fdemu_proc *p, bool small)
 {
   struct epoll_event event = { .events = EPOLLIN, .data.u64 = 3 };
   int fds[2];
@@ -695,6 +817,8 @@ static void furnish(struct fdemu_proc *p)
   fdemu_symlinkat(p, "d/e", AT_FDCWD, "l");
   fdemu_write(p, 13, "twelve bytes", 12);
   fdemu_pipe2(p, fds, O_NONBLOCK); /* 17, 18 */
+  if (small) /* one page, so that it is full, and has all that it may keep */
+    fdemu_fcntl(p, 17, F_SETPIPE_SZ, 1);
 }
 
 static void start(const uint8_t *head)
@@ -723,7 +847,7 @@ static void start(const uint8_t *head)
   memset(rules, 0, sizeof rules);
   fill_memory();
   if (head[3] % 4 != 0)
-    furnish(procs[0]);
+    furnish(procs[0], (head[3] & 4) != 0);
   if (how & 64)
     fdemu_set_trace(k, on_event, (void *)(uintptr_t)(head + 2));
 }
@@ -779,7 +903,9 @@ static void run_again(const uint8_t *data, size_t size)
   stop();
   start(data);
   fdemu_replay(k, choices, (size_t)n);
+  copies = true;
   run(data + HEAD, size - HEAD);
+  copies = false;
   free(choices);
   if (answers != before) {
     fprintf(stderr, "a replay has other results\n");
