@@ -47,16 +47,22 @@ void fde_accessed(const struct fdemu_file *f)
 }
 
 /* Whoever it ran as, it does so no more. If that is news, DN_ATTRIB. */
-static unsigned drop_ids(const struct fdemu_proc *p, struct fdemu_inode *i)
+FDE_APART static unsigned drop_file_ids(const struct fdemu_proc *p,
+                                        struct fdemu_inode *i)
 {
   const mode_t mode = i->mode;
 
-  if (!S_ISREG(mode) || fde_uid(p) == 0)
+  if (fde_uid(p) == 0)
     return 0;
   i->mode &= ~(mode_t)S_ISUID;
   if (i->mode & S_IXGRP)
     i->mode &= ~(mode_t)S_ISGID;
   return i->mode != mode ? DN_ATTRIB : 0;
+}
+
+static unsigned drop_ids(const struct fdemu_proc *p, struct fdemu_inode *i)
+{
+  return S_ISREG(i->mode) ? drop_file_ids(p, i) : 0;
 }
 
 /* Its contents have changed. Returns what else did: DN_ATTRIB or 0. */

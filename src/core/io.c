@@ -77,24 +77,26 @@ size_t fdemu_piece(const struct fdemu_req *r)
  * pages. So less than that at once; by memmove(), of which gcc makes none. */
 #define CHUNK 2048
 
-__attribute__((noinline)) static void move_chunks(char *dst, const char *src,
-                                                  size_t n)
+FDE_APART static void move_chunks(char *dst, const char *src, size_t n)
 {
   for (; n > CHUNK; n -= CHUNK, dst += CHUNK, src += CHUNK)
     memmove(dst, src, CHUNK);
   memmove(dst, src, n);
 }
 
+/* A byte at a time is how many programs talk: that is no call. */
 static inline void move_bytes(char *dst, const char *src, size_t n)
 {
-  if (n > CHUNK)
+  if (n == 1)
+    *dst = *src;
+  else if (n > CHUNK)
     move_chunks(dst, src, n);
   else
     memmove(dst, src, n);
 }
 
-static int copy_pieces(struct fdemu_req *r, void *dst, const void *src,
-                       size_t n)
+FDE_APART static int copy_pieces(struct fdemu_req *r, void *dst,
+                                 const void *src, size_t n)
 {
   int pos = r->iovpos;
   size_t off = r->iovoff, done = 0;
@@ -131,43 +133,42 @@ bool fdemu_lend(struct fdemu_req *r, void *data, size_t n)
 /* One piece of this process's own memory: what nearly every call has. */
 static inline bool is_plain(const struct fdemu_req *r)
 {
-  return r->mem == NULL && !(r->call->flags & FDEMU_CALL_VEC);
+  return r->mem == NULL && r->iov == NULL;
 }
 
-static inline char *plain_bytes(const struct fdemu_req *r)
+/* The next n bytes of it. They count as moved at once, so that nothing is left
+ * to do behind the copy. */
+static inline char *plain_take(struct fdemu_req *r, size_t n)
 {
-  return (char *)r->buf.iov_base + r->iovoff;
-}
+  char *bytes = (char *)r->buf.iov_base + r->iovoff;
 
-static inline int plain_moved(struct fdemu_req *r, size_t n)
-{
   r->iovoff += n;
   r->done += n;
-  return 0;
+  return bytes;
 }
 
 int fdemu_copy_out(struct fdemu_req *r, const void *src, size_t n)
 {
   if (!is_plain(r))
     return copy_pieces(r, NULL, src, n);
-  move_bytes(plain_bytes(r), src, n);
-  return plain_moved(r, n);
+  move_bytes(plain_take(r, n), src, n);
+  return 0;
 }
 
 int fdemu_copy_in(struct fdemu_req *r, void *dst, size_t n)
 {
   if (!is_plain(r))
     return copy_pieces(r, dst, NULL, n);
-  move_bytes(dst, plain_bytes(r), n);
-  return plain_moved(r, n);
+  move_bytes(dst, plain_take(r, n), n);
+  return 0;
 }
 
 static int copy_zeros(struct fdemu_req *r, const void *zeros, size_t n)
 {
   if (!is_plain(r))
     return copy_pieces(r, NULL, zeros, n);
-  memset(plain_bytes(r), 0, n);
-  return plain_moved(r, n);
+  memset(plain_take(r, n), 0, n);
+  return 0;
 }
 
 /* As far as the caller's memory is good: what is lost was nothing. */

@@ -14,6 +14,9 @@
 /* A function that few calls need: kept out of the way of the others. */
 #define FDE_RARE __attribute__((cold, noinline))
 
+/* A function that some calls need, which must not cost the others registers. */
+#define FDE_APART __attribute__((noinline))
+
 /* The life of a request. */
 enum fde_state {
   FDE_IDLE,    /* not submitted, or answered and forgotten */
@@ -142,20 +145,24 @@ static inline void fde_put(struct fdemu_file *f)
     fdemu_file_put(f);
 }
 
-/* Whether f was opened for it: O_RDONLY or O_WRONLY, or both. */
-static inline bool fde_opened_for(const struct fdemu_file *f, int what)
+/* What f was opened for: FDEMU_CALL_READ, FDEMU_CALL_WRITE, both, or neither. One
+ * more than the access mode has a bit for each, as in Linux. */
+_Static_assert(FDEMU_CALL_READ == (O_RDONLY + 1) << 1, "");
+_Static_assert(FDEMU_CALL_WRITE == (O_WRONLY + 1) << 1, "");
+
+static inline unsigned fde_opened_for(const struct fdemu_file *f)
 {
-  return (1 << what | 1 << O_RDWR) >> (f->flags & O_ACCMODE) & 1;
+  return ((unsigned)f->flags + 1) << 1 & (FDEMU_CALL_READ | FDEMU_CALL_WRITE);
 }
 
 static inline bool fde_readable(const struct fdemu_file *f)
 {
-  return fde_opened_for(f, O_RDONLY);
+  return (fde_opened_for(f) & FDEMU_CALL_READ) != 0;
 }
 
 static inline bool fde_writable(const struct fdemu_file *f)
 {
-  return fde_opened_for(f, O_WRONLY);
+  return (fde_opened_for(f) & FDEMU_CALL_WRITE) != 0;
 }
 
 /* req.c */

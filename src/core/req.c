@@ -291,11 +291,12 @@ static int64_t place_by_flags(struct fdemu_req *r)
 }
 
 /* Where the bytes go, as things are when the call is really made. */
-static inline int64_t io_place(struct fdemu_req *r, const struct fdemu_file *f)
+static inline int64_t io_place(struct fdemu_req *r, const struct fdemu_file *f,
+                               const struct fdemu_call *c)
 {
   int64_t offset = r->offset;
 
-  if (!(r->call->flags & FDEMU_CALL_AT))
+  if (!(c->flags & FDEMU_CALL_AT))
     r->offset = offset = f->mode & FDEMU_MODE_SEEK ? f->pos : 0;
   if (offset > INT64_MAX - (int64_t)r->len)
     return -EINVAL;
@@ -318,9 +319,10 @@ static int64_t check_memory(const struct fdemu_req *r)
 }
 
 /* What Linux checks before it asks the file, in its order. */
-static int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f)
+static inline int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f,
+                               const struct fdemu_call *c,
+                               const struct fdemu_kernel *k)
 {
-  const struct fdemu_call *c = r->call;
   uint64_t total = r->buf.iov_len;
   int64_t error = 0;
 
@@ -331,8 +333,7 @@ static int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f)
     error = c->begin(f, r);
     if (error != FDEMU_NEXT)
       return error;
-  } else if (!fde_opened_for(f,
-                             c->flags & FDEMU_CALL_READ ? O_RDONLY : O_WRONLY))
+  } else if (!(fde_opened_for(f) & c->flags))
     return -EBADF;
   if (c->flags & FDEMU_CALL_VEC)
     error = fde_vector_length(r, &total);
@@ -340,8 +341,8 @@ static int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f)
     error = r->bounded ? check_memory(r) : 0;
   r->len = r->asked = total < FDE_MAX_RW ? (size_t)total : FDE_MAX_RW;
   if (error == 0)
-    error = io_place(r, f);
-  if (error == 0 && r->proc->kernel->below[FDEMU_CHOICE_SHORT] > 0)
+    error = io_place(r, f, c);
+  if (error == 0 && k->below[FDEMU_CHOICE_SHORT] > 0)
     fde_draw_length(r);
   return error;
 }
@@ -363,22 +364,24 @@ static bool has_read(const struct fdemu_req *r, int64_t n)
 }
 
 /* Regular files and pipes have times of use. */
-static void touch(const struct fdemu_req *r, struct fdemu_inode *i, int64_t n)
+static inline void touch(const struct fdemu_req *r, const struct fdemu_file *f,
+                         unsigned flags, int64_t n)
 {
-  const mode_t type = i->mode & S_IFMT;
+  const mode_t type = f->inode->mode & S_IFMT;
 
-  if (type != S_IFREG && (type != S_IFIFO || n < 0))
+  if (type == S_IFIFO ? n < 0 : type != S_IFREG)
     return;
-  if (r->call->flags & FDEMU_CALL_WRITE && has_written(r, n)) {
-    unsigned events = fde_wrote(r->proc, i);
+  if (flags & FDEMU_CALL_WRITE && has_written(r, n)) {
+    unsigned events = fde_wrote(r->proc, f->inode);
     if (events != 0)
-      fde_note_entry(r->file->entry, events);
-  } else if (r->call->flags & FDEMU_CALL_READ && has_read(r, n))
-    fde_accessed(r->file);
+      fde_note_entry(f->entry, events);
+  } else if (flags & FDEMU_CALL_READ && has_read(r, n))
+    fde_accessed(f);
 }
 
 /* What was moved is the result, even if the rest of the call failed. */
-static int64_t io_end(struct fdemu_req *r, int64_t result)
+static inline int64_t io_end(struct fdemu_req *r, struct fdemu_kernel *k,
+                             unsigned flags, int64_t result)
 {
   struct fdemu_file *f = r->file;
 
@@ -386,11 +389,10 @@ static int64_t io_end(struct fdemu_req *r, int64_t result)
     result = (int64_t)r->done;
   if (f == NULL)
     return result;
-  if (result > 0 && f->mode & FDEMU_MODE_SEEK &&
-      !(r->call->flags & FDEMU_CALL_AT))
+  if (result > 0 && f->mode & FDEMU_MODE_SEEK && !(flags & FDEMU_CALL_AT))
     f->pos = r->offset + result;
-  touch(r, f->inode, result);
-  if (r->proc->kernel->nnotes > 0)
+  touch(r, f, flags, result);
+  if (k->nnotes > 0)
     fde_note_io(r, result);
   return result;
 }
@@ -415,29 +417,34 @@ static inline void let_go(struct fdemu_req *r, struct fdemu_file *f)
   fde_put(f);
 }
 
-/* The one exit of every call. */
-static int64_t finish(struct fdemu_req *r, int64_t result)
+/* The one exit of every call: answered at once, or after a wait (resumed). */
+static inline int64_t conclude(struct fdemu_req *r, struct fdemu_kernel *k,
+                               const struct fdemu_call *c, int64_t result,
+                               enum fdemu_phase phase)
 {
-  enum fdemu_phase phase = FDEMU_PHASE_CALL;
-
-  r->proc->kernel->origin = r->origin;
-  if (r->call->finish != NULL)
-    result = r->call->finish(r, result);
-  if (r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
-    result = io_end(r, result);
+  k->origin = r->origin;
+  if (c->finish != NULL)
+    result = c->finish(r, result);
+  if (c->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
+    result = io_end(r, k, c->flags, result);
   if (r->fault != 0 && result >= 0)
     result = -r->fault;
-  if (r->result == FDEMU_PENDING) {
+  if (phase == FDEMU_PHASE_RESUMED)
     stop_waiting(r);
-    phase = FDEMU_PHASE_RESUMED;
-  }
   r->result = result;
   r->state = FDE_IDLE;
-  if (r->proc->kernel->trace != NULL)
+  if (k->trace != NULL)
     fde_trace(r, phase);
   if (r->file != NULL)
     let_go(r, r->file);
   return r->result;
+}
+
+FDE_APART static int64_t finish(struct fdemu_req *r, int64_t result)
+{
+  return conclude(r, r->proc->kernel, r->call, result,
+                  r->result == FDEMU_PENDING ? FDEMU_PHASE_RESUMED
+                                             : FDEMU_PHASE_CALL);
 }
 
 /* Answer a pending request; its owner hears of it from fdemu_run(). */
@@ -501,9 +508,10 @@ static int64_t settle(struct fdemu_req *r, int64_t n)
   return r->result;
 }
 
-static fdemu_method *method_of(const struct fdemu_req *r)
+static inline fdemu_method *method_of(const struct fdemu_req *r,
+                                      const struct fdemu_call *c)
 {
-  const char *slot = (const char *)ops_of(r) + r->call->slot;
+  const char *slot = (const char *)ops_of(r) + c->slot;
 
   /* It takes a pointer to a function for an integer. */
   /* cppcheck-suppress CastIntegerToAddressAtReturn */
@@ -511,29 +519,29 @@ static fdemu_method *method_of(const struct fdemu_req *r)
 }
 
 /* What the core says, unless the kind says it itself. */
-static inline int64_t run(struct fdemu_req *r)
+static inline int64_t run(struct fdemu_req *r, const struct fdemu_call *c)
 {
   struct fdemu_file *f = r->file;
   fdemu_method *first = f != NULL ? ops_of(r)->first : NULL;
   int64_t n = first != NULL ? first(f, r) : FDEMU_NEXT;
 
-  return n == FDEMU_NEXT ? r->call->run(f, r) : n;
+  return n == FDEMU_NEXT ? c->run(f, r) : n;
 }
 
 /* What the method says, before anybody has thought about it. */
-static inline int64_t attempt(struct fdemu_req *r)
+static inline int64_t attempt(struct fdemu_req *r, struct fdemu_kernel *k,
+                              const struct fdemu_call *c)
 {
-  const struct fdemu_call *c = r->call;
   fdemu_method *m = NULL;
 
-  r->proc->kernel->origin = r->origin;
+  k->origin = r->origin;
   if (c->run != NULL) { /* it may find the description, too */
-    int64_t n = run(r);
+    int64_t n = run(r, c);
     if (n != FDEMU_NEXT)
       return n;
   }
   if (c->slot != 0)
-    m = method_of(r);
+    m = method_of(r, c);
   if (m == NULL)
     m = c->other;
   return m != NULL ? m(r->file, r) : c->missing;
@@ -552,8 +560,8 @@ void fde_attempt(struct fdemu_req *r)
   r->retry = !r->delayed;
   r->delayed = false;
   if (!r->retry && r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
-    n = io_place(r, r->file);
-  settle(r, n < 0 ? n : attempt(r));
+    n = io_place(r, r->file, r->call);
+  settle(r, n < 0 ? n : attempt(r, r->proc->kernel, r->call));
 }
 
 /* ---- the public side -------------------------------------------------- */
@@ -616,10 +624,9 @@ FDE_RARE static int64_t inject(struct fdemu_req *r)
 }
 
 /* What comes before the first attempt. FDEMU_NEXT: go on. */
-static inline int64_t admit(struct fdemu_req *r)
+static inline int64_t admit(struct fdemu_req *r, const struct fdemu_kernel *k,
+                            const struct fdemu_call *c)
 {
-  const struct fdemu_call *c = r->call;
-  const struct fdemu_kernel *k = r->proc->kernel;
   struct fdemu_file *f;
   int64_t n = FDEMU_NEXT;
 
@@ -636,30 +643,32 @@ static inline int64_t admit(struct fdemu_req *r)
     r->file = f;
     f->refs++;
     if (c->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE) &&
-        (n = io_begin(r, f)) < 0)
+        (n = io_begin(r, f, c, k)) < 0)
       return n;
   }
   if (!fdemu_list_empty(&k->rules) && (n = inject(r)) != FDEMU_NEXT)
     return n;
   if (c->flags & FDEMU_CALL_VEC && c->slot != 0 && f != NULL && r->len == 0)
-    return method_of(r) != NULL ? 0 : c->missing;
+    return method_of(r, c) != NULL ? 0 : c->missing;
   return FDEMU_NEXT;
 }
 
 int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
 {
+  const struct fdemu_call *c = r->call;
+  struct fdemu_kernel *k = p->kernel;
   int64_t n;
 
   req_init(r, p);
-  n = admit(r);
+  n = admit(r, k, c);
   if (n == FDEMU_PENDING)
     return n;
   if (n == FDEMU_NEXT) {
-    n = attempt(r);
+    n = attempt(r, k, c);
     if (n < 0)
       return settle(r, n);
   }
-  return finish(r, n);
+  return conclude(r, k, c, n, FDEMU_PHASE_CALL);
 }
 
 void fdemu_complete(struct fdemu_req *r, int64_t result)

@@ -144,18 +144,22 @@ static inline bool nobody(const struct fdemu_waitq *wq)
 /* Who watches is told before who waits to read or to write, as in Linux: a
  * poll() sees what a read() then takes away. Those who asked to be told
  * exclusively are all told of the end only. */
-void fdemu_wake(struct fdemu_waitq *wq, int events)
+FDE_APART static void wake_all(struct fdemu_waitq *wq, int events)
 {
-  const struct fdemu_waiter *taker;
+  const struct fdemu_waiter *taker =
+      notify(&wq->watchers, events, !(events & ALWAYS), NULL);
 
-  wq->seq++;
-  if (nobody(wq))
-    return;
-  taker = notify(&wq->watchers, events, !(events & ALWAYS), NULL);
   if (events & (POLLIN | ALWAYS))
     notify_all(&wq->readers, events, taker);
   if (events & (POLLOUT | ALWAYS | FDEMU_WAKE_AGAIN))
     notify_all(&wq->writers, events, taker);
+}
+
+void fdemu_wake(struct fdemu_waitq *wq, int events)
+{
+  wq->seq++;
+  if (!nobody(wq))
+    wake_all(wq, events);
 }
 
 static void notify_first(struct fdemu_list *l, int events)
@@ -169,13 +173,10 @@ static void notify_first(struct fdemu_list *l, int events)
 }
 
 /* Only parked requests are on readers and writers. */
-void fdemu_wake_one(struct fdemu_waitq *wq, int events)
+FDE_APART static void wake_first(struct fdemu_waitq *wq, int events)
 {
   const struct fdemu_list *l = events & POLLIN ? &wq->readers : &wq->writers;
 
-  wq->seq++;
-  if (nobody(wq))
-    return;
   if (events & FDEMU_WAKE_AGAIN)
     notify_all(&wq->writers, events, NULL);
   if (notify(&wq->watchers, events, true,
@@ -185,6 +186,13 @@ void fdemu_wake_one(struct fdemu_waitq *wq, int events)
     notify_first(&wq->readers, events);
   if (events & POLLOUT)
     notify_first(&wq->writers, events);
+}
+
+void fdemu_wake_one(struct fdemu_waitq *wq, int events)
+{
+  wq->seq++;
+  if (!nobody(wq))
+    wake_first(wq, events);
 }
 
 void fdemu_wake_next(struct fdemu_req *r)
