@@ -22,6 +22,9 @@
 
 #define LARGE ((size_t)4 * PAGE) /* a write that wants pages side by side */
 
+/* What some reads and writes need must not cost the others registers. */
+#define APART __attribute__((noinline))
+
 struct slot {
   char *page;
   unsigned short off, len;
@@ -121,7 +124,7 @@ static void pages_put(struct pipe *p, unsigned tail)
 /* The next pages for n bytes lie side by side if they can, so that whoever reads
  * them at once need not copy them together. Works without memory, too. All have
  * to be spare at once: pages of small writes make room. */
-static void block_get(struct pipe *p, size_t n)
+APART static void block_get(struct pipe *p, size_t n)
 {
   size_t pages = (n + PAGE - 1) / PAGE;
 
@@ -234,7 +237,7 @@ static void pipe_was_read(struct fdemu_file *f, struct fdemu_req *r)
 static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct pipe *p = pipe_of(f);
-  bool was_full = full(p);
+  const unsigned tail = p->tail;
   int error = 0;
 
   if (r->len == 0)
@@ -245,7 +248,7 @@ static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
     return -EAGAIN;
   if (!r->lends || !lend(p, r))
     error = slots_read(p, r);
-  if (was_full && !full(p))
+  if (p->head - tail >= p->nslots && !full(p)) /* and it was */
     fdemu_wake_one(&p->inode.wq, POLLOUT | POLLWRNORM);
   if (r->retry) /* though it was interrupted */
     fdemu_wake_next(r);
@@ -267,29 +270,30 @@ static void ring_set(struct pipe *p, struct slot *ring, unsigned n)
   p->nslots = n;
 }
 
-static int ring_alloc(struct pipe *p)
+APART static int ring_make(struct pipe *p)
 {
-  struct slot *ring;
+  struct slot *ring = ring_new(p, p->nslots);
 
-  if (p->ring != NULL)
-    return 0;
-  ring = ring_new(p, p->nslots);
   if (ring == NULL)
     return -ENOMEM;
   ring_set(p, ring, p->nslots);
   return 0;
 }
 
+static inline int ring_alloc(struct pipe *p)
+{
+  return p->ring != NULL ? 0 : ring_make(p);
+}
+
 /* The bytes beyond whole pages go into the newest page if they all fit. */
-static int merge(struct pipe *p, struct fdemu_req *r)
+APART static int merge(struct pipe *p, struct fdemu_req *r)
 {
   size_t n = r->len % PAGE;
-  struct slot *s;
+  struct slot *s = slot_at(p, p->head - 1);
   int error;
 
-  if (n == 0 || empty(p))
+  if (n == 0)
     return 0;
-  s = slot_at(p, p->head - 1);
   if (s->packet || s->closed || p->filling || s->off + s->len + n > PAGE)
     return 0;
   error = fdemu_copy_in(r, s->page + s->off + s->len, n);
@@ -334,12 +338,28 @@ static void pipe_signal(struct fdemu_file *f, struct fdemu_req *r)
   fdemu_wake(&f->inode->wq, FDEMU_WAKE_SIGIN);
 }
 
+/* There is no room for all. head was that of the pipe before. */
+APART static int64_t pipe_full(struct fdemu_file *f, struct fdemu_req *r,
+                               unsigned head)
+{
+  struct pipe *p = pipe_of(f);
+
+  if (head == p->tail && !empty(p)) { /* this cannot wait until the call is
+                                         over */
+    r->ended = pipe_signal;
+    fdemu_wake_one(&p->inode.wq, POLLIN | POLLRDNORM);
+  }
+  if (fdemu_may_wait(r))
+    pipe_signal(f, r);
+  return -EAGAIN;
+}
+
 /* Up to PIPE_BUF bytes take one slot, or none at all: that is what makes such
  * writes atomic. */
 static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
 {
   struct pipe *p = pipe_of(f);
-  bool was_empty = empty(p);
+  const unsigned head = p->head;
   int error;
 
   if (r->len == 0)
@@ -347,7 +367,7 @@ static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
   if (p->readers == 0)
     return fdemu_broken(r);
   error = ring_alloc(p);
-  if (error == 0 && !r->retry)
+  if (error == 0 && !empty(p) && !r->retry)
     error = merge(p, r);
   if (error == 0 && fdemu_left(r) >= LARGE)
     block_get(p, fdemu_left(r));
@@ -356,18 +376,11 @@ static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
   r->ended = pipe_written;
   if (error < 0)
     return error;
-  if (fdemu_left(r) == 0) {
-    if (r->retry)
-      fdemu_wake_next(r);
-    return (int64_t)r->done;
-  }
-  if (was_empty && !empty(p)) { /* this cannot wait until the call is over */
-    r->ended = pipe_signal;
-    fdemu_wake_one(&p->inode.wq, POLLIN | POLLRDNORM);
-  }
-  if (fdemu_may_wait(r))
-    pipe_signal(f, r);
-  return -EAGAIN;
+  if (fdemu_left(r) > 0)
+    return pipe_full(f, r, head);
+  if (r->retry)
+    fdemu_wake_next(r);
+  return (int64_t)r->done;
 }
 
 /* ---- the rest --------------------------------------------------------- */
