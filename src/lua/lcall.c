@@ -6,8 +6,8 @@
 
 /* ---- results ---------------------------------------------------------- */
 
-/* nil, message, errno */
-int lcall_error(lua_State *L, int64_t result, const char *path)
+/* nil, message, errno. Apart, as errors are in whoever has results. */
+APART int lcall_error(lua_State *L, int64_t result, const char *path)
 {
   int error = (int)-result;
 
@@ -217,7 +217,7 @@ static void use_store(struct call *c)
 }
 
 /* keep() of reads. A few bytes need no memory. */
-static int keep_data(struct call *c)
+int lcall_keep_data(struct call *c)
 {
   if (c->req.mem != NULL)
     return 0;
@@ -245,17 +245,13 @@ int lcall_keep_copy(struct call *c)
   return 0;
 }
 
-/* c reads count bytes. What does not fit into scratch grows from the start. Of
- * many it is enough to know where they are, unless finalizers may run before they
- * are looked at. */
-void lcall_want(struct call *c, size_t count)
+/* The rest of lcall_want(). What does not fit into scratch grows from the start.
+ * Of many it is enough to know where they are, unless finalizers may run before
+ * they are looked at. */
+APART void lcall_want_many(struct call *c)
 {
-  c->req.buf.iov_base = c->lk->scratch;
-  c->req.buf.iov_len = count;
-  c->req.lends = count >= LENDS && !c->lk->origins;
-  c->keep = keep_data;
-  c->result = lcall_string;
-  if (count > SCRATCH_SIZE) {
+  c->req.lends = !c->lk->origins;
+  if (c->req.buf.iov_len > SCRATCH_SIZE) {
     /* The result is taken from the store even if nothing came. */
     use_store(c);
   }
@@ -361,14 +357,16 @@ void lcall_push_origin(lua_State *L, struct lkernel *lk, uint32_t id)
   lua_remove(L, -2);
 }
 
-/* What comes before proc; the rest is core's. In two parts: gcc makes a slow
- * loop of more than 80 bytes. */
-static inline void call_clear(struct fdemu_req *r)
+/* Of the request what comes before proc; the rest is core's. In parts: gcc makes
+ * a slow loop of more than 80 bytes. */
+static inline void call_clear(struct call *c)
 {
   const size_t size = offsetof(struct fdemu_req, proc), half = size / 2;
+  const size_t task = offsetof(struct call, task);
 
-  memset(r, 0, half);
-  memset((char *)r + half, 0, size - half);
+  memset(&c->req, 0, half);
+  memset((char *)&c->req + half, 0, size - half);
+  memset((char *)c + task, 0, offsetof(struct call, mem) - task);
 }
 
 /*
@@ -420,16 +418,10 @@ static inline struct call *call_init(struct call *c, lua_State *L,
                                      struct lkernel *lk,
                                      const struct fdemu_call *what)
 {
-  call_clear(&c->req);
+  call_clear(c);
   c->lk = lk;
-  c->task = NULL;
   c->L = L;
-  c->keep = NULL;
   c->result = lcall_integer;
-  c->store = NULL;
-  c->cap = 0;
-  c->ioarg = IOARG_NONE;
-  c->below = c->failed = false;
   c->req.call = what;
   c->req.complete = completed;
   c->req.user = c;
@@ -490,16 +482,16 @@ static APART int finish_with_care(lua_State *L, struct call *c)
  * run) is the next call's. */
 static inline int finish(lua_State *L, struct call *c)
 {
-  if (c->lk->attention || c->failed || c->store != NULL)
+  if (c->lk->attention || c->store != NULL)
     return finish_with_care(L, c);
   return c->result(L, c);
 }
 
-/* The same after a wait. */
+/* The same after a wait, or a method in Lua, which may have failed. */
 static int finish_wait(lua_State *L, struct call *c)
 {
   fdemu_abandon(&c->req);
-  return finish(L, c);
+  return c->failed ? finish_with_care(L, c) : finish(L, c);
 }
 
 static int resumed(lua_State *L, int status, lua_KContext ctx)
@@ -618,7 +610,7 @@ static bool may_stop(const struct call *c)
 {
   const struct lkernel *lk = c->lk;
 
-  return c->task != NULL && !c->task->worker && c->req.on == NULL &&
+  return !c->task->worker && c->req.on == NULL &&
          !(c->req.call->flags & FDEMU_CALL_QUIET) &&
          (!fdemu_list_empty(&lk->ready) || fdemu_runnable(lk->k));
 }
@@ -651,7 +643,7 @@ static int go_on(lua_State *L, int status, lua_KContext ctx)
   return submit(L, c->proc, c);
 }
 
-/* Others may go first, as chance will have it. */
+/* Of a task: others may go first, as chance will have it. */
 RARE static int submit_in_order(lua_State *L, struct fdemu_proc *p,
                                 struct call *c)
 {
@@ -669,7 +661,8 @@ RARE static int submit_in_order(lua_State *L, struct fdemu_proc *p,
 /* Make the call that was filled in; returns what the C function should. */
 int lcall_submit(lua_State *L, struct fdemu_proc *p, struct call *c)
 {
-  return c->lk->random_order ? submit_in_order(L, p, c) : submit(L, p, c);
+  return c->task != NULL && c->lk->random_order ? submit_in_order(L, p, c)
+                                                : submit(L, p, c);
 }
 
 /* ---- ioctl ------------------------------------------------------------ */

@@ -127,7 +127,8 @@ struct lkernel {
 };
 
 struct lprocess {
-  const char *tag;        /* lproc_tag; NULL: the process was let go */
+  const char *tag;        /* lproc_tag: it lives; NULL: it has exited, or was
+                             let go */
   struct fdemu_list link; /* in lk->processes */
   struct fdemu_proc *p;   /* a reference */
   struct lkernel *lk;
@@ -146,26 +147,29 @@ enum ioarg { IOARG_NONE, IOARG_INTEGER, IOARG_BUFFER, IOARG_STRING };
  */
 struct call {
   struct fdemu_req req;
-  struct fdemu_mem mem; /* the store as the request sees it */
   struct lkernel *lk;
-  struct task *task;       /* whose coroutine to resume; NULL: on the C stack */
-  struct fdemu_proc *proc; /* of a task that was stopped before the call */
-  lua_State *L;            /* the caller; its arguments are on this stack */
-  struct call *outer;
-  int (*keep)(struct call *c); /* the call has to wait: 0 or -errno */
+  lua_State *L; /* the caller; its arguments are on this stack */
   int (*result)(lua_State *L, struct call *c); /* push the results */
+
+  /* all 0 in a call that begins */
+  struct task *task; /* whose coroutine to resume; NULL: on the C stack */
+  int (*keep)(struct call *c); /* the call has to wait: 0 or -errno */
   char *store;
   size_t cap;
+  enum ioarg ioarg;
+  bool below;  /* others run above it on the C stack */
+  bool failed; /* a driver raised an error: it is in env */
+
+  struct fdemu_mem mem;    /* the store as the request sees it */
+  struct fdemu_proc *proc; /* of a task that was stopped before the call */
+  struct call *outer;
   int top;      /* of the caller's stack when it yielded */
   int argindex; /* ioctl: where the argument is */
-  enum ioarg ioarg;
-  union {     /* what an address in the request points to */
-    int word; /* ioctl: an int for the driver */
+  union {       /* what an address in the request points to */
+    int word;   /* ioctl: an int for the driver */
     int64_t number;
     struct iovec few[CALL_FEW];
   };
-  bool below;  /* others run above it on the C stack */
-  bool failed; /* a driver raised an error: it is in env */
 };
 
 enum task_status {
@@ -264,14 +268,14 @@ struct lbuffer {
 };
 
 /* larg.c */
-int larg_error(lua_State *L, int index, const char *msg);
-int larg_wrong(lua_State *L, int index, const char *expected);
+RARE int larg_error(lua_State *L, int index, const char *msg);
+RARE int larg_wrong(lua_State *L, int index, const char *expected);
 void larg_type(lua_State *L, int index, int type);
 void *larg_udata(lua_State *L, int index, const char *name);
-lua_Integer larg_no_integer(lua_State *L, int index);
+RARE lua_Integer larg_no_integer(lua_State *L, int index);
 lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def);
 lua_Number larg_number(lua_State *L, int index);
-const char *larg_no_string(lua_State *L, int index);
+RARE const char *larg_no_string(lua_State *L, int index);
 void larg_register(lua_State *L, const luaL_Reg *l, int meta);
 void larg_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
                 const luaL_Reg *methods, lua_CFunction index);
@@ -321,7 +325,8 @@ int lcall_integer(lua_State *L, struct call *c);
 int lcall_string(lua_State *L, struct call *c);
 const char *lcall_data(const struct call *c);
 int lcall_error(lua_State *L, int64_t result, const char *path);
-void lcall_want(struct call *c, size_t count);
+void lcall_want_many(struct call *c);
+int lcall_keep_data(struct call *c);
 void lcall_fail(lua_State *L, struct lkernel *lk, struct fdemu_req *r);
 void lcall_orphan(lua_State *L, struct lkernel *lk, int status);
 void lcall_orphan_memory(struct lkernel *lk);
@@ -339,6 +344,17 @@ bool lcall_is(const struct fdemu_req *r);
 char *lcall_interrupt(struct lkernel *lk);
 void lcall_resume(struct lkernel *lk, char *scratch);
 int lcall_open(lua_State *L);
+
+/* c, which has just begun, reads count bytes. */
+static inline void lcall_want(struct call *c, size_t count)
+{
+  c->req.buf.iov_base = c->lk->scratch;
+  c->req.buf.iov_len = count;
+  c->keep = lcall_keep_data;
+  c->result = lcall_string;
+  if (count >= LENDS)
+    lcall_want_many(c);
+}
 
 /* llimit.c */
 void llimit_options(lua_State *L, struct llimits *l,
@@ -441,7 +457,7 @@ int ldesc_open(lua_State *L);
 /* lproc.c */
 int lproc_new(lua_State *L);
 void lproc_forget(struct lprocess *lp);
-struct lprocess *lproc_check_living(lua_State *L);
+RARE struct lprocess *lproc_check_living(lua_State *L);
 int lproc_int(lua_State *L, int index);
 int lproc_optint(lua_State *L, int index);
 int lproc_open(lua_State *L);
@@ -455,8 +471,7 @@ static inline struct lprocess *lproc_check(lua_State *L)
 {
   struct lprocess *lp = lua_touserdata(L, 1);
 
-  if (lp == NULL || lua_rawlen(L, 1) != sizeof *lp || lp->tag != lproc_tag ||
-      !fdemu_alive(lp->p))
+  if (lp == NULL || lua_rawlen(L, 1) != sizeof *lp || lp->tag != lproc_tag)
     lp = lproc_check_living(L);
   return lp;
 }
@@ -466,7 +481,7 @@ static inline int lproc_fd(lua_State *L, int index)
 {
   lua_Integer fd = larg_integer(L, index);
 
-  return fd >= INT_MIN && fd <= INT_MAX ? (int)fd : -1;
+  return fd == (int)fd ? (int)fd : -1;
 }
 
 static inline size_t lproc_count(lua_State *L, int index)

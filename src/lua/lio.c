@@ -12,30 +12,30 @@
 static int do_read(lua_State *L, const struct fdemu_call *what)
 {
   struct lprocess *lp = lproc_check(L);
-  int fd = lproc_fd(L, 2);
-  size_t count = lproc_count(L, 3);
-  lua_Integer offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
   struct call local, *c = lcall_begin(L, lp->lk, &local, what);
 
-  c->req.fd = fd;
-  c->req.offset = offset;
-  lcall_want(c, count);
+  c->req.fd = lproc_fd(L, 2);
+  lcall_want(c, lproc_count(L, 3));
+  if (what->flags & FDEMU_CALL_AT)
+    c->req.offset = larg_integer(L, 4);
   return lcall_submit(L, lp->p, c);
 }
 
+/* A number becomes a string, for which finalizers may run: before the call
+ * begins. */
 static int do_write(lua_State *L, const struct fdemu_call *what)
 {
   struct lprocess *lp = lproc_check(L);
   int fd = lproc_fd(L, 2);
   size_t n;
   const char *s = larg_string(L, 3, &n);
-  lua_Integer offset = what->flags & FDEMU_CALL_AT ? larg_integer(L, 4) : 0;
   struct call local, *c = lcall_begin(L, lp->lk, &local, what);
 
   c->req.fd = fd;
-  c->req.offset = offset;
   c->req.buf.iov_base = ARG(s);
   c->req.buf.iov_len = n;
+  if (what->flags & FDEMU_CALL_AT)
+    c->req.offset = larg_integer(L, 4);
   return lcall_submit(L, lp->p, c);
 }
 

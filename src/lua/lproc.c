@@ -120,6 +120,7 @@ static int proc_exit(lua_State *L)
   int status = lproc_optint(L, 2);
 
   lp->lk->L = L;
+  lp->tag = NULL;
   fdemu_exit(lp->p, status);
   status = ltask_end_process(L, lp->lk, fdemu_getpid(lp->p));
   lworker_drain(L, lp->lk);
