@@ -104,12 +104,13 @@ int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
 
 /* ---- closing ---------------------------------------------------------- */
 
-/* Empty a descriptor, of which it is known who does it. */
-static struct fdemu_file *take(struct fdemu_proc *p, int fd)
+/* Empty a descriptor, of which it is known who does it. Its reference is the
+ * caller's. */
+static inline void take(struct fdemu_proc *p, int fd)
 {
   if (p->table.closed != NULL && p->table.file[fd] != NULL)
     p->table.closed[fd] = p->kernel->origin;
-  return fde_table_remove(p, fd);
+  fde_table_remove(p, fd);
 }
 
 /* The same with all of the group that fd is in, if it is shared and that is the
@@ -149,15 +150,19 @@ void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec)
       f->ops->flush(f, NULL);
     fde_locks_close(p, f);
     fde_table_own(t, fd);
-    if (t->file[fd] == f && f->refs > 2)
-      fdemu_file_put(take(p, fd));
-    else
+    if (t->file[fd] == f && f->refs > 2) {
+      take(p, fd);
+      fdemu_file_put(f);
+    } else
       top = fd;
     fdemu_file_put(f);
   }
   for (int fd = top; fd >= first; fd--)
-    if (t->file[fd] != NULL && (!cloexec || fde_get_cloexec(t, fd)))
-      fdemu_file_put(take(p, fd));
+    if (t->file[fd] != NULL && (!cloexec || fde_get_cloexec(t, fd))) {
+      struct fdemu_file *f = t->file[fd];
+      take(p, fd);
+      fdemu_file_put(f);
+    }
 }
 
 /* The descriptor goes first, and whatever flush says, it is gone. */
@@ -174,7 +179,7 @@ int64_t fde_close(struct fdemu_file *f, struct fdemu_req *r)
 
 int64_t fde_close_end(struct fdemu_req *r, int64_t result)
 {
-  if (r->file != NULL && r->on == NULL)
+  if (r->proc->locked && r->file != NULL && r->on == NULL)
     fde_locks_close(r->proc, r->file);
   return result;
 }

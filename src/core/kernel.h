@@ -205,7 +205,7 @@ void fde_table_free(struct fdemu_proc *p);
 int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
                    struct fde_table *from);
 int fde_table_claim(struct fdemu_proc *p, int fd);
-struct fdemu_file *fde_table_remove(struct fdemu_proc *p, int fd);
+void fde_table_remove(struct fdemu_proc *p, int fd);
 int fde_table_next(const struct fde_table *t, int fd);
 bool fde_reserved(const struct fde_table *t, int fd);
 void fde_table_unshare(struct fde_table *t, int fd); /* see fde_table_own() */

@@ -38,8 +38,8 @@ static void assign(uint64_t *bits, int i, bool on)
 }
 
 /* A word of level 0 has become full, or is so no more: above, a bit is set when
- * the word below it is full. */
-FDE_RARE static void mark_above(struct fde_table *t, int fd, bool on)
+ * the word below it is full. Returns fd: it is the last that is done. */
+FDE_RARE static int mark_above(struct fde_table *t, int fd, bool on)
 {
   int i = fd / BITS;
 
@@ -47,29 +47,30 @@ FDE_RARE static void mark_above(struct fde_table *t, int fd, bool on)
     bool was_full = t->used[level][i / BITS] == UINT64_MAX;
     assign(t->used[level], i, on);
     if (was_full == (t->used[level][i / BITS] == UINT64_MAX))
-      return;
+      break;
     i /= BITS;
   }
+  return fd;
 }
 
-static inline void mark_used(struct fde_table *t, int fd)
+static inline int mark_used(struct fde_table *t, int fd)
 {
   uint64_t *word = &t->used[0][word_of(fd)];
 
   *word |= bit_of(fd);
-  if (*word == UINT64_MAX)
-    mark_above(t, fd, true);
+  return *word == UINT64_MAX ? mark_above(t, fd, true) : fd;
 }
 
 static inline void mark_free(struct fde_table *t, int fd)
 {
   uint64_t *word = &t->used[0][word_of(fd)];
+  const bool was_full = *word == UINT64_MAX;
 
-  if (*word == UINT64_MAX)
-    mark_above(t, fd, false);
   *word &= ~bit_of(fd);
   if (fd < t->lowest)
     t->lowest = fd;
+  if (was_full)
+    mark_above(t, fd, false);
 }
 
 /* The first free descriptor >= fd, whose own word has none; or cap. */
@@ -90,17 +91,6 @@ FDE_RARE static int first_free_above(const struct fde_table *t, int fd)
   while (level-- > 0)
     i = i * BITS + __builtin_ctzll(~t->used[level][i]);
   return i;
-}
-
-/* The first free descriptor >= fd, or cap. */
-static inline int first_free(const struct fde_table *t, int fd)
-{
-  const size_t word = word_of(fd);
-  const uint64_t bits = ~t->used[0][word] & UINT64_MAX << ((unsigned)fd % BITS);
-
-  if (bits == 0)
-    return first_free_above(t, fd);
-  return (int)word * BITS + __builtin_ctzll(bits);
 }
 
 /* What is above level 0, and beyond the end of a level, from level 0. */
@@ -343,28 +333,52 @@ void fde_unshare_all(struct fdemu_kernel *k)
   k->shares = false;
 }
 
+/* The table grows first. */
+FDE_RARE static int reserve_beyond(struct fdemu_proc *p, int min, int fd)
+{
+  return table_grow(p->kernel, &p->table, fd) < 0 ? -ENOMEM
+                                                  : fde_table_reserve(p, min);
+}
+
+/* fd is free, or beyond the table. */
+static inline int reserve(struct fdemu_proc *p, int min, int fd)
+{
+  struct fde_table *t = &p->table;
+
+  if (fd >= p->soft)
+    return -EMFILE;
+  if (check_room(p->kernel, 1) < 0)
+    return -ENFILE;
+  if (fd >= t->cap)
+    return reserve_beyond(p, min, fd);
+  if (min <= t->lowest)
+    t->lowest = fd + 1;
+  p->kernel->nopen++;
+  return mark_used(t, fd);
+}
+
+/* The word of fd has none that is free behind it. */
+FDE_RARE static int reserve_above(struct fdemu_proc *p, int min, int fd)
+{
+  return reserve(p, min, first_free_above(&p->table, fd));
+}
+
 /* The lowest free descriptor >= min becomes used, without a file. */
 int fde_table_reserve(struct fdemu_proc *p, int min)
 {
-  struct fde_table *t = &p->table;
+  const struct fde_table *t = &p->table;
+  uint64_t bits;
   int fd;
 
   if (min < 0 || min >= p->soft)
     return -EINVAL;
   fd = min > t->lowest ? min : t->lowest;
-  if (fd < t->cap)
-    fd = first_free(t, fd);
-  if (fd >= p->soft)
-    return -EMFILE;
-  if (check_room(p->kernel, 1) < 0)
-    return -ENFILE;
-  if (fd >= t->cap && table_grow(p->kernel, t, fd) < 0)
-    return -ENOMEM;
-  mark_used(t, fd);
-  if (min <= t->lowest)
-    t->lowest = fd + 1;
-  p->kernel->nopen++;
-  return fd;
+  if (fd >= t->cap)
+    return reserve(p, min, fd);
+  bits = ~t->used[0][word_of(fd)] & UINT64_MAX << ((unsigned)fd % BITS);
+  if (bits == 0)
+    return reserve_above(p, min, fd);
+  return reserve(p, min, (int)word_of(fd) * BITS + __builtin_ctzll(bits));
 }
 
 /* fd becomes used, whatever it was. The caller has checked its range. */
@@ -383,18 +397,29 @@ int fde_table_claim(struct fdemu_proc *p, int fd)
   return 0;
 }
 
-/* Empty a slot; its reference is the caller's now. */
-struct fdemu_file *fde_table_remove(struct fdemu_proc *p, int fd)
+static inline void empty_slot(struct fdemu_proc *p, int fd)
 {
   struct fde_table *t = &p->table;
-  struct fdemu_file *f = t->file[fd];
 
-  fde_table_own(t, fd);
   p->kernel->nopen--;
   t->file[fd] = NULL;
   assign(t->cloexec, fd, false);
   mark_free(t, fd);
-  return f;
+}
+
+FDE_APART static void empty_shared(struct fdemu_proc *p, int fd)
+{
+  fde_table_unshare(&p->table, fd);
+  empty_slot(p, fd);
+}
+
+/* Empty a slot; the reference to its file, if it has one, is the caller's. */
+void fde_table_remove(struct fdemu_proc *p, int fd)
+{
+  if (p->table.shares)
+    empty_shared(p, fd);
+  else
+    empty_slot(p, fd);
 }
 
 /* The table of a process that has nothing open; what a call had reserved is
