@@ -92,8 +92,9 @@ static void wait_init(struct fdemu_req *r)
 }
 
 /* Pending requests are on their process's list, so that it can exit. */
-static void set_pending(struct fdemu_req *r, enum fde_state state)
+static inline void set_pending(struct fdemu_req *r, enum fde_state state)
 {
+  r->state = (unsigned char)state;
   if (r->result != FDEMU_PENDING) {
     r->result = FDEMU_PENDING;
     r->since = r->proc->kernel->now;
@@ -103,7 +104,6 @@ static void set_pending(struct fdemu_req *r, enum fde_state state)
     if (r->proc->kernel->trace != NULL)
       fde_trace(r, FDEMU_PHASE_UNFINISHED);
   }
-  r->state = (unsigned char)state;
 }
 
 /*
@@ -400,9 +400,9 @@ static inline int64_t io_end(struct fdemu_req *r, struct fdemu_kernel *k,
 /* ---- answers ---------------------------------------------------------- */
 
 /* r, which had to wait, waits no more. */
-FDE_RARE static void stop_waiting(struct fdemu_req *r)
+static inline void stop_waiting(struct fdemu_req *r, struct fdemu_kernel *k)
 {
-  fdemu_timer_stop(r->proc->kernel, &r->timer);
+  fdemu_timer_stop(k, &r->timer);
   fdemu_list_remove(&r->mine);
 }
 
@@ -430,7 +430,7 @@ static inline int64_t conclude(struct fdemu_req *r, struct fdemu_kernel *k,
   if (r->fault != 0 && result >= 0)
     result = -r->fault;
   if (phase == FDEMU_PHASE_RESUMED)
-    stop_waiting(r);
+    stop_waiting(r, k);
   r->result = result;
   r->state = FDE_IDLE;
   if (k->trace != NULL)
@@ -719,16 +719,28 @@ void fde_cancel(struct fdemu_req *r, int error)
   fde_finish_later(r, -error);
 }
 
-void fdemu_abandon(struct fdemu_req *r)
+static inline void hand_back(struct fdemu_req *r)
 {
-  if (r->result == FDEMU_PENDING)
-    fdemu_cancel(r, ECANCELED);
   if (r->state == FDE_FINISHED) {
     fdemu_list_remove(&r->link);
     r->state = FDE_IDLE;
     r->proc->kernel->pending--;
     fdemu_proc_put(r->proc);
   }
+}
+
+FDE_RARE static void abandon_pending(struct fdemu_req *r)
+{
+  fdemu_cancel(r, ECANCELED);
+  hand_back(r);
+}
+
+void fdemu_abandon(struct fdemu_req *r)
+{
+  if (r->result == FDEMU_PENDING)
+    abandon_pending(r);
+  else
+    hand_back(r);
 }
 
 int64_t fdemu_call(struct fdemu_proc *p, struct fdemu_req *r)
@@ -773,7 +785,7 @@ void fde_trace_flush(struct fdemu_kernel *k)
 }
 
 /* A call that nothing came between is one event, even if it had to wait. */
-void fde_trace(struct fdemu_req *r, enum fdemu_phase phase)
+FDE_APART void fde_trace(struct fdemu_req *r, enum fdemu_phase phase)
 {
   struct fdemu_kernel *k = r->proc->kernel;
   int64_t start = phase == FDEMU_PHASE_CALL ? k->now : r->since;
