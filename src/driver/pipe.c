@@ -129,7 +129,7 @@ APART static void block_get(struct pipe *p, size_t n)
   size_t pages = (n + PAGE - 1) / PAGE;
 
   pages = pages < p->nslots ? pages : p->nslots;
-  if (p->block != NULL || p->nspare >= pages)
+  if (n < LARGE || p->block != NULL || p->nspare >= pages)
     return;
   p->block = fdemu_alloc(p->inode.kernel, pages * PAGE);
   if (p->block == NULL)
@@ -177,15 +177,12 @@ static bool slots_drop(struct pipe *p, size_t n)
   return p->tail != tail;
 }
 
-/* All that r wants, without a copy. */
-static bool lend(struct pipe *p, struct fdemu_req *r)
+/* All that r wants of what there is, without a copy. */
+APART static bool lend(struct pipe *p, struct fdemu_req *r)
 {
   size_t n = fdemu_left(r) < p->count ? fdemu_left(r) : p->count;
-  const struct slot *s;
+  const struct slot *s = slot_at(p, p->tail);
 
-  if (empty(p)) /* at its end: there may never have been a slot */
-    return false;
-  s = slot_at(p, p->tail);
   if (beside(p, n) < n || !fdemu_lend(r, s->page + s->off, n))
     return false;
   /* The pages come back, and none is freed, even if some are another pipe's. */
@@ -208,12 +205,13 @@ static int slot_read(struct pipe *p, struct slot *s, struct fdemu_req *r)
   return 0;
 }
 
+/* There is something to be read. */
 static int slots_read(struct pipe *p, struct fdemu_req *r)
 {
   unsigned tail = p->tail;
-  int error = 0;
+  int error;
 
-  while (error == 0 && fdemu_left(r) > 0 && !empty(p)) {
+  do {
     struct slot *s = slot_at(p, p->tail);
     error = slot_read(p, s, r);
     if (s->len > 0)
@@ -221,7 +219,7 @@ static int slots_read(struct pipe *p, struct fdemu_req *r)
     p->tail++;
     if (s->packet)
       break;
-  }
+  } while (error == 0 && fdemu_left(r) > 0 && !empty(p));
   pages_put(p, tail);
   return error;
 }
@@ -246,7 +244,7 @@ static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
     r->ended = pipe_was_read;
   if (unreadable(p))
     return -EAGAIN;
-  if (!r->lends || !lend(p, r))
+  if (!empty(p) && (!r->lends || !lend(p, r))) /* it may be at its end */
     error = slots_read(p, r);
   if (p->head - tail >= p->nslots && !full(p)) /* and it was */
     fdemu_wake_one(&p->inode.wq, POLLOUT | POLLWRNORM);
@@ -369,7 +367,7 @@ static int64_t pipe_write(struct fdemu_file *f, struct fdemu_req *r)
   error = ring_alloc(p);
   if (error == 0 && !empty(p) && !r->retry)
     error = merge(p, r);
-  if (error == 0 && fdemu_left(r) >= LARGE)
+  if (error == 0 && r->len >= LARGE)
     block_get(p, fdemu_left(r));
   while (error == 0 && fdemu_left(r) > 0 && !full(p))
     error = fill(p, r, (f->flags & O_DIRECT) != 0);
