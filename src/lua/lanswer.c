@@ -244,18 +244,23 @@ static bool plain(lua_State *L, const struct task *t, int64_t *n)
   return true;
 }
 
-/* What t's method has returned is all that is on the stack of its coroutine:
- * the answer. Raises what is wrong with it. */
-int64_t lanswer_take(lua_State *L, struct task *t)
+APART static int64_t judge(lua_State *L, struct task *t)
 {
   int64_t n;
 
-  if (plain(L, t, &n))
-    return n;
   t->lk->L = L;
   t->judging = true;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   n = answer(L, t);
   t->judging = false;
   return n;
+}
+
+/* What t's method has returned is all that is on the stack of its coroutine:
+ * the answer. Raises what is wrong with it. */
+int64_t lanswer_take(lua_State *L, struct task *t)
+{
+  int64_t n;
+
+  return plain(L, t, &n) ? n : judge(L, t);
 }

@@ -598,10 +598,15 @@ RARE static int submitted(lua_State *L, struct call *c)
   return finish_wait(L, c);
 }
 
+/* It has failed, or the answer is not there yet. */
+static APART int not_done(lua_State *L, struct call *c)
+{
+  return c->req.result != FDEMU_PENDING ? finish(L, c) : submitted(L, c);
+}
+
 static int submit(lua_State *L, struct fdemu_proc *p, struct call *c)
 {
-  return fdemu_submit(p, &c->req) != FDEMU_PENDING ? finish(L, c)
-                                                   : submitted(L, c);
+  return fdemu_submit(p, &c->req) >= 0 ? finish(L, c) : not_done(L, c);
 }
 
 /* In random order a task may be stopped wherever it makes a call. Calls that a

@@ -78,11 +78,10 @@ static int proc_openat(lua_State *L)
 /* A call that takes nothing but a descriptor. */
 static int do_fd(lua_State *L, const struct fdemu_call *what)
 {
-  struct lprocess *lp = lproc_check(L);
-  int fd = lproc_fd(L, 2);
+  const struct lprocess *lp = lproc_check(L);
   struct call local, *c = lcall_begin(L, lp->lk, &local, what);
 
-  c->req.fd = fd;
+  c->req.fd = lproc_fd(L, 2);
   return lcall_submit(L, lp->p, c);
 }
 

@@ -9,54 +9,67 @@
 #define CALL(what) (&fdemu_calls[FDEMU_##what])
 #define ARG(s)     ((void *)(uintptr_t)(s))
 
-static int do_read(lua_State *L, const struct fdemu_call *what)
+/* All of a read but its offset. */
+static inline struct call *begin_read(lua_State *L, const struct lprocess *lp,
+                                      struct call *local,
+                                      const struct fdemu_call *what)
 {
-  struct lprocess *lp = lproc_check(L);
-  struct call local, *c = lcall_begin(L, lp->lk, &local, what);
+  struct call *c = lcall_begin(L, lp->lk, local, what);
 
   c->req.fd = lproc_fd(L, 2);
   lcall_want(c, lproc_count(L, 3));
-  if (what->flags & FDEMU_CALL_AT)
-    c->req.offset = larg_integer(L, 4);
-  return lcall_submit(L, lp->p, c);
+  return c;
 }
 
-/* A number becomes a string, for which finalizers may run: before the call
- * begins. */
-static int do_write(lua_State *L, const struct fdemu_call *what)
+/* All of a write but its offset. A number becomes a string, for which
+ * finalizers may run: before the call begins. */
+static inline struct call *begin_write(lua_State *L, const struct lprocess *lp,
+                                       struct call *local,
+                                       const struct fdemu_call *what)
 {
-  struct lprocess *lp = lproc_check(L);
   int fd = lproc_fd(L, 2);
   size_t n;
   const char *s = larg_string(L, 3, &n);
-  struct call local, *c = lcall_begin(L, lp->lk, &local, what);
+  struct call *c = lcall_begin(L, lp->lk, local, what);
 
   c->req.fd = fd;
   c->req.buf.iov_base = ARG(s);
   c->req.buf.iov_len = n;
-  if (what->flags & FDEMU_CALL_AT)
-    c->req.offset = larg_integer(L, 4);
-  return lcall_submit(L, lp->p, c);
+  return c;
 }
 
 static int proc_read(lua_State *L)
 {
-  return do_read(L, CALL(READ));
+  const struct lprocess *lp = lproc_check(L);
+  struct call local, *c = begin_read(L, lp, &local, CALL(READ));
+
+  return lcall_submit(L, lp->p, c);
 }
 
 static int proc_pread(lua_State *L)
 {
-  return do_read(L, CALL(PREAD));
+  const struct lprocess *lp = lproc_check(L);
+  struct call local, *c = begin_read(L, lp, &local, CALL(PREAD));
+
+  c->req.offset = larg_integer(L, 4);
+  return lcall_submit(L, lp->p, c);
 }
 
 static int proc_write(lua_State *L)
 {
-  return do_write(L, CALL(WRITE));
+  const struct lprocess *lp = lproc_check(L);
+  struct call local, *c = begin_write(L, lp, &local, CALL(WRITE));
+
+  return lcall_submit(L, lp->p, c);
 }
 
 static int proc_pwrite(lua_State *L)
 {
-  return do_write(L, CALL(PWRITE));
+  const struct lprocess *lp = lproc_check(L);
+  struct call local, *c = begin_write(L, lp, &local, CALL(PWRITE));
+
+  c->req.offset = larg_integer(L, 4);
+  return lcall_submit(L, lp->p, c);
 }
 
 /* An array for the list at index 3, which has n elements: few (CALL_FEW of

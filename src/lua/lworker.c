@@ -159,13 +159,17 @@ void lworker_closed(lua_State *L, struct task *t)
   lsched_end(L, t, TASK_CANCELLED);
 }
 
-/* Whether the method was called: it may have had no memory for its frame. */
-static bool has_begun(struct task *t, const struct ljob *j, int status)
+/* Whether there is a frame of the method: it may have had no memory for it. */
+RARE static bool has_frame(const struct task *t)
 {
   lua_Debug ar;
 
-  return j->begun &&
-         (status != LUA_ERRMEM || t->judging || lua_getstack(t->co, 1, &ar));
+  return t->judging || lua_getstack(t->co, 1, &ar);
+}
+
+static bool has_begun(const struct task *t, const struct ljob *j, int status)
+{
+  return j->begun && (status != LUA_ERRMEM || has_frame(t));
 }
 
 /* What ended t's coroutine: it is the first on its stack. */
@@ -176,7 +180,8 @@ static void push_error(lua_State *L, const struct task *t)
 }
 
 /* There is no method, or that could not be found out. */
-static void not_begun(lua_State *L, struct task *t, struct ljob *j, int status)
+RARE static void not_begun(lua_State *L, struct task *t, struct ljob *j,
+                           int status)
 {
   j->begun = false;
   j->status = status;
@@ -195,6 +200,14 @@ static void not_begun(lua_State *L, struct task *t, struct ljob *j, int status)
   lsched_end(L, t, TASK_CANCELLED);
 }
 
+RARE static void failed(lua_State *L, struct task *t)
+{
+  push_error(L, t);
+  report(L, t);
+  end_job(t, -EIO);
+  lsched_end(L, t, TASK_CANCELLED);
+}
+
 /* A worker's function has returned, or raised. */
 void lworker_ended(lua_State *L, struct task *t, int status)
 {
@@ -205,15 +218,12 @@ void lworker_ended(lua_State *L, struct task *t, int status)
     not_begun(L, t, j, status);
     return;
   }
-  if (status == LUA_OK) {
-    end_job(t, t->answer);
-    worker_put(L, t);
+  if (status != LUA_OK) {
+    failed(L, t);
     return;
   }
-  push_error(L, t);
-  report(L, t);
-  end_job(t, -EIO);
-  lsched_end(L, t, TASK_CANCELLED);
+  end_job(t, t->answer);
+  worker_put(L, t);
 }
 
 /* ---- jobs ------------------------------------------------------------- */
@@ -243,48 +253,50 @@ static int push_data(lua_State *L, struct fdemu_req *r)
   return error;
 }
 
-/* The arguments behind self; in work(). */
-static void push_args(lua_State *L, const struct ljob *j)
+/* The arguments behind self, in work(): how many. The method is at index 1, and
+ * self on top. */
+static int push_args(lua_State *L, const struct ljob *j)
 {
   struct fdemu_req *r = j->r;
 
   if (j->kind == LJOB_OPEN) {
     lua_pushinteger(L, (lua_Integer)(r->cmd & ~0100000ul));
-    return;
+    return 1;
   }
   if (r == NULL)
-    return;
+    return 0;
   switch (r->call->slot) {
   case offsetof(struct fdemu_ops, read):
     lua_pushinteger(L, (lua_Integer)fdemu_left(r));
     push_offset(L, r);
-    break;
+    return 2;
   case offsetof(struct fdemu_ops, write):
     push_data(L, r);
     push_offset(L, r);
-    break;
+    return 2;
   case offsetof(struct fdemu_ops, lseek):
     lua_pushinteger(L, (lua_Integer)r->offset);
     lua_pushinteger(L, (lua_Integer)r->cmd);
-    break;
+    return 2;
   case offsetof(struct fdemu_ops, flock):
     lua_pushinteger(L, (lua_Integer)r->cmd);
-    break;
+    return 1;
   case offsetof(struct fdemu_ops, ioctl):
+    lua_insert(L, 2); /* before the argument, which is there already */
     lua_pushinteger(L, (lua_Integer)r->cmd);
-    lua_insert(L, -2); /* the argument is there already */
-    break;
+    lua_insert(L, 3);
+    return 2;
   case offsetof(struct fdemu_ops, fcntl):
     lua_pushinteger(L, (lua_Integer)r->cmd);
     lua_pushinteger(L, (lua_Integer)r->arg);
-    break;
+    return 2;
   case offsetof(struct fdemu_ops, truncate):
     lua_pushinteger(L, (lua_Integer)r->offset);
-    break;
+    return 1;
   case offsetof(struct fdemu_ops, sync):
     lua_pushboolean(L, r->call == &fdemu_calls[FDEMU_FDATASYNC]);
-    break;
-  default: break;
+    return 1;
+  default: return 0;
   }
 }
 
@@ -321,6 +333,7 @@ static int work(lua_State *L)
 {
   struct ljob *j = lua_touserdata(L, 1);
   struct task *t = j->t;
+  int nargs;
 
   if (j->kind == LJOB_OPEN) {
     ldriver_scripted(L, j->file);
@@ -328,13 +341,11 @@ static int work(lua_State *L)
   }
   if (!push_method(L, lua_upvalueindex(1), ldesc_of(j->file), j->slot->name))
     return 0;
-  lua_replace(L, 1); /* the job, which is known */
-  lua_pop(L, 1);
-  if (lua_gettop(L) > 2)
-    lua_insert(L, 2); /* self */
-  push_args(L, j);
+  lua_copy(L, -1, 1); /* for the job, which is known */
+  lua_pop(L, 2);
+  nargs = 1 + push_args(L, j);
   j->begun = true; /* and may be gone when it returns */
-  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, (lua_KContext)t, worked);
+  lua_callk(L, nargs, LUA_MULTRET, (lua_KContext)t, worked);
   return worked(L, LUA_OK, (lua_KContext)t);
 }
 
