@@ -15,20 +15,12 @@
 
 /* ---- times ------------------------------------------------------------ */
 
-/* Clocks that were moved as far as they go stay there. */
-int64_t fde_time_now(const struct fdemu_kernel *k)
-{
-  const int64_t start = FDEMU_EPOCH * SECOND;
-
-  return k->now < INT64_MAX - start ? start + k->now : INT64_MAX;
-}
-
 /* It happened now. atime follows only if it is older than the others, as with
  * relatime, and if the inode has not been told otherwise. */
 void fde_touch(struct fdemu_inode *i, int which)
 {
   struct fdemu_attr *a = i->attr;
-  int64_t now = fde_time_now(i->kernel);
+  int64_t now = i->kernel->date;
 
   if (which & FDE_ATIME && !(a->fsflags & FS_NOATIME_FL) &&
       (a->atime <= a->mtime || a->atime <= a->ctime))
@@ -412,7 +404,7 @@ static void set_time(const struct fdemu_inode *i, int64_t *t,
                      const struct timespec *ts)
 {
   if (ts->tv_nsec == UTIME_NOW)
-    *t = fde_time_now(i->kernel);
+    *t = i->kernel->date;
   else if (ts->tv_nsec != UTIME_OMIT)
     *t = from_timespec(ts);
 }

@@ -7,7 +7,7 @@
 
 void fde_attr_init(struct fdemu_attr *a, struct fdemu_kernel *k, uid_t uid)
 {
-  int64_t now = fde_time_now(k);
+  int64_t now = k->date;
 
   *a = (struct fdemu_attr){
     .room = -1,

@@ -20,6 +20,15 @@ static uint64_t probability(double p)
   return p < 1 ? (uint64_t)(p * 4294967296.0) : UINT64_C(4294967296);
 }
 
+/* Clocks that are moved as far as they go stay there. */
+static void set_now(struct fdemu_kernel *k, int64_t now)
+{
+  const int64_t start = FDEMU_EPOCH * INT64_C(1000000000);
+
+  k->now = now;
+  k->date = now < INT64_MAX - start ? start + now : INT64_MAX;
+}
+
 static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
 {
   fdemu_list_init(&k->procs);
@@ -28,6 +37,7 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   fdemu_list_init(&k->finished);
   fdemu_list_init(&k->sources);
   fdemu_list_init(&k->rules);
+  set_now(k, 0);
   k->seed = k->rng = c->seed;
   k->chance = ~c->seed;
   fde_attr_init(&k->anonymous, k, 0);
@@ -170,7 +180,7 @@ int64_t fdemu_now(const struct fdemu_kernel *k)
 void fdemu_set_now(struct fdemu_kernel *k, int64_t when)
 {
   if (when > k->now)
-    k->now = when;
+    set_now(k, when);
 }
 
 static struct fdemu_req *runnable(struct fdemu_list *n)

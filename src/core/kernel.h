@@ -53,7 +53,8 @@ struct fdemu_kernel {
   size_t nnotes;               /* F_NOTIFYs in force */
   size_t pending;              /* requests not yet handed back */
   uint64_t timer_seq, last_ino, last_file;
-  int64_t now; /* ns */
+  int64_t now;  /* ns */
+  int64_t date; /* the same since 1970: of files' times */
   uint64_t seed;
   uint64_t rng, chance;           /* of fdemu_random(); of choices */
   uint64_t below[FDEMU_NCHOICES]; /* draw below this of 2^32: not 0 */
@@ -298,7 +299,6 @@ void fde_touch(struct fdemu_inode *i, int which);
 void fde_accessed(const struct fdemu_file *f);
 unsigned fde_wrote(const struct fdemu_proc *p, struct fdemu_inode *i);
 int64_t fde_truncate_end(struct fdemu_req *r, int64_t result);
-int64_t fde_time_now(const struct fdemu_kernel *k);
 
 /* owner.c; set_async: 0 or -ENOMEM */
 fdemu_method fde_fcntl_owner;

@@ -205,10 +205,9 @@ static int slot_read(struct pipe *p, struct slot *s, struct fdemu_req *r)
   return 0;
 }
 
-/* There is something to be read. */
-static int slots_read(struct pipe *p, struct fdemu_req *r)
+/* There is something to be read, from tail on. */
+static int slots_read(struct pipe *p, struct fdemu_req *r, unsigned tail)
 {
-  unsigned tail = p->tail;
   int error;
 
   do {
@@ -245,7 +244,7 @@ static int64_t pipe_read(struct fdemu_file *f, struct fdemu_req *r)
   if (unreadable(p))
     return -EAGAIN;
   if (!empty(p) && (!r->lends || !lend(p, r))) /* it may be at its end */
-    error = slots_read(p, r);
+    error = slots_read(p, r, tail);
   if (p->head - tail >= p->nslots && !full(p)) /* and it was */
     fdemu_wake_one(&p->inode.wq, POLLOUT | POLLWRNORM);
   if (r->retry) /* though it was interrupted */

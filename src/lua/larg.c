@@ -68,11 +68,20 @@ void *larg_udata(lua_State *L, int index, const char *name)
 }
 
 /* Raises: argument index is not an integer. */
-lua_Integer larg_no_integer(lua_State *L, int index)
+RARE static int no_integer(lua_State *L, int index)
 {
   if (lua_isnumber(L, index))
     return larg_error(L, index, "number has no integer representation");
   return larg_wrong(L, index, "number");
+}
+
+/* 0, if that is what argument index is. */
+lua_Integer larg_zero(lua_State *L, int index)
+{
+  int ok;
+
+  lua_tointegerx(L, index, &ok);
+  return ok ? 0 : no_integer(L, index);
 }
 
 lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def)

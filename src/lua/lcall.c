@@ -28,12 +28,6 @@ int lcall_integer(lua_State *L, struct call *c)
   return 1;
 }
 
-/* The bytes that a call has read, or its argument block. */
-const char *lcall_data(const struct call *c)
-{
-  return c->store != NULL ? c->store : c->req.buf.iov_base;
-}
-
 /* The bytes of a read. */
 int lcall_string(lua_State *L, struct call *c)
 {
@@ -45,6 +39,8 @@ int lcall_string(lua_State *L, struct call *c)
 
 static int push_results(lua_State *L, struct call *c)
 {
+  if (c->store != NULL)
+    c->req.buf.iov_base = c->store; /* what was read */
   if (c->lk->origins)
     lmisuse_note(L, c);
   return c->failed ? 0 : c->result(L, c);

@@ -272,7 +272,7 @@ RARE int larg_error(lua_State *L, int index, const char *msg);
 RARE int larg_wrong(lua_State *L, int index, const char *expected);
 void larg_type(lua_State *L, int index, int type);
 void *larg_udata(lua_State *L, int index, const char *name);
-RARE lua_Integer larg_no_integer(lua_State *L, int index);
+APART lua_Integer larg_zero(lua_State *L, int index);
 lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def);
 lua_Number larg_number(lua_State *L, int index);
 RARE const char *larg_no_string(lua_State *L, int index);
@@ -286,12 +286,12 @@ static inline void larg_check(lua_State *L, bool ok, int index, const char *msg)
     larg_error(L, index, msg);
 }
 
+/* Lua says 0 of what is no integer: only then is it asked which it was. */
 static inline lua_Integer larg_integer(lua_State *L, int index)
 {
-  int ok;
-  lua_Integer n = lua_tointegerx(L, index, &ok);
+  lua_Integer n = lua_tointeger(L, index);
 
-  return ok ? n : larg_no_integer(L, index);
+  return n != 0 ? n : larg_zero(L, index);
 }
 
 static inline const char *larg_string(lua_State *L, int index, size_t *n)
@@ -323,7 +323,6 @@ bool lcall_wants_attention(const struct lkernel *lk);
 bool lcall_wants_care(const struct lkernel *lk);
 int lcall_integer(lua_State *L, struct call *c);
 int lcall_string(lua_State *L, struct call *c);
-const char *lcall_data(const struct call *c);
 int lcall_error(lua_State *L, int64_t result, const char *path);
 void lcall_want_many(struct call *c);
 int lcall_keep_data(struct call *c);
@@ -344,6 +343,12 @@ bool lcall_is(const struct fdemu_req *r);
 char *lcall_interrupt(struct lkernel *lk);
 void lcall_resume(struct lkernel *lk, char *scratch);
 int lcall_open(lua_State *L);
+
+/* The bytes that a call has read, or its argument block. */
+static inline const char *lcall_data(const struct call *c)
+{
+  return c->req.buf.iov_base;
+}
 
 /* c, which has just begun, reads count bytes. */
 static inline void lcall_want(struct call *c, size_t count)
