@@ -61,6 +61,7 @@ void fdemu_inject(struct fdemu_kernel *k, struct fdemu_rule *rule)
   fdemu_rule_remove(rule);
   rule->kernel = k;
   fdemu_list_append(&k->rules, &rule->link);
+  fde_care(k);
 }
 
 struct fdemu_rule *fdemu_next_rule(struct fdemu_kernel *k,
@@ -74,12 +75,17 @@ struct fdemu_rule *fdemu_next_rule(struct fdemu_kernel *k,
 /* A predicate may do this while the rules are being walked over. */
 void fdemu_rule_remove(struct fdemu_rule *rule)
 {
-  if (rule->kernel != NULL && rule->kernel->next_rule == &rule->link)
-    rule->kernel->next_rule = rule->link.next;
-  if (rule->kernel != NULL && rule->kernel->picked == rule)
-    rule->kernel->picked = NULL;
+  struct fdemu_kernel *k = rule->kernel;
+
+  if (k == NULL)
+    return;
+  if (k->next_rule == &rule->link)
+    k->next_rule = rule->link.next;
+  if (k->picked == rule)
+    k->picked = NULL;
   fdemu_list_remove(&rule->link);
   rule->kernel = NULL;
+  fde_care(k);
 }
 
 static bool names_call(const struct fdemu_rule *rule, const char *name)

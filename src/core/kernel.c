@@ -53,6 +53,7 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   if (c->random_order)
     k->below[FDEMU_CHOICE_STOP] = probability(0.25);
   k->origins = c->origins;
+  fde_care(k);
 }
 
 struct fdemu_kernel *fdemu_kernel_new(const struct fdemu_config *config)
@@ -289,4 +290,5 @@ void fdemu_set_trace(struct fdemu_kernel *k,
   k->unfinished = NULL;
   k->trace = fn;
   k->trace_ud = ud;
+  fde_care(k);
 }

@@ -66,6 +66,7 @@ struct fdemu_kernel {
   bool shares;            /* some tables may share references */
   bool refused;           /* one more than max_open was wanted */
   struct fde_local *locals;
+  bool careful; /* there is more to a call than the call: see fde_care() */
   struct fdemu_list rules;
   struct fdemu_list *next_rule; /* of the walk over rules, if any */
   struct fdemu_rule *picked;    /* by that walk */
@@ -175,6 +176,7 @@ void fde_requeue(struct fdemu_req *r);
 void fde_cancel(struct fdemu_req *r, int error);
 void fde_unpark(struct fdemu_req *r);
 void fde_draw_length(struct fdemu_req *r);
+void fde_care(struct fdemu_kernel *k);
 void fde_trace_flush(struct fdemu_kernel *k);
 void fde_trace(struct fdemu_req *r, enum fdemu_phase phase);
 

@@ -27,6 +27,7 @@ static struct note *note_at(const struct fdemu_list *n)
 static void drop(struct fdemu_kernel *k, struct note *n)
 {
   k->nnotes--;
+  fde_care(k);
   fdemu_list_remove(&n->link);
   fdemu_free(k, n);
 }
@@ -138,6 +139,7 @@ static int64_t add(struct fdemu_file *f, struct fdemu_proc *p, unsigned mask)
   *n = (struct note){ .file = f, .proc = p, .mask = mask };
   fdemu_list_prepend(&locks->notes, &n->link);
   p->kernel->nnotes++;
+  fde_care(p->kernel);
   p->locked = true;
   return 0;
 }

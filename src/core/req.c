@@ -204,6 +204,16 @@ void fde_unpark(struct fdemu_req *r)
     r->call->unpark(r);
 }
 
+/* What makes more of a call than the call: chance and faults before it, who
+ * watches directories and who traces after it. To be said of every change of
+ * these, so that others need not look for each. */
+void fde_care(struct fdemu_kernel *k)
+{
+  k->careful = k->below[FDEMU_CHOICE_SHORT] > 0 ||
+               !fdemu_list_empty(&k->rules) || k->nnotes > 0 ||
+               k->trace != NULL;
+}
+
 /* ---- bytes: before and after ------------------------------------------ */
 
 /* As import_iovec() of Linux. */
@@ -320,8 +330,7 @@ static int64_t check_memory(const struct fdemu_req *r)
 
 /* What Linux checks before it asks the file, in its order. */
 static inline int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f,
-                               const struct fdemu_call *c,
-                               const struct fdemu_kernel *k)
+                               const struct fdemu_call *c)
 {
   uint64_t total = r->buf.iov_len;
   int64_t error = 0;
@@ -340,11 +349,7 @@ static inline int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f,
   else
     error = r->bounded ? check_memory(r) : 0;
   r->len = r->asked = total < FDE_MAX_RW ? (size_t)total : FDE_MAX_RW;
-  if (error == 0)
-    error = io_place(r, f, c);
-  if (error == 0 && k->below[FDEMU_CHOICE_SHORT] > 0)
-    fde_draw_length(r);
-  return error;
+  return error == 0 ? io_place(r, f, c) : error;
 }
 
 /* A write that could not fetch or keep its bytes has begun all the same. */
@@ -380,8 +385,8 @@ static inline void touch(const struct fdemu_req *r, const struct fdemu_file *f,
 }
 
 /* What was moved is the result, even if the rest of the call failed. */
-static inline int64_t io_end(struct fdemu_req *r, struct fdemu_kernel *k,
-                             unsigned flags, int64_t result)
+static inline int64_t io_end(struct fdemu_req *r, unsigned flags,
+                             int64_t result)
 {
   struct fdemu_file *f = r->file;
 
@@ -392,8 +397,6 @@ static inline int64_t io_end(struct fdemu_req *r, struct fdemu_kernel *k,
   if (result > 0 && f->mode & FDEMU_MODE_SEEK && !(flags & FDEMU_CALL_AT))
     f->pos = r->offset + result;
   touch(r, f, flags, result);
-  if (k->nnotes > 0)
-    fde_note_io(r, result);
   return result;
 }
 
@@ -417,6 +420,18 @@ static inline void let_go(struct fdemu_req *r, struct fdemu_file *f)
   fde_put(f);
 }
 
+/* The result, or the fault that takes its place, and those who look on. */
+FDE_RARE static void show(struct fdemu_req *r, const struct fdemu_kernel *k,
+                          int64_t result, enum fdemu_phase phase)
+{
+  if (k->nnotes > 0 && r->file != NULL &&
+      r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
+    fde_note_io(r, result);
+  r->result = r->fault != 0 && result >= 0 ? -r->fault : result;
+  if (k->trace != NULL)
+    fde_trace(r, phase);
+}
+
 /* The one exit of every call: answered at once, or after a wait (resumed). */
 static inline int64_t conclude(struct fdemu_req *r, struct fdemu_kernel *k,
                                const struct fdemu_call *c, int64_t result,
@@ -426,15 +441,14 @@ static inline int64_t conclude(struct fdemu_req *r, struct fdemu_kernel *k,
   if (c->finish != NULL)
     result = c->finish(r, result);
   if (c->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
-    result = io_end(r, k, c->flags, result);
-  if (r->fault != 0 && result >= 0)
-    result = -r->fault;
+    result = io_end(r, c->flags, result);
   if (phase == FDEMU_PHASE_RESUMED)
     stop_waiting(r, k);
-  r->result = result;
   r->state = FDE_IDLE;
-  if (k->trace != NULL)
-    fde_trace(r, phase);
+  if (r->fault != 0 || k->careful)
+    show(r, k, result, phase);
+  else
+    r->result = result;
   if (r->file != NULL)
     let_go(r, r->file);
   return r->result;
@@ -613,11 +627,17 @@ static int64_t hold_back(struct fdemu_req *r)
   return FDEMU_PENDING;
 }
 
-/* A fault that is injected, or delays the call. FDEMU_NEXT: neither. */
-FDE_RARE static int64_t inject(struct fdemu_req *r)
+/* Chance makes the call shorter, a fault is injected, or delays it. FDEMU_NEXT:
+ * it goes on. */
+FDE_RARE static int64_t meddle(struct fdemu_req *r)
 {
-  int64_t n = fde_inject(r);
+  int64_t n;
 
+  if (r->file != NULL && r->call->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE))
+    fde_draw_length(r);
+  if (fdemu_list_empty(&r->proc->kernel->rules))
+    return FDEMU_NEXT;
+  n = fde_inject(r);
   if (n < 0)
     return n;
   return r->delay > 0 ? hold_back(r) : FDEMU_NEXT;
@@ -643,10 +663,10 @@ static inline int64_t admit(struct fdemu_req *r, const struct fdemu_kernel *k,
     r->file = f;
     f->refs++;
     if (c->flags & (FDEMU_CALL_READ | FDEMU_CALL_WRITE) &&
-        (n = io_begin(r, f, c, k)) < 0)
+        (n = io_begin(r, f, c)) < 0)
       return n;
   }
-  if (!fdemu_list_empty(&k->rules) && (n = inject(r)) != FDEMU_NEXT)
+  if (k->careful && (n = meddle(r)) != FDEMU_NEXT)
     return n;
   if (c->flags & FDEMU_CALL_VEC && c->slot != 0 && f != NULL && r->len == 0)
     return method_of(r, c) != NULL ? 0 : c->missing;
