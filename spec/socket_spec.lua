@@ -269,13 +269,88 @@ describe("sockets", function()
       assert.equal(4, (task:join()))
     end)
 
-    it("say in a deadlock who could receive", function()
+    -- A server that takes no more, its address, and a client of it.
+    local function crowd()
       local server = p:socket(fdemu.AF_UNIX, fdemu.SOCK_DGRAM)
       tell(server)
       p:send(server, "x")
       local to = p:getsockname(server)
       local client = p:socket(fdemu.AF_UNIX, fdemu.SOCK_DGRAM)
       for _ = 1, 11 do p:sendmsg(client, { to = to }) end
+      return server, to, client
+    end
+
+    -- A task that waits to send the only end to write of a pipe, and other
+    -- descriptors; and the pipe's other end.
+    local function late(client, to, ...)
+      local r, w = p:pipe()
+      local message = { data = "late", fds = { w, ... }, to = to }
+      local task = p:spawn(function() return p:sendmsg(client, message) end)
+      k:sleep(0.001)
+      p:close(w)
+      return task, r
+    end
+
+    it("keep descriptors for a stranger until there is room", function()
+      local server, to, client = crowd()
+      local task, r = late(client, to, server)
+      p:recv(server, 9)
+      assert.equal(4, (task:join()))
+      for _ = 1, 10 do p:recv(server, 9) end
+      local message = p:recvmsg(server, 9)
+      assert.equal("late", message.data)
+      assert.equal(2, #message.fds)
+      p:write(message.fds[1], "x")
+      assert.equal("x", p:read(r, 9))
+    end)
+
+    it("give descriptors back that no stranger took", function()
+      local server, to, client = crowd()
+      local task, r = late(client, to, server)
+      task:interrupt()
+      fails("EINTR", task:join())
+      assert.equal("", p:read(r, 9))
+      p:setsockopt(client, fdemu.SOL_SOCKET, fdemu.SO_SNDTIMEO, 1)
+      task, r = late(client, to, client)
+      fails("EAGAIN", task:join())
+      assert.equal("", p:read(r, 9))
+      task, r = late(client, to)
+      p:close(server)
+      fails("ECONNREFUSED", task:join())
+      assert.equal("", p:read(r, 9))
+    end)
+
+    it("lose what they send to themselves when they are closed", function()
+      local r, w = p:pipe()
+      local a, b = crowd(), crowd()
+      p:sendmsg(a, { fds = { a, b }, to = p:getsockname(a) })
+      p:sendmsg(b, { fds = { a, w }, to = p:getsockname(b) })
+      p:close(w)
+      p:close(a)
+      p:fcntl(r, fdemu.F_SETFL, fdemu.O_NONBLOCK)
+      fails("EAGAIN", p:read(r, 9))
+      p:close(b)
+      assert.equal("", p:read(r, 9))
+    end)
+
+    it("are lost if the last who had them is gone before they are sent to "
+      .. "themselves", function()
+      local server, to, client = crowd()
+      local task, r = late(client, to, server)
+      p:recv(server, 9)
+      p:close(server)
+      assert.equal(4, (task:join()))
+      assert.equal("", p:read(r, 9))
+    end)
+
+    it("refuse descriptors before there is room", function()
+      local server, to, client = crowd()
+      p:setsockopt(server, fdemu.SOL_SOCKET, fdemu.SO_PASSRIGHTS, 0)
+      fails("EPERM", p:sendmsg(client, { fds = { client }, to = to }))
+    end)
+
+    it("say in a deadlock who could receive", function()
+      local server, to, client = crowd()
       contains(failure(p.sendmsg, p, client, { to = to }), ("waits for room, or "
         .. "for the other end to be closed: process %d holds the other end as "
         .. "descriptor %d"):format(p:getpid(), server))

@@ -439,6 +439,10 @@ FDEMU_API int fdemu_store(struct fdemu_req *r, void *addr, const void *src,
  * who wait something else than those who do not: few. */
 FDEMU_API bool fdemu_may_wait(const struct fdemu_req *r);
 
+/* Whether r looks a last time, and is -EINTR if its method returns -EAGAIN. For
+ * those whom a signal keeps from looking: few. */
+FDEMU_API bool fdemu_interrupted(const struct fdemu_req *r);
+
 /*
  * The answer to a request that a method kept. -EAGAIN: as if the method had
  * returned it now. The caller hears of it from fdemu_run().

@@ -80,6 +80,11 @@ bool fdemu_may_wait(const struct fdemu_req *r)
   return may_wait(r);
 }
 
+bool fdemu_interrupted(const struct fdemu_req *r)
+{
+  return r->interrupt != 0;
+}
+
 /* What only those need that do not get their answer at once. */
 static void wait_init(struct fdemu_req *r)
 {

@@ -91,30 +91,27 @@ static bool is_crowded(const struct fds_socket *to, const struct fds_socket *s)
   return n > FDS_MAX_BACKLOG;
 }
 
-/* Whose *to is. 1: nobody's, as the receiver does not want it. */
-static int64_t whereto(struct fds_socket *s, struct fdemu_req *r,
-                       struct fds_buf *b, struct fds_socket **to)
+/* Whom a message is for; NULL: the peer, which is gone. */
+static int64_t whereto(const struct fds_socket *s, struct fdemu_req *r,
+                       struct fds_socket **to)
 {
-  int64_t error = 0;
-
   *to = s->peer;
   if (has_address(s, r))
-    error = fds_name_find(s, r, to);
-  else if (!s->connected)
-    error = -ENOTCONN;
-  if (error < 0)
-    return error;
-  if (!fds_filter(*to != NULL ? (*to)->filter : s->peer_filter, b))
-    return 1;
-  if (*to == NULL)
-    return disconnect(s);
-  if (!listens_to(*to, s))
+    return fds_name_find(s, r, to);
+  return s->connected ? 0 : -ENOTCONN;
+}
+
+/* What keeps to from having b, of s. */
+static int64_t refusal(const struct fds_socket *to, const struct fds_socket *s,
+                       const struct fds_buf *b)
+{
+  if (!listens_to(to, s))
     return -EPERM;
-  if ((*to)->shutdown & FDS_NO_RECV)
+  if (to->shutdown & FDS_NO_RECV)
     return -EPIPE;
-  if (is_crowded(*to, s))
-    return -EAGAIN;
-  return b->rights != NULL && !fds_passrights(*to) ? -EPERM : 0;
+  if (b->rights != NULL && !fds_passrights(to))
+    return -EPERM;
+  return is_crowded(to, s) ? -EAGAIN : 0;
 }
 
 /* Whom r is for; NULL: nobody, as far as is known. */
@@ -127,20 +124,52 @@ struct fds_socket *fds_packet_target(struct fds_socket *s, struct fdemu_req *r)
   return fds_name_find(s, r, &to) == 0 ? to : NULL;
 }
 
-/* For what s is charged for, or for a stranger to receive. */
-struct fdemu_waitq *fds_packet_waitq(struct fds_socket *s, struct fdemu_req *r)
-{
-  struct fds_socket *to = fds_packet_target(s, r);
+/* ---- waiting for a stranger ------------------------------------------- */
 
-  return to != NULL && s->sent < (unsigned)s->sndbuf && is_crowded(to, s)
-             ? &to->senders
-             : &s->inode.wq;
+/* A message for a stranger who is crowded stays as it is, charged for and with
+ * all that it carries, until there is room: r->driver. */
+static void not_queued(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)f;
+  if (r->driver != NULL)
+    fds_buf_free(r->driver);
 }
 
-int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags)
+static bool is_kept(const struct fdemu_req *r)
 {
-  struct fds_socket *to;
-  struct fds_buf *b;
+  return r->ended == not_queued;
+}
+
+static void keep(struct fdemu_req *r, struct fds_buf *b)
+{
+  if (!is_kept(r) && r->ended != NULL)
+    r->ended(r->file, r); /* what of the control data is not in b */
+  r->driver = b;
+  r->ended = not_queued;
+}
+
+static struct fds_buf *take_kept(struct fdemu_req *r)
+{
+  struct fds_buf *b = r->driver;
+
+  r->driver = NULL;
+  return b;
+}
+
+/* For a stranger to receive, or for what s is charged for. */
+struct fdemu_waitq *fds_packet_waitq(struct fds_socket *s, struct fdemu_req *r)
+{
+  struct fds_socket *to = is_kept(r) ? fds_packet_target(s, r) : NULL;
+
+  return to != NULL ? &to->senders : &s->inode.wq;
+}
+
+/* ---- the call --------------------------------------------------------- */
+
+/* The message as a buffer, after all that is looked at before its receiver. */
+static int64_t prepare(struct fds_socket *s, struct fdemu_req *r, int flags,
+                       struct fds_buf **b)
+{
   int64_t error;
 
   if (s->type == SOCK_SEQPACKET && !r->retry) {
@@ -161,16 +190,59 @@ int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags)
   if (error < 0)
     return error;
   r->patience = flags & MSG_DONTWAIT ? -1 : s->sndtimeo;
-  error = pack(s, r, &b);
+  return pack(s, r, b);
+}
+
+/* The receiver has b. If it has sent itself on its way, nobody may be left who
+ * could take it. */
+static void deliver(struct fdemu_req *r, struct fds_socket *to,
+                    struct fds_buf *b)
+{
+  const bool carries = b->rights != NULL;
+
+  fds_stamp_sent(to, b);
+  fds_buf_send(r->proc, to, b);
+  if (carries)
+    fds_collect(to);
+}
+
+/* b goes where it is for, or nowhere, or stays with r (-EAGAIN). What a filter
+ * does not want is as good as sent; it looks only once. After a signal nobody
+ * looks at the stranger again. */
+static int64_t forward(struct fds_socket *s, struct fdemu_req *r,
+                       struct fds_buf *b)
+{
+  const bool again = is_kept(r);
+  struct fds_socket *to;
+  int64_t error = again && fdemu_interrupted(r) ? -EAGAIN : whereto(s, r, &to);
+  bool wanted = true;
+
+  if (error == 0 && !again)
+    wanted = fds_filter(to != NULL ? to->filter : s->peer_filter, b);
+  if (error == 0 && wanted)
+    error = to != NULL ? refusal(to, s, b) : disconnect(s);
+  if (error == 0 && wanted)
+    deliver(r, to, b);
+  else if (error == -EAGAIN && fdemu_may_wait(r))
+    keep(r, b);
+  else
+    fds_buf_free(b);
+  return error;
+}
+
+int64_t fds_packet_send(struct fds_socket *s, struct fdemu_req *r, int flags)
+{
+  struct fds_buf *b;
+  int64_t error = 0;
+
+  if (is_kept(r))
+    b = take_kept(r);
+  else
+    error = prepare(s, r, flags, &b);
   if (error < 0)
     return error;
-  error = whereto(s, r, b, &to);
+  error = forward(s, r, b);
   fdemu_wake_no_more(r); /* each message that is received wakes one */
-  if (error == 0) {
-    fds_stamp_sent(to, b);
-    fds_buf_send(r->proc, to, b);
-  } else
-    fds_buf_free(b);
   if (error < 0) {
     fdemu_rewind(r, 0);
     return error;
