@@ -215,7 +215,7 @@ const struct call calls[] = {
     { FD, "110 0 1 -1 110@bad bad" } },
   { "recvfrom", SYS_recvfrom, "fRiA", 4, "s", 0,
     { FD, SIZE, "0 MSG_PEEK|MSG_DONTWAIT MSG_WAITALL|MSG_PEEK 0x2000",
-      "110 110 110 7 0 -1 bad" } },
+      "110 110 110 7 0 -1 110@bad bad" } },
   { "sendto", SYS_sendto, "fWiJ", 6, "s", 0,
     { FD, "5 0 1000 300000 5@bad", "0 MSG_DONTWAIT MSG_OOB", "~name" } },
   { "setsockopt", SYS_setsockopt, "fiiIi", 4, "s", 0,

@@ -334,8 +334,10 @@ int64_t fds_packet_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
   if (!(flags & MSG_PEEK))
     fds_buf_free(b);
   fdemu_wake_one(&s->senders, FDS_OUT); /* after a look too, as on Linux */
-  if (error < 0)
+  if (error < 0) {
+    fdemu_rewind(r, 0);
     return error;
+  }
   if (n < len - skip)
     r->arg |= MSG_TRUNC;
   move_peek_off(s, flags, len, n);
