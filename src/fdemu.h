@@ -535,7 +535,7 @@ struct fdemu_req {
   int fault;     /* an errno: to be the result in the end */
   int iovpos;    /* cursor into iov at done: element, offset */
   size_t iovoff;
-  unsigned named;          /* bytes of msg_name that a recv has stored */
+  unsigned room;           /* msg_namelen before a recv said how long it is */
   int newfd;               /* the descriptor that open() is to fill ... */
   struct fde_entry *entry; /* ... and what: references */
   struct fdemu_inode *inode;

@@ -569,24 +569,37 @@ static void names_of_sockets(void)
      "sendto(1, \"y\", 1, 0, {sa_family=AF_UNIX, sun_path=\"a\"}, 3) = "
      "-1 ENOENT (No such file or directory)",
      1, P("y"), 1, 0, P(&((struct sockaddr_un){ AF_UNIX, "a" })), 3);
+  NR(sendto,
+     "sendto(1, \"y\", 1, 0, {sa_family=AF_UNIX, sun_path=\"a\"}, 110) = "
+     "-1 ENOENT (No such file or directory)",
+     1, P("y"), 1, 0, P(&((struct sockaddr_un){ AF_UNIX, "a" })), sizeof name);
+  NR(sendto,
+     "sendto(1, \"y\", 1, 0, {sa_family=AF_UNIX, sun_path=\""
+     "0123456789012345678901234567890123456789\"}, 42) = "
+     "-1 ENOENT (No such file or directory)",
+     1, P("y"), 1, 0,
+     P(&((struct sockaddr_un){ AF_UNIX,
+                               "0123456789012345678901234567890123456789" })),
+     42);
   size = sizeof name;
   NR(recvfrom,
-     "recvfrom(1, \"x\", 1, 0, {sa_family=AF_UNIX, sun_path=@\"00000\"}, [8]) = "
-     "1",
+     "recvfrom(1, \"x\", 1, 0, {sa_family=AF_UNIX, sun_path=@\"00000\"}, "
+     "[110 => 8]) = 1",
      1, P(v.iov_base), 1, 0, P(&name), P(&size));
   NR(recvfrom, "recvfrom(1, ?, 1, MSG_DONTWAIT, NULL, [8]) = " EFAULT_, 1, 8, 1,
      MSG_DONTWAIT, P(&name), P(&size));
   fdemu_send(p, 0, "x", 1, 0);
   NR(recvfrom,
-     "recvfrom(1, \"x\", 1, 0, {sa_family=AF_UNIX, sun_path=@\"\"}, [8]) = 1",
+     "recvfrom(1, \"x\", 1, 0, {sa_family=AF_UNIX, sun_path=@\"\"}, "
+     "[3 => 8]) = 1",
      1, P(v.iov_base), 1, 0, P(&name), P(&three));
   fdemu_send(p, 0, "x", 1, 0);
   m.msg_name = &name;
   m.msg_namelen = sizeof name;
   NR(recvmsg,
      "recvmsg(1, {msg_name={sa_family=AF_UNIX, sun_path=@\"00000\"}, "
-     "msg_namelen=8, msg_iov=[{iov_base=\"x\", iov_len=1}], msg_iovlen=1, "
-     "msg_controllen=0, msg_flags=0}, 0) = 1",
+     "msg_namelen=110 => 8, msg_iov=[{iov_base=\"x\", iov_len=1}], "
+     "msg_iovlen=1, msg_controllen=0, msg_flags=0}, 0) = 1",
      1, P(&m), 0);
   NR(sendmsg,
      "sendmsg(1, {msg_name={sa_family=AF_UNIX, sun_path=@\"00000\"}, "

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 
 #include "core/trace.h"
 
@@ -174,14 +175,22 @@ static void put_control(struct fde_out *o, const struct fdemu_req *r)
   fde_print(o, "]");
 }
 
-/* strace shows the zero byte of a name that is no file's as @. */
+/* A file's path, which ends before a zero byte; or another name, whose first byte
+ * is one, and which strace shows as @. */
 static void put_path(struct fde_out *o, const struct fdemu_req *r,
-                     const char *path, size_t n, char first)
+                     const char *path, size_t n)
 {
-  const size_t skip = first == '\0' ? 1 : 0;
+  unsigned char s[sizeof((struct sockaddr_un *)0)->sun_path];
+  size_t skip;
 
+  n = n < sizeof s ? n : sizeof s;
+  if (fde_trace_load(r, s, path, n) < 0)
+    return;
+  skip = s[0] == '\0' ? 1 : 0;
+  if (skip == 0)
+    n = strnlen((char *)s, n);
   fde_print(o, skip > 0 ? ", sun_path=@" : ", sun_path=");
-  fde_print_bytes(o, r, path + skip, n - skip);
+  fde_print_string(o, s + skip, n - skip, false);
 }
 
 /* An address of n bytes. */
@@ -189,7 +198,6 @@ static void put_address(struct fde_out *o, const struct fdemu_req *r,
                         const char *addr, size_t n)
 {
   sa_family_t family;
-  char first;
 
   if (addr == NULL || n < sizeof family ||
       fde_trace_load(r, &family, addr, sizeof family) < 0) {
@@ -200,23 +208,27 @@ static void put_address(struct fde_out *o, const struct fdemu_req *r,
   fde_print_name(o, socket_families, family);
   addr += sizeof family;
   n -= sizeof family;
-  if (family == AF_UNIX && n > 0 && fde_trace_load(r, &first, addr, 1) == 0)
-    put_path(o, r, addr, n, first);
+  if (family == AF_UNIX && n > 0)
+    put_path(o, r, addr, n);
   fde_print(o, "}");
 }
 
-/* msg_name, and how long it is, or its answer. */
+/* msg_name, and how long it is: room for an answer, and the answer. */
 static void put_name(struct fde_out *o, const struct fdemu_req *r,
                      const char *between)
 {
   const struct msghdr *m = r->msg;
-  size_t n = m->msg_namelen;
+  const bool answer = !(r->call->flags & FDEMU_CALL_WRITE);
+  size_t n = m->msg_namelen, room = answer ? r->room : n;
 
-  if (!(r->call->flags & FDEMU_CALL_WRITE))
-    n = r->result >= 0 && n > 0 ? r->named : 0;
-  put_address(o, r, n > 0 ? m->msg_name : NULL, n);
+  put_address(o, r, n > 0 && (!answer || r->result >= 0) ? m->msg_name : NULL,
+              n < room ? n : room);
   fde_print(o, between);
-  fde_print_uint(o, m->msg_namelen, 10);
+  fde_print_uint(o, room, 10);
+  if (n != room && r->result >= 0) {
+    fde_print(o, " => ");
+    fde_print_uint(o, n, 10);
+  }
 }
 
 /* The end of sendto(2) and recvfrom(2). */

@@ -319,12 +319,11 @@ static int64_t sock_send(struct fdemu_file *f, struct fdemu_req *r)
 static int store_message(struct fdemu_req *r, struct message *x)
 {
   struct msghdr *to = r->msg;
+  size_t n = x->msg.msg_namelen < r->room ? x->msg.msg_namelen : r->room;
   int error = 0;
 
-  r->named = to->msg_namelen < x->msg.msg_namelen ? to->msg_namelen
-                                                  : x->msg.msg_namelen;
-  if (to->msg_name != NULL && r->named > 0)
-    error = fdemu_store(r, to->msg_name, &x->name, r->named);
+  if (to->msg_name != NULL && n > 0)
+    error = fdemu_store(r, to->msg_name, &x->name, n);
   if (error == 0 && x->msg.msg_controllen > 0)
     error = fdemu_store(r, to->msg_control, &x->control, x->msg.msg_controllen);
   to->msg_namelen = x->msg.msg_namelen;

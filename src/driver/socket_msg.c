@@ -95,12 +95,15 @@ static int64_t recvmsg_begin(struct fdemu_file *f, struct fdemu_req *r)
   int64_t error = check_socket(f);
 
   r->arg = (int64_t)(r->cmd & MSG_CMSG_CLOEXEC);
-  return error == FDEMU_NEXT ? check_msg(r, false) : error;
+  if (error == FDEMU_NEXT && (error = check_msg(r, false)) == FDEMU_NEXT)
+    r->room = r->msg->msg_namelen;
+  return error;
 }
 
 static int64_t recvfrom_begin(struct fdemu_file *f, struct fdemu_req *r)
 {
   r->arg = 0;
+  r->room = r->msg != NULL ? r->msg->msg_namelen : 0;
   return check_socket(f);
 }
 

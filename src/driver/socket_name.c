@@ -163,17 +163,16 @@ int fds_name_tell(struct fdemu_req *r, const struct fds_socket *from)
 {
   struct msghdr *m = r->msg;
   struct sockaddr_un a;
+  size_t size;
 
   if (m == NULL)
     return 0;
-  r->named = m->msg_namelen;
   m->msg_namelen = 0;
   if (m->msg_name == NULL || from == NULL || from->name == FDS_NO_NAME)
     return 0;
-  m->msg_namelen = (socklen_t)compose(&a, from->name);
-  if (r->named > m->msg_namelen)
-    r->named = m->msg_namelen;
-  return fdemu_store(r, m->msg_name, &a, r->named);
+  size = compose(&a, from->name);
+  m->msg_namelen = (socklen_t)size;
+  return fdemu_store(r, m->msg_name, &a, size < r->room ? size : r->room);
 }
 
 /* ---- getsockname, getpeername ----------------------------------------- */
