@@ -195,6 +195,34 @@ static void a_datagram_to_a_name_finds_no_socket(void)
   teardown();
 }
 
+/* Nor is more of it looked at than an address can have. */
+static void a_datagram_to_no_address_is_for_nobody(void)
+{
+  struct sockaddr_storage to = { .ss_family = AF_UNIX };
+  struct iovec v = { (char[]){ 'x' }, 1 };
+  struct msghdr m = {
+    .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &v, .msg_iovlen = 1
+  };
+  struct fdemu_req r = {
+    .call = &fdemu_sendmsg_call, .iov = &v, .iovcnt = 1, .msg = &m
+  };
+  int fds[2];
+
+  setup();
+  CHECK_EQ(fdemu_socketpair(p, AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+  r.fd = fds[0];
+  for (m.msg_namelen = 1; m.msg_namelen <= sizeof to; m.msg_namelen++)
+    if (m.msg_namelen <= sizeof(sa_family_t) ||
+        m.msg_namelen > sizeof(struct sockaddr_un)) {
+      CHECK_EQ(fdemu_submit(p, &r), -EINVAL);
+      CHECK(fdemu_socket_peer(fdemu_file_at(p, fds[0]), &r) == NULL);
+    }
+  m.msg_namelen = 0;
+  CHECK_EQ(fdemu_submit(p, &r), 1);
+  CHECK(fdemu_socket_peer(fdemu_file_at(p, fds[0]), &r) != NULL);
+  teardown();
+}
+
 static void there_is_no_network(void)
 {
   setup();
@@ -246,6 +274,7 @@ int main(void)
   select_as_linux_does();
   names_of_sockets();
   a_datagram_to_a_name_finds_no_socket();
+  a_datagram_to_no_address_is_for_nobody();
   there_is_no_network();
   a_whiteout_is_left_behind();
   timeouts_of_sockets_are_exact();

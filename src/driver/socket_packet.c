@@ -114,14 +114,14 @@ static int64_t refusal(const struct fds_socket *to, const struct fds_socket *s,
   return is_crowded(to, s) ? -EAGAIN : 0;
 }
 
-/* Whom r is for; NULL: nobody, as far as is known. */
+/* Whom r is for, whatever has become of it; NULL: nobody, as far as is known. */
 struct fds_socket *fds_packet_target(struct fds_socket *s, struct fdemu_req *r)
 {
   struct fds_socket *to = NULL;
 
   if (!(r->call->flags & FDEMU_CALL_WRITE) || !has_address(s, r))
     return s->peer;
-  return fds_name_find(s, r, &to) == 0 ? to : NULL;
+  return check_address(s, r) == 0 && fds_name_find(s, r, &to) == 0 ? to : NULL;
 }
 
 /* ---- waiting for a stranger ------------------------------------------- */
