@@ -25,7 +25,8 @@
  *      takes (2 registers)
  *   u  two timespecs: accessed/modified
  *   M  a message to send: [10,20]:r0,r1; [5]:r0!7 has 7 for the length of
- *      its control data                     m  room for one: 100:2, 100:2!7;
+ *      its control data, [5]^r0 is for the name of r0 (cf. J)
+ *                                           m  room for one: 100:2, 100:2!7;
  *      100^9 has nine bytes of room for who sent it
  *   Q  messages to send: 3*[10,20]:r0, or q room for them: 3*100:2+5, the
  *      last of which is another (2 registers)
@@ -884,19 +885,57 @@ static uint64_t encode_room(const char *token, size_t n)
 
 /* ---- messages --------------------------------------------------------- */
 
+/* Room for a name: Linux leaves alone what it does not need. */
+static void *name_room(void)
+{
+  void *p = room(sizeof(struct sockaddr_storage));
+
+  memset(p, FILL, sizeof(struct sockaddr_storage));
+  return p;
+}
+
+static size_t encode_file(struct sockaddr_un *name, const char *path)
+{
+  name->sun_family = AF_UNIX;
+  memcpy(name->sun_path, path, strlen(path) + 1);
+  return sizeof name->sun_family + strlen(path) + 1;
+}
+
+/* The name that a socket has now, or a file's. */
+static void encode_address(struct run *r, int proc, const char *token,
+                           uint64_t *a)
+{
+  const char *some = strchr(token, ':');
+  struct sockaddr_un *name = name_room();
+  uint64_t args[6] = { 0, address(name) };
+  int *n = room(sizeof *n);
+
+  a[0] = address(name);
+  if (token[0] == '=') {
+    a[1] = encode_file(name, token + 1);
+    return;
+  }
+  args[0] = (uint64_t)number_n(r, token, strcspn(token, ":"));
+  args[2] = address(n);
+  *n = sizeof *name;
+  if (r->side->call(r, proc, SYS_getsockname, args) < 0)
+    *n = 0;
+  a[1] = some != NULL ? (uint64_t)number(r, some + 1) : (uint64_t)*n;
+}
+
 /* What a message says that it has of control data. */
 static size_t control_length(const struct run *r, const char *token, size_t n)
 {
   const char *s = strchr(token, '!');
 
-  return s != NULL ? (size_t)number(r, s + 1) : n;
+  return s != NULL ? (size_t)number_n(r, s + 1, strcspn(s + 1, "^")) : n;
 }
 
-static uint64_t encode_message(struct run *r, const char *token)
+static uint64_t encode_message(struct run *r, int proc, const char *token)
 {
   struct msghdr *m;
   struct cmsghdr *c;
-  const char *fds = strchr(token, ':');
+  const char *fds = strchr(token, ':'), *name = strchr(token, '^');
   uint64_t a[2];
   size_t n = 0;
 
@@ -907,11 +946,17 @@ static uint64_t encode_message(struct run *r, const char *token)
   vector(r, token, true, a);
   m->msg_iov = at(a[0]);
   m->msg_iovlen = a[1];
+  if (name != NULL) {
+    encode_address(r, proc, name + 1, a);
+    m->msg_name = at(a[0]);
+    m->msg_namelen = (socklen_t)a[1];
+  }
   if (fds == NULL)
     return address(m);
   c = room(CMSG_SPACE(8 * sizeof(int)));
-  for (const char *s = fds + 1; *s != '\0' && *s != '!' && n < 8;) {
-    size_t len = strcspn(s, ",!");
+  for (const char *s = fds + 1;
+       *s != '\0' && *s != '!' && *s != '^' && n < 8;) {
+    size_t len = strcspn(s, ",!^");
     int fd = (int)number_n(r, s, len);
     memcpy((char *)CMSG_DATA(c) + n++ * sizeof fd, &fd, sizeof fd);
     s += len + (s[len] == ',');
@@ -922,15 +967,6 @@ static uint64_t encode_message(struct run *r, const char *token)
   m->msg_control = c;
   m->msg_controllen = control_length(r, token, CMSG_SPACE(n * sizeof(int)));
   return address(m);
-}
-
-/* Room for a name: Linux leaves alone what it does not need. */
-static void *name_room(void)
-{
-  void *p = room(sizeof(struct sockaddr_storage));
-
-  memset(p, FILL, sizeof(struct sockaddr_storage));
-  return p;
 }
 
 static uint64_t encode_reception(struct run *r, const char *token)
@@ -1036,11 +1072,9 @@ static void decode_reception(struct run *r, uint64_t a, int64_t n)
 }
 
 /* The same message n times, "3*message"; "3*message+other": but the last. */
-static void encode_messages(struct run *r, char letter, const char *token,
-                            uint64_t *a)
+static void encode_messages(struct run *r, int proc, char letter,
+                            const char *token, uint64_t *a)
 {
-  uint64_t (*encode_one)(struct run *, const char *) =
-      letter == 'Q' ? encode_message : encode_reception;
   size_t n = (size_t)atoi(token);
   const char *each = strchr(token, '*');
   const char *last = strchr(token, '+');
@@ -1054,7 +1088,9 @@ static void encode_messages(struct run *r, char letter, const char *token,
     return;
   m = room(n * sizeof *m + 1);
   for (size_t i = 0; i < n; i++) {
-    uint64_t one = encode_one(r, i == n - 1 && last ? last + 1 : first);
+    const char *s = i == n - 1 && last ? last + 1 : first;
+    uint64_t one =
+        letter == 'Q' ? encode_message(r, proc, s) : encode_reception(r, s);
     m[i] = (struct mmsghdr){ .msg_hdr = *(struct msghdr *)at(one) };
   }
   a[0] = address(m);
@@ -1091,35 +1127,6 @@ static void decode_name(struct run *r, const uint64_t *a)
     say(r, " (%lld)", (long long)*(int64_t *)at(a[1]));
   if (in_arena(a[0]))
     say_name(r, at(a[0]));
-}
-
-static size_t encode_file(struct sockaddr_un *name, const char *path)
-{
-  name->sun_family = AF_UNIX;
-  memcpy(name->sun_path, path, strlen(path) + 1);
-  return sizeof name->sun_family + strlen(path) + 1;
-}
-
-/* The name that a socket has now, or a file's. */
-static void encode_address(struct run *r, int proc, const char *token,
-                           uint64_t *a)
-{
-  const char *some = strchr(token, ':');
-  struct sockaddr_un *name = name_room();
-  uint64_t args[6] = { 0, address(name) };
-  int *n = room(sizeof *n);
-
-  a[0] = address(name);
-  if (token[0] == '=') {
-    a[1] = encode_file(name, token + 1);
-    return;
-  }
-  args[0] = (uint64_t)number_n(r, token, strcspn(token, ":"));
-  args[2] = address(n);
-  *n = sizeof *name;
-  if (r->side->call(r, proc, SYS_getsockname, args) < 0)
-    *n = 0;
-  a[1] = some != NULL ? (uint64_t)number(r, some + 1) : (uint64_t)*n;
 }
 
 /* Sizes are the file system's business. */
@@ -1183,10 +1190,10 @@ int encode(struct run *r, int proc, char letter, const char *token, uint64_t *a)
   case 'D': set_bytes(a, bytes(r, token, false)); return 2;
   case 'C': encode_cwd(r, token, a); return 2;
   case 'u': a[0] = encode_times(r, token); return 1;
-  case 'M': a[0] = encode_message(r, token); return 1;
+  case 'M': a[0] = encode_message(r, proc, token); return 1;
   case 'm': a[0] = encode_reception(r, token); return 1;
   case 'Q':
-  case 'q': encode_messages(r, letter, token, a); return 2;
+  case 'q': encode_messages(r, proc, letter, token, a); return 2;
   case 'A': encode_name(r, token, a); return 2;
   case 'J': encode_address(r, proc, token, a); return 2;
   case 'z': a[0] = encode_room(token, sizeof(struct statfs)); return 1;
