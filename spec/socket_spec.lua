@@ -179,6 +179,26 @@ describe("sockets", function()
       fails("EPIPE", p:write(w, "y"))
     end)
 
+    it("are given back if their sender waited for room, and nobody is left to "
+      .. "take them", function()
+      local a, b = pair(fdemu.SOCK_STREAM)
+      local r, w = p:pipe()
+      p:fcntl(a, fdemu.F_SETFL, fdemu.O_NONBLOCK)
+      while p:write(a, ("x"):rep(100000)) do end
+      p:fcntl(a, fdemu.F_SETFL, 0)
+      local other = p:dup(b)
+      local message = { data = "late", fds = { b, w } }
+      local task = p:spawn(function() return p:sendmsg(a, message) end)
+      k:sleep(0.001)
+      p:close(w)
+      p:close(b)
+      p:fcntl(other, fdemu.F_SETFL, fdemu.O_NONBLOCK)
+      while p:read(other, 100000) do end -- the task is yet to run
+      p:close(other)
+      task:join()
+      assert.equal("", p:read(r, 9))
+    end)
+
     it("refuse bad ones, and too many", function()
       local a, b = p:socketpair()
       fails("EBADF", p:sendmsg(a, { data = "x", fds = { b, 99 } }))

@@ -134,21 +134,25 @@ struct fds_buf *fds_buf_new(struct fds_socket *from, unsigned len,
   return b;
 }
 
-/* p has sent it: the receiver has it, and is told. */
+/* p has sent it: the receiver has it, and is told. If the receiver is among what
+ * it carries, nobody else may be left who could take it. */
 void fds_buf_send(struct fdemu_proc *p, struct fds_socket *to,
                   struct fds_buf *b)
 {
   const int events = FDS_IN | FDEMU_WAKE_AGAIN | fds_news(to);
+  const bool carries = b->rights != NULL;
 
   if (fds_passcred(to) || fds_passcred(b->from))
     b->pid = fdemu_getpid(p);
   fdemu_list_append(&to->queue, &b->link);
-  if (b->rights != NULL)
+  if (carries)
     fdemu_list_append(&to->carriers, &b->carrier);
   if (to->type == SOCK_STREAM)
     fdemu_wake(&to->inode.wq, events);
   else
     fdemu_wake_one(&to->inode.wq, events);
+  if (carries)
+    fds_collect(to);
 }
 
 /* The sender may go on, and hears of it if it is writable: as sock_wfree() of

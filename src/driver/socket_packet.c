@@ -193,19 +193,6 @@ static int64_t prepare(struct fds_socket *s, struct fdemu_req *r, int flags,
   return pack(s, r, b);
 }
 
-/* The receiver has b. If it has sent itself on its way, nobody may be left who
- * could take it. */
-static void deliver(struct fdemu_req *r, struct fds_socket *to,
-                    struct fds_buf *b)
-{
-  const bool carries = b->rights != NULL;
-
-  fds_stamp_sent(to, b);
-  fds_buf_send(r->proc, to, b);
-  if (carries)
-    fds_collect(to);
-}
-
 /* b goes where it is for, or nowhere, or stays with r (-EAGAIN). What a filter
  * does not want is as good as sent; it looks only once. After a signal nobody
  * looks at the stranger again. */
@@ -221,9 +208,10 @@ static int64_t forward(struct fds_socket *s, struct fdemu_req *r,
     wanted = fds_filter(to != NULL ? to->filter : s->peer_filter, b);
   if (error == 0 && wanted)
     error = to != NULL ? refusal(to, s, b) : disconnect(s);
-  if (error == 0 && wanted)
-    deliver(r, to, b);
-  else if (error == -EAGAIN && fdemu_may_wait(r))
+  if (error == 0 && wanted) {
+    fds_stamp_sent(to, b);
+    fds_buf_send(r->proc, to, b);
+  } else if (error == -EAGAIN && fdemu_may_wait(r))
     keep(r, b);
   else
     fds_buf_free(b);
