@@ -143,6 +143,9 @@ struct fdemu_ops {
   /* Readiness, POLL*; pure. Default: readable and writable. */
   int (*poll)(struct fdemu_file *f);
 
+  /* Somebody has looked for these events, and there are none. NULL: so be it. */
+  void (*missed)(struct fdemu_file *f, int events);
+
   /* Where r waits, of which a method has said -EAGAIN. The inode's queue. */
   struct fdemu_waitq *(*waitq)(struct fdemu_file *f, struct fdemu_req *r);
 
@@ -374,6 +377,9 @@ FDEMU_API void fdemu_sigurg(struct fdemu_file *f);
 
 /* Readiness of f, POLL*. */
 FDEMU_API int fdemu_ready(struct fdemu_file *f);
+
+/* The same for who looks for these events, which its driver may want to know. */
+FDEMU_API int fdemu_ready_for(struct fdemu_file *f, int events);
 
 /* What fstat(2) says of f unless its driver knows better. */
 FDEMU_API void fdemu_fill_stat(const struct fdemu_file *f, struct stat *st);

@@ -181,13 +181,20 @@ void fdemu_file_put(struct fdemu_file *f)
 }
 
 /* A method written by a user may close what it is asked about. */
-int fdemu_ready(struct fdemu_file *f)
+int fdemu_ready_for(struct fdemu_file *f, int events)
 {
-  int events = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  int ready = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 
   fdemu_file_get(f);
   if (f->ops->poll != NULL)
-    events = f->ops->poll(f);
+    ready = f->ops->poll(f);
+  if (f->ops->missed != NULL && events & ~ready)
+    f->ops->missed(f, events & ~ready);
   fdemu_file_put(f);
-  return events;
+  return ready;
+}
+
+int fdemu_ready(struct fdemu_file *f)
+{
+  return fdemu_ready_for(f, 0);
 }

@@ -65,7 +65,7 @@ static int examine(struct fdemu_req *r, size_t i,
     int ready = POLLNVAL;
     if (f != NULL) {
       fdemu_file_get(f);
-      ready = fdemu_ready(f);
+      ready = fdemu_ready_for(f, p.events);
       fdemu_file_put(f);
     }
     n = revents(&p, ready);

@@ -248,7 +248,7 @@ static void interest_gone(struct fdemu_weak *w)
 /* What of its events is there. it is held; its file is while it is asked. */
 static uint32_t ask(struct interest *it)
 {
-  uint32_t events = (uint32_t)fdemu_ready(it->is.file);
+  uint32_t events = (uint32_t)fdemu_ready_for(it->is.file, (int)it->is.events);
 
   return it->gone ? 0 : events & it->is.events;
 }

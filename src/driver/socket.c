@@ -66,9 +66,16 @@ static int sock_poll(struct fdemu_file *f)
     ready |= POLLPRI;
   if (fds_writable(s))
     ready |= FDS_OUT;
-  else if (s->type != SOCK_STREAM)
-    fds_set_full(s);
   return ready;
+}
+
+/* As unix_dgram_poll() of Linux; streams are not told that they have looked. */
+static void sock_missed(struct fdemu_file *f, int events)
+{
+  struct fds_socket *s = fds_of(f);
+
+  if (events & FDS_OUT && s->type != SOCK_STREAM)
+    fds_set_full(s);
 }
 
 /* Bytes that can be read: of a stream or SOCK_SEQPACKET all, else of the next
@@ -207,6 +214,7 @@ const struct fdemu_ops fds_ops = {
   .write = sock_write,
   .ioctl = sock_ioctl,
   .poll = sock_poll,
+  .missed = sock_missed,
   .waitq = sock_waitq,
   .dropped = sock_dropped,
   .release = sock_release,
