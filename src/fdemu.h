@@ -476,7 +476,8 @@ struct fdemu_req {
   int fd;
   int iovcnt;              /* of an ioctl: < 0: buf is an int that arg is in */
   struct iovec buf;        /* the data or the argument block */
-  const struct iovec *iov; /* the data of readv and the like */
+  const struct iovec *iov; /* the data of readv and the like; NULL: it could
+                              not be fetched */
   const struct fdemu_mem *mem;
   const char *path;   /* from fd on, AT_FDCWD or a directory, unless absolute */
   const char *path2;  /* the second one of calls that have two */

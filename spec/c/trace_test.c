@@ -354,6 +354,8 @@ static void descriptors_and_locks(void)
   NR(flock, "flock(0, LOCK_EX|0x40) = " EINVAL_, 0, LOCK_EX | 64);
   NR(pipe2, "pipe2(?, 0x7000001 /* O_??? */) = " EINVAL_, P(fds), 0x7000001);
   NR(write, "write(1, ?, 3) = " EFAULT_, 1, 8, 3);
+  NR(writev, "writev(1, ?, 2) = " EFAULT_, 1, 8, 2);
+  NR(writev, "writev(1, [], 0) = 0", 1, 8, 0);
   NR(eventfd2, "eventfd2(3, 0x2 /* EFD_??? */) = " EINVAL_, 3, 2);
   teardown();
 }

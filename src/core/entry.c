@@ -328,8 +328,10 @@ int fde_dir_move(struct fde_entry *e, struct fde_entry *dir, const char *name,
     fdemu_free(k, copy);
     return -ENOMEM;
   }
-  if (target != NULL)
+  if (target != NULL) {
+    fde_note(target->inode, DN_ATTRIB); /* it has a name less */
     fde_dir_remove(target);
+  }
   detach(e);
   fdemu_free(k, e->name);
   e->name = copy;

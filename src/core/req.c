@@ -227,7 +227,7 @@ int64_t fde_vector_length(const struct fdemu_req *r, uint64_t *total)
   if (r->iovcnt < 0 || r->iovcnt > FDE_IOV_MAX)
     return -EINVAL;
   *total = 0;
-  for (int i = 0; i < r->iovcnt; i++) {
+  for (int i = 0; r->iov != NULL && i < r->iovcnt; i++) {
     if (r->iov[i].iov_len > SSIZE_MAX - *total)
       return -EINVAL;
     *total += r->iov[i].iov_len;
@@ -648,6 +648,15 @@ FDE_RARE static int64_t meddle(struct fdemu_req *r)
   return r->delay > 0 ? hold_back(r) : FDEMU_NEXT;
 }
 
+/* A vector of no bytes: no method is asked. Without iov it is one that could not
+ * be fetched. */
+static int64_t no_bytes(const struct fdemu_req *r, const struct fdemu_call *c)
+{
+  if (method_of(r, c) == NULL)
+    return c->missing;
+  return r->iov != NULL || r->iovcnt == 0 ? 0 : -EFAULT;
+}
+
 /* What comes before the first attempt. FDEMU_NEXT: go on. */
 static inline int64_t admit(struct fdemu_req *r, const struct fdemu_kernel *k,
                             const struct fdemu_call *c)
@@ -674,7 +683,7 @@ static inline int64_t admit(struct fdemu_req *r, const struct fdemu_kernel *k,
   if (k->careful && (n = meddle(r)) != FDEMU_NEXT)
     return n;
   if (c->flags & FDEMU_CALL_VEC && c->slot != 0 && f != NULL && r->len == 0)
-    return method_of(r, c) != NULL ? 0 : c->missing;
+    return no_bytes(r, c);
   return FDEMU_NEXT;
 }
 

@@ -89,6 +89,10 @@ void fde_print_iov(struct fde_out *o, const struct fdemu_req *r)
 {
   size_t left = shown_bytes(r);
 
+  if (r->iov == NULL && r->iovcnt != 0) {
+    fde_print(o, "?");
+    return;
+  }
   fde_print(o, "[");
   for (int i = 0; i < r->iovcnt && i < FDE_IOV_MAX; i++) {
     size_t n = r->iov[i].iov_len;

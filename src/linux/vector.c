@@ -10,8 +10,8 @@
 
 /*
  * r with the vector of args[1] and args[2]. Linux copies it after it has looked
- * at the descriptor, so a vector that cannot be read is replaced by an empty
- * one: what else is wrong with the call comes first.
+ * at the descriptor, so one that cannot be read is left out: what else is wrong
+ * with the call comes first.
  */
 static int64_t call(const struct fdl_call *c, struct fdemu_req *r)
 {
@@ -25,7 +25,7 @@ static int64_t call(const struct fdl_call *c, struct fdemu_req *r)
   if (r->iovcnt > 0)
     error = fdl_load(c, iov, c->arg[1], (size_t)count * sizeof *iov);
   if (error < 0)
-    r->iovcnt = 0;
+    r->iov = NULL;
   n = fdemu_call(c->p, r);
   return n == 0 && error < 0 ? error : n;
 }
