@@ -135,9 +135,9 @@ sanitize:
 	  tools/test.sh build/asan $(LUAS)
 
 # The tests under valgrind, in half an hour. Left out are those that make the same
-# calls on Linux: valgrind has descriptors of its own, looks at addresses before
-# the kernel does, and does not know all calls.
-NATIVE = _native_test$$|^(epoll|lock|syscall)_test$$
+# calls on Linux, or all that there are: valgrind has descriptors of its own, looks
+# at addresses before the kernel does, and does not know all calls.
+NATIVE = native_test$$|^(epoll|host_calls|lock|syscall)_test$$
 
 valgrind:
 	@tools/need.sh $(NEED_TEST) valgrind
