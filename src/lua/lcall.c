@@ -446,6 +446,7 @@ static APART struct call *begin_with_care(lua_State *L, struct lkernel *lk,
     c->req.origin = lcall_origin(L, lk);
   if (lk->current != NULL)
     c->req.who = lsched_who(lk->current);
+  lk->L = L; /* memory was needed, and finalizers may have made calls */
   return c;
 }
 
