@@ -454,6 +454,7 @@ static int host_new(int fd, struct fdemu_file **f)
 static void hosts(void)
 {
   struct fdemu_file *f = NULL;
+  char path[40];
   int host[2], n;
 
   CHECK_EQ(pipe(host), 0);
@@ -461,6 +462,9 @@ static void hosts(void)
     TRY(n, host_new(host[i], &f));
     CHECK_EQ(n, 0);
     TRY(n, fdemu_install(p, f, 0, false));
+    CHECK(n >= 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", n);
+    TRY(n, fdemu_open(p, path, O_RDWR | O_NONBLOCK, 0));
     CHECK(n >= 0);
   }
 }
