@@ -108,6 +108,7 @@ static const struct row rows[] = {
     "?0 fork 1\n"
     "?0 setsockopt <r0 r1> SOL_SOCKET SO_SNDBUF <4608 10000> 4\n"
     "?0 setsockopt <r0 r1> SOL_SOCKET SO_RCVLOWAT <10 1000> 4\n"
+    "?0 setsockopt <r0 r1> SOL_SOCKET SO_PASSCRED 1 4\n"
     "?0 fcntl r0 F_SETOWN p0\n"
     "+0 sendto <r0 r0 r1> <100 1000 4000> MSG_DONTWAIT 0 0\n",
     { { 25, "T* recvfrom <r0 r1> <1 10 1000 5000> <0 0 MSG_PEEK MSG_WAITALL "
@@ -116,6 +117,7 @@ static const struct row rows[] = {
       { 8, "T* read <r0 r1> <1 100 5000>" },
       { 8, "T* write <r0 r1> <1 100 3000 20000>" },
       { 4, "T* recvmmsg <r0 r1> <2*1 3*100> <0 MSG_WAITFORONE> null" },
+      { 5, "T* recvmsg <r0 r1> <10:4 1000:0 1000> <0 MSG_WAITALL MSG_PEEK>" },
       { 3, "T* readv <r0 r1> [1,10]" },
       { 6, "* shutdown <r0 r1> <SHUT_RD SHUT_WR SHUT_RDWR>" },
       { 5, "* close <r0 r1>" },

@@ -263,14 +263,19 @@ static void store_inq(struct fdemu_req *r)
   fds_control_store(r, FDS_INQ, &left, sizeof left);
 }
 
-/* The last word of a recvmsg(2). */
+/* The last word of a recvmsg(2). What a signal ends has nothing but bytes, as on
+ * Linux. */
 int64_t fds_control_end(struct fdemu_req *r, int64_t result)
 {
   struct msghdr *m = r->msg;
 
   if (m == NULL || (result < 0 && r->done == 0) || r->file == NULL)
     return result;
-  store_inq(r);
+  if (result < 0 && fdemu_interrupted(r)) {
+    r->offset = 0;
+    r->arg = (int64_t)(r->cmd & MSG_CMSG_CLOEXEC);
+  } else
+    store_inq(r);
   if (fds_of(r->file)->type == SOCK_STREAM)
     m->msg_namelen = 0; /* none has a name */
   m->msg_controllen = (size_t)r->offset;
