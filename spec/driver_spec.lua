@@ -802,6 +802,16 @@ describe("driver", function()
       assert.equal(3, calls)
     end)
 
+    it("is told that its process has exited when the kernel is closed", function()
+      local said
+      local ops = mailbox()
+      ops.release = function() said = { pcall(p.write, p, 1, "x") } end
+      open(ops)
+      k:close()
+      assert.is_false(said[1])
+      assert.truthy(said[2]:find("process 1 has exited", 1, true))
+    end)
+
     it("keeps the description until the parked call is over", function()
       local released = false
       local ops = mailbox()

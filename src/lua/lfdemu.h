@@ -462,6 +462,7 @@ int ldesc_open(lua_State *L);
 /* lproc.c */
 int lproc_new(lua_State *L);
 void lproc_forget(struct lprocess *lp);
+void lproc_exited(struct lkernel *lk);
 RARE struct lprocess *lproc_check_living(lua_State *L);
 int lproc_int(lua_State *L, int index);
 int lproc_optint(lua_State *L, int index);

@@ -322,6 +322,7 @@ static void close_kernel(lua_State *L, struct lkernel *lk)
   end_tasks(L, lk);
   while ((p = fdemu_next_proc(lk->k, 1)) != NULL)
     fdemu_proc_end(p);
+  lproc_exited(lk);
   put_floating(lk);
   do
     fdemu_run(lk->k);

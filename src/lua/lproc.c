@@ -472,6 +472,15 @@ static int proc_tostring(lua_State *L)
   return 1;
 }
 
+/* Every process of lk has exited, without a call. */
+void lproc_exited(struct lkernel *lk)
+{
+  struct fdemu_list *n;
+
+  for (n = lk->processes.next; n != &lk->processes; n = n->next)
+    fdemu_entry(n, struct lprocess, link)->tag = NULL;
+}
+
 /* Give back the references: the userdata or the kernel goes away. */
 void lproc_forget(struct lprocess *lp)
 {
