@@ -13,6 +13,9 @@ override CFLAGS += -std=c11 -fPIC -fvisibility=hidden \
   -fno-semantic-interposition -fno-plt -D_GNU_SOURCE -Isrc \
   $(WARNINGS) $(SANITIZE)
 
+# Each object is an allocation, for those who look at each: see src/core/heap.c.
+APART = -DFDE_LARGEST=0
+
 # Used only where the binding is compiled, and only then expanded.
 LUA_CFLAGS = $(or $(shell pkg-config --cflags $(LUA) 2>/dev/null), \
   -I/usr/include/$(LUA))
@@ -127,7 +130,7 @@ test:
 sanitize:
 	@tools/need.sh $(NEED_TEST)
 	@$(MAKE) all-tests BUILD=build/asan LDFLAGS=-Wl,-z,nodelete \
-	  CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer $(APART)" \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
 	@PRELOAD=$$($(CC) -print-file-name=libasan.so) \
 	  ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
@@ -141,12 +144,12 @@ NATIVE = native_test$$|^(epoll|host_calls|lock|syscall)_test$$
 
 valgrind:
 	@tools/need.sh $(NEED_TEST) valgrind
-	@$(MAKE) all-tests
+	@$(MAKE) all-tests BUILD=build/valgrind CFLAGS="-O2 -g $(APART)"
 	@echo "left out: $$(ls spec/c | sed -n 's/_test\.c$$/_test/p' | \
 	  grep -E '$(NATIVE)' | tr '\n' ' ')"
 	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full" SLOW=60 \
 	  EXCEPT='$(NATIVE)' BUSTED="--exclude-tags=plain" \
-	  tools/test.sh $(BUILD) $(LUAS)
+	  tools/test.sh build/valgrind $(LUAS)
 
 # fdemu against its peers, with LUA=lua5.3 also luaposix; ROUNDS=n, ONLY=pattern, JSON=file.
 bench:
@@ -176,6 +179,7 @@ $(BUILD)/$(LUA)/hostsys.so: bench/hostsys.c Makefile
 FUZZ = $(wildcard spec/fuzz/*.c)
 FUZZ_BIN = $(FUZZ:spec/fuzz/%.c=$(BUILD)/fuzz/%)
 FUZZ_FLAGS = -g -O1 -fno-omit-frame-pointer -std=c11 -D_GNU_SOURCE -Isrc \
+  $(APART) \
   -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_LIB_O = $(LIB:src/%.c=$(BUILD)/fuzz/obj/%.o)
 FUZZ_LUA_O = $(BINDING:src/%.c=$(BUILD)/fuzz/obj/%.o)

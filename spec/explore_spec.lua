@@ -251,6 +251,17 @@ describe("explore", function()
     end
   end)
 
+  it("says so wherever it is that the memory ends", function()
+    for memory = 100000, 300000, 5003 do
+      local err = find({ runs = 2, limits = { memory = memory } }, function(k)
+        local p = k:process { stdout = "null", stderr = "null" }
+        local file = p:memfd_create "growing"
+        while true do p:write(file, ("x"):rep(10000)) end
+      end)
+      assert.equal("limit", err.verdict, memory)
+    end
+  end)
+
   it("has words for whatever is raised, without an address", function()
     for text, value in pairs {
       ["a table was raised that has no text"] = {},

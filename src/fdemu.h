@@ -60,6 +60,10 @@ struct fdemu_config {
   /* As realloc(); size 0 frees. NULL: the C library's. */
   void *(*alloc)(void *ud, void *ptr, size_t size);
   void *alloc_ud;
+
+  /* The same, for what fdemu_record() keeps: it should not be lacking where an
+   * alloc that has a limit is to be explained. NULL: alloc. */
+  void *(*alloc_records)(void *ud, void *ptr, size_t size);
 };
 
 /* A new kernel, or NULL without memory. config may be NULL. */
@@ -81,7 +85,7 @@ FDEMU_API void fdemu_kernel_free(struct fdemu_kernel *k);
 FDEMU_API size_t fdemu_run(struct fdemu_kernel *k);
 
 /* Whether fdemu_run() has something to do. */
-FDEMU_API bool fdemu_runnable(const struct fdemu_kernel *k);
+FDEMU_API bool fdemu_runnable(struct fdemu_kernel *k);
 
 /*
  * For when fdemu_run() can do no more: wait for the host where a host
@@ -181,7 +185,7 @@ FDEMU_API uint64_t fdemu_seed(const struct fdemu_kernel *k);
 /* How many bytes the kernel's files can have in all, in pages of 4096; what is
  * beyond is -ENOSPC. 0: no limit. And how many they have. */
 FDEMU_API void fdemu_set_space(struct fdemu_kernel *k, int64_t bytes);
-FDEMU_API int64_t fdemu_space_used(const struct fdemu_kernel *k);
+FDEMU_API int64_t fdemu_space_used(struct fdemu_kernel *k);
 
 /* Something to do at a virtual time. The owner keeps the memory until the
  * timer has fired or was stopped. Zero-initialise before the first use. */

@@ -49,10 +49,15 @@ enum {
                                     bytes of it as read does, whatever the pipe
                                     or their flags say */
 
+  FDEMU_MODE_LATE = 16384, /* nobody outside the kernel hears of a release, and
+                              there is no flush: closes may be put off until
+                              something else is asked */
+
   /* the core's, of struct fdemu_file.mode */
-  FDEMU_MODE_COUNTED = 0x10000,  /* in attr->opened */
-  FDEMU_MODE_CREATED = 0x20000,  /* open(2) has made the file for it */
-  FDEMU_MODE_EMBEDDED = 0x40000, /* it is not freed apart from its inode */
+  FDEMU_MODE_COUNTED = 0x10000,    /* in attr->opened */
+  FDEMU_MODE_CREATED = 0x20000,    /* open(2) has made the file for it */
+  FDEMU_MODE_EMBEDDED = 0x40000,   /* it is not freed apart from its inode */
+  FDEMU_MODE_OVERRIDDEN = 0x80000, /* it has methods that its kind has not */
 };
 
 /*
@@ -286,16 +291,14 @@ struct fdemu_inode {
   struct fdemu_kernel *kernel;
   const struct fdemu_ops *ops; /* the kind, whatever its descriptions' are */
   struct fdemu_attr *attr;     /* its own, or those of anonymous inodes */
+  int refs;                    /* private */
+  mode_t mode;                 /* S_IF* and permissions */
+  void (*free)(struct fdemu_inode *i); /* the last reference is gone */
   struct fdemu_waitq wq;
 
   /* open(2) by name. Gives its description to fdemu_opened(). NULL: a new
    * description with ops. */
   int64_t (*open)(struct fdemu_inode *i, struct fdemu_req *r);
-  void (*free)(struct fdemu_inode *i); /* the last reference is gone */
-  mode_t mode;                         /* S_IF* and permissions */
-
-  /* private */
-  int refs;
 };
 
 /*
@@ -354,6 +357,11 @@ FDEMU_API void fdemu_file_init(struct fdemu_file *f, struct fdemu_inode *i,
                                const struct fdemu_ops *ops, int flags,
                                void *data);
 FDEMU_API void fdemu_file_get(struct fdemu_file *f);
+
+/* From now on f has these methods, which stay its owner's: those of one
+ * description rather than of a kind. */
+FDEMU_API void fdemu_file_override(struct fdemu_file *f,
+                                   const struct fdemu_ops *ops);
 
 /* w->gone() will be called when f goes, unless it is cleared before. */
 FDEMU_API void fdemu_weak_set(struct fdemu_weak *w, struct fdemu_file *f);
@@ -531,6 +539,11 @@ FDEMU_API fdemu_method fdemu_lseek_default;
 FDEMU_API void *fdemu_alloc(struct fdemu_kernel *k, size_t size);
 FDEMU_API void *fdemu_realloc(struct fdemu_kernel *k, void *ptr, size_t size);
 FDEMU_API void fdemu_free(struct fdemu_kernel *k, void *ptr);
+
+/* The same for objects of which there may be very many. Aligned as a pointer is,
+ * and given back with fdemu_object_free() only. */
+FDEMU_API void *fdemu_object_alloc(struct fdemu_kernel *k, size_t size);
+FDEMU_API void fdemu_object_free(struct fdemu_kernel *k, void *object);
 
 /*
  * A kind's own memory in a kernel: size zeroed bytes, the same at every call

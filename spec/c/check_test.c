@@ -184,6 +184,7 @@ static void test_more_requests(void)
   WRONG(weak.prev, &weak.next, "weak references whose links do not fit");
   fdemu_weak_clear(&weak);
   CHECK_EQ(fdemu_close(p, fds[0]), 0);
+  CHECK(!fdemu_runnable(k));
   WRONG(f->refs, 0, "a request whose description is gone");
   CHECK_EQ(fdemu_write(p, fds[1], "x", 1), 1);
   WRONG(reader.state, FDE_PARKED,
@@ -204,7 +205,9 @@ static void test_processes(void)
   WRONG(k->pending, 7, "requests that nobody knows of");
   WRONG(k->dead.next, NULL, "a list of the kernel whose links do not fit");
   WRONG(p->table.used[0][0], 0, "an open descriptor that counts as free");
-  WRONG(p->table.cloexec[0], UINT64_C(1) << 40,
+  WRONG(p->table.marks[0].late, UINT64_C(1) << 40,
+        "a descriptor that is closed late and must not be");
+  WRONG(p->table.marks[0].cloexec, UINT64_C(1) << 40,
         "a free descriptor with FD_CLOEXEC");
   WRONG(p->table.used[1][0], 1,
         "a bitmap that does not know which words are full");

@@ -178,7 +178,7 @@ static bool is_fstat(const struct fdemu_req *r)
 /* The description, which may know better than its inode. */
 static struct fdemu_file *stat_itself(const struct fdemu_req *r)
 {
-  struct fdemu_file *f = is_fstat(r) ? fdemu_file_at(r->proc, r->fd) : NULL;
+  struct fdemu_file *f = is_fstat(r) ? fde_file_at(r->proc, r->fd) : NULL;
 
   return f != NULL && f->ops->stat != NULL ? f : NULL;
 }
@@ -471,7 +471,7 @@ static int64_t attr_utimens(struct fdemu_file *f, struct fdemu_req *r)
     const struct fdemu_file *on;
     if (r->cmd != 0)
       return -EINVAL;
-    on = fdemu_file_usable(r->proc, r->fd);
+    on = fde_file_usable(r->proc, r->fd);
     return on == NULL ? -EBADF
                       : changed(change_times(on->inode, r), on->entry,
                                 events_of_utimens(ts));

@@ -80,6 +80,7 @@ const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
   [FDEMU_CLOSE] = { .name = "close",
                     .args = "fd",
                     .slot = SLOT(flush),
+                    .check = fde_close_check,
                     .run = fde_close,
                     .finish = fde_close_end,
                     .flags = FD | PATH },

@@ -238,6 +238,7 @@ const char *fdemu_check(struct fdemu_kernel *k)
 {
   const char *wrong;
 
+  fde_catch_up(k);
   if (!list_ok(&k->procs) || !list_ok(&k->dead) || !list_ok(&k->runq) ||
       !list_ok(&k->finished) || !list_ok(&k->sources))
     return "a list of the kernel whose links do not fit";
@@ -251,6 +252,8 @@ const char *fdemu_check(struct fdemu_kernel *k)
     wrong = check_procs(k);
   if (wrong == NULL)
     wrong = fde_timers_check(k);
+  if (wrong == NULL)
+    wrong = fde_heap_check(k);
   if (wrong == NULL)
     wrong = check_dir(k->root);
   if (wrong != NULL)

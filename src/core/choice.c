@@ -40,10 +40,17 @@ static struct count *slot(struct count *counts, size_t cap, uint32_t kind,
   return &counts[i];
 }
 
+/* As realloc(); size 0 frees. */
+static void *resize(struct fdemu_kernel *k, void *ptr, size_t size)
+{
+  return ptr != NULL || size > 0 ? k->alloc_records(k->alloc_ud, ptr, size)
+                                 : NULL;
+}
+
 static int grow_counts(struct fdemu_kernel *k, struct fde_choices *ch)
 {
   size_t cap = ch->countcap > 0 ? 2 * ch->countcap : 32;
-  struct count *counts = fdemu_alloc(k, cap * sizeof *counts);
+  struct count *counts = resize(k, NULL, cap * sizeof *counts);
 
   if (counts == NULL)
     return -ENOMEM;
@@ -53,7 +60,7 @@ static int grow_counts(struct fdemu_kernel *k, struct fde_choices *ch)
     if (c->n > 0)
       *slot(counts, cap, c->kind, c->who) = *c;
   }
-  fdemu_free(k, ch->counts);
+  resize(k, ch->counts, 0);
   ch->counts = counts;
   ch->countcap = cap;
   return 0;
@@ -105,7 +112,7 @@ static void record(struct fdemu_kernel *k, const struct fdemu_choice *c)
 
   if (ch->nmade == ch->cap) {
     size_t cap = ch->cap > 0 ? 2 * ch->cap : 16;
-    void *made = fdemu_realloc(k, ch->made, cap * sizeof *ch->made);
+    void *made = resize(k, ch->made, cap * sizeof *ch->made);
     if (made == NULL) {
       ch->lost = true;
       return;
@@ -183,16 +190,16 @@ void fde_choices_free(struct fdemu_kernel *k)
 
   if (ch == NULL)
     return;
-  fdemu_free(k, ch->made);
-  fdemu_free(k, ch->told);
-  fdemu_free(k, ch->counts);
-  fdemu_free(k, ch);
+  resize(k, ch->made, 0);
+  resize(k, ch->told, 0);
+  resize(k, ch->counts, 0);
+  resize(k, ch, 0);
   k->choices = NULL;
 }
 
 int fdemu_record(struct fdemu_kernel *k)
 {
-  struct fde_choices *ch = fdemu_alloc(k, sizeof *ch);
+  struct fde_choices *ch = resize(k, NULL, sizeof *ch);
 
   if (ch == NULL)
     return -ENOMEM;
@@ -205,10 +212,10 @@ int fdemu_record(struct fdemu_kernel *k)
 int fdemu_replay(struct fdemu_kernel *k, const struct fdemu_choice *list,
                  size_t n)
 {
-  struct fdemu_choice *told = fdemu_alloc(k, n * sizeof *told);
+  struct fdemu_choice *told = resize(k, NULL, (n + 1) * sizeof *told);
 
   if (told == NULL || fdemu_record(k) < 0) {
-    fdemu_free(k, told);
+    resize(k, told, 0);
     return -ENOMEM;
   }
   if (n > 0) {

@@ -73,7 +73,8 @@ static int64_t dir_sync(struct fdemu_file *f, struct fdemu_req *r)
 
 const struct fdemu_ops fde_dir_ops = {
   .name = "directory",
-  .mode = FDEMU_MODE_SEEK | FDEMU_MODE_NO_SPLICE_READ | FDEMU_MODE_NO_RWF_READ,
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_SEEK | FDEMU_MODE_NO_SPLICE_READ |
+          FDEMU_MODE_NO_RWF_READ,
   .read = dir_read,
   .lseek = dir_lseek,
   .sync = dir_sync,

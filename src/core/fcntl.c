@@ -44,7 +44,7 @@ static int64_t set_hint(const struct fdemu_file *f, struct fdemu_req *r)
 /* Is it what another descriptor is, too? */
 static int64_t same(const struct fdemu_file *f, struct fdemu_req *r)
 {
-  const struct fdemu_file *other = fdemu_file_at(r->proc, (int)r->arg);
+  const struct fdemu_file *other = fde_file_at(r->proc, (int)r->arg);
 
   return other == NULL ? -EBADF : other == f;
 }

@@ -1,7 +1,6 @@
-/* fd.c - descriptors: installing, duplicating, closing, and their flags */
+/* fd.c - descriptors: installing, duplicating, and their flags */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 
 #include "core/kernel.h"
 
@@ -10,23 +9,25 @@
 
 struct fdemu_file *fdemu_file_at(const struct fdemu_proc *p, int fd)
 {
+  fde_catch_up(p->kernel);
   return fde_file_at(p, fd);
 }
 
 struct fdemu_file *fdemu_file_usable(const struct fdemu_proc *p, int fd)
 {
-  struct fdemu_file *f = fdemu_file_at(p, fd);
-
-  return f != NULL && !(f->flags & O_PATH) ? f : NULL;
+  fde_catch_up(p->kernel);
+  return fde_file_usable(p, fd);
 }
 
 int fdemu_next_fd(const struct fdemu_proc *p, int fd)
 {
+  fde_catch_up(p->kernel);
   return fde_table_next(&p->table, fd < 0 ? 0 : fd);
 }
 
 int fdemu_reserve(struct fdemu_proc *p, int *fds, int n)
 {
+  fde_catch_up(p->kernel);
   for (int i = 0; i < n; i++) {
     fds[i] = fde_table_reserve(p, 0);
     if (fds[i] < 0) {
@@ -41,9 +42,13 @@ int fdemu_reserve(struct fdemu_proc *p, int *fds, int n)
 void fdemu_fill(struct fdemu_proc *p, int fd, struct fdemu_file *f,
                 bool cloexec)
 {
+  uint64_t bit;
+  struct fde_marks *m = fde_marks_of(&p->table, fd, &bit);
+
   fde_table_own(&p->table, fd);
   p->table.file[fd] = f;
-  fde_set_cloexec(&p->table, fd, cloexec);
+  m->cloexec = cloexec ? m->cloexec | bit : m->cloexec & ~bit;
+  m->late = fde_late(f) ? m->late | bit : m->late & ~bit;
   if (p->table.origin != NULL) {
     p->table.origin[fd] = p->kernel->origin;
     p->table.closed[fd] = 0;
@@ -95,118 +100,13 @@ void fdemu_unreserve(struct fdemu_proc *p, const int *fds, int n)
 int fdemu_install(struct fdemu_proc *p, struct fdemu_file *f, int min,
                   bool cloexec)
 {
-  int fd = p->alive ? fde_table_reserve(p, min) : -ESRCH;
+  int fd;
 
+  fde_catch_up(p->kernel);
+  fd = p->alive ? fde_table_reserve(p, min) : -ESRCH;
   if (fd >= 0)
     fdemu_fill(p, fd, f, cloexec);
   return fd;
-}
-
-/* ---- closing ---------------------------------------------------------- */
-
-/* Empty a descriptor, of which it is known who does it. Its reference is the
- * caller's. */
-static inline void take(struct fdemu_proc *p, int fd)
-{
-  if (p->table.closed != NULL && p->table.file[fd] != NULL)
-    p->table.closed[fd] = p->kernel->origin;
-  fde_table_remove(p, fd);
-}
-
-/* The same with all of the group that fd is in, if it is shared and that is the
- * same as one after the other. */
-static bool take_group(struct fdemu_proc *p, int fd, int first, unsigned last)
-{
-  struct fde_table *t = &p->table;
-  const int begin = fd & ~(FDE_GROUP - 1), end = begin + FDE_GROUP;
-
-  if (!t->shares || p->locked || begin < first || (unsigned)end - 1 > last ||
-      !fde_table_leave(t, fd))
-    return false;
-  for (; fd >= 0 && fd < end; fd = fde_table_next(t, fd))
-    take(p, fd);
-  return true;
-}
-
-/*
- * Take descriptors away where nobody waits for an answer: all, or those with
- * FD_CLOEXEC. Linux puts the release of files off until all are closed, and
- * then begins with the last: in this order those who wait hear of it.
- */
-void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec)
-{
-  struct fde_table *t = &p->table;
-  int top = -1;
-
-  for (int fd = first;
-       (fd = fde_table_next(t, fd)) >= 0 && (unsigned)fd <= last; fd++) {
-    struct fdemu_file *f = t->file[fd];
-    if (!cloexec && take_group(p, fd, first, last))
-      continue;
-    if (cloexec && !fde_get_cloexec(t, fd))
-      continue;
-    fdemu_file_get(f); /* flush may close it */
-    if (f->ops->flush != NULL)
-      f->ops->flush(f, NULL);
-    fde_locks_close(p, f);
-    fde_table_own(t, fd);
-    if (t->file[fd] == f && f->refs > 2) {
-      take(p, fd);
-      fdemu_file_put(f);
-    } else
-      top = fd;
-    fdemu_file_put(f);
-  }
-  for (int fd = top; fd >= first; fd--)
-    if (t->file[fd] != NULL && (!cloexec || fde_get_cloexec(t, fd))) {
-      struct fdemu_file *f = t->file[fd];
-      take(p, fd);
-      fdemu_file_put(f);
-    }
-}
-
-/* The descriptor goes first, and whatever flush says, it is gone. */
-int64_t fde_close(struct fdemu_file *f, struct fdemu_req *r)
-{
-  if (r->on != NULL)
-    return -EBADF; /* there is no descriptor to close */
-  if (!r->retry) {
-    take(r->proc, r->fd);
-    fde_put(f); /* the request has a reference of its own */
-  }
-  return FDEMU_NEXT;
-}
-
-int64_t fde_close_end(struct fdemu_req *r, int64_t result)
-{
-  if (r->proc->locked && r->file != NULL && r->on == NULL)
-    fde_locks_close(r->proc, r->file);
-  return result;
-}
-
-static void set_cloexec(struct fdemu_proc *p, int fd, unsigned last)
-{
-  for (; (fd = fde_table_next(&p->table, fd)) >= 0 && (unsigned)fd <= last;
-       fd++)
-    fde_set_cloexec(&p->table, fd, true);
-}
-
-int64_t fde_close_range(struct fdemu_file *f, struct fdemu_req *r)
-{
-  struct fdemu_proc *p = r->proc;
-  unsigned first = (unsigned)r->fd, last = (unsigned)r->arg;
-
-  (void)f;
-  if (r->cmd & ~(unsigned long)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) ||
-      first > last)
-    return -EINVAL;
-  if (first > INT32_MAX)
-    return 0;
-  if (r->cmd & CLOSE_RANGE_CLOEXEC)
-    set_cloexec(p, (int)first, last);
-  else
-    fde_drop(p, (int)first, last, false);
-  return 0;
 }
 
 /* ---- duplicating ------------------------------------------------------ */
@@ -233,7 +133,7 @@ static int64_t dup_onto(struct fdemu_file *f, struct fdemu_req *r, int fd,
                         bool cloexec)
 {
   struct fdemu_proc *p = r->proc;
-  struct fdemu_file *old = fdemu_file_at(p, fd);
+  struct fdemu_file *old = fde_file_at(p, fd);
   int error;
 
   if (fde_reserved(&p->table, fd))
@@ -272,7 +172,7 @@ int64_t fde_dup3(struct fdemu_file *f, struct fdemu_req *r)
     return -EINVAL;
   if (!in_range(r->proc, r->arg))
     return -EBADF;
-  f = fdemu_file_at(r->proc, r->fd);
+  f = fde_file_at(r->proc, r->fd);
   if (f == NULL)
     return -EBADF;
   return dup_onto(f, r, (int)r->arg, (r->cmd & O_CLOEXEC) != 0);

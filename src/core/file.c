@@ -107,13 +107,33 @@ struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
                                   const struct fdemu_ops *ops, int flags,
                                   void *data)
 {
-  struct fdemu_file *f = fdemu_alloc(i->kernel, sizeof *f);
+  struct fdemu_file *f = fdemu_object_alloc(i->kernel, sizeof *f);
 
   if (f == NULL)
     return NULL;
   fdemu_file_init(f, i, ops, flags, data);
   f->mode = ops->mode;
   return f;
+}
+
+void fdemu_file_override(struct fdemu_file *f, const struct fdemu_ops *ops)
+{
+  struct fdemu_kernel *k = f->inode->kernel;
+
+  fde_catch_up(k);
+  f->ops = ops;
+  if (!(f->mode & FDEMU_MODE_OVERRIDDEN)) {
+    f->mode |= FDEMU_MODE_OVERRIDDEN;
+    k->noverridden++;
+    fde_care(k);
+  }
+}
+
+/* The description that has them is gone. */
+FDE_RARE static void end_override(struct fdemu_kernel *k)
+{
+  k->noverridden--;
+  fde_care(k);
 }
 
 void fdemu_file_get(struct fdemu_file *f)
@@ -123,6 +143,7 @@ void fdemu_file_get(struct fdemu_file *f)
 
 int fdemu_refs(const struct fdemu_file *f)
 {
+  fde_catch_up(f->inode->kernel);
   fde_unshare_all(f->inode->kernel);
   return f->refs;
 }
@@ -173,10 +194,12 @@ void fdemu_file_put(struct fdemu_file *f)
     fde_count(i, f->flags, -1);
   if (f->ops->release != NULL && f->ops->release(f) == FDEMU_PENDING)
     return;
+  if (f->mode & FDEMU_MODE_OVERRIDDEN)
+    end_override(i->kernel);
   fde_entry_put(f->entry);
   fdemu_free(i->kernel, f->path);
   if (!(f->mode & FDEMU_MODE_EMBEDDED))
-    fdemu_free(i->kernel, f);
+    fdemu_object_free(i->kernel, f);
   fdemu_inode_put(i);
 }
 
@@ -196,5 +219,6 @@ int fdemu_ready_for(struct fdemu_file *f, int events)
 
 int fdemu_ready(struct fdemu_file *f)
 {
+  fde_catch_up(f->inode->kernel);
   return fdemu_ready_for(f, 0);
 }

@@ -194,7 +194,7 @@ static int64_t set_xattr(struct fdemu_file *f, struct fdemu_req *r)
 static int64_t clone_from(const struct fdemu_file *f, const struct fdemu_req *r,
                           int64_t fd)
 {
-  const struct fdemu_file *in = fdemu_file_usable(r->proc, (int)fd);
+  const struct fdemu_file *in = fde_file_usable(r->proc, (int)fd);
   int error;
 
   if (in == NULL)

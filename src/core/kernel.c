@@ -37,6 +37,7 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   fdemu_list_init(&k->finished);
   fdemu_list_init(&k->sources);
   fdemu_list_init(&k->rules);
+  fde_heap_init(k);
   set_now(k, 0);
   k->seed = k->rng = c->seed;
   k->chance = ~c->seed;
@@ -68,6 +69,7 @@ struct fdemu_kernel *fdemu_kernel_new(const struct fdemu_config *config)
     return NULL;
   memset(k, 0, sizeof *k);
   k->alloc = alloc;
+  k->alloc_records = c->alloc_records != NULL ? c->alloc_records : alloc;
   k->alloc_ud = c->alloc_ud;
   kernel_init(k, c);
   k->root = fde_root_new(k);
@@ -83,6 +85,7 @@ struct fdemu_kernel *fdemu_kernel_new(const struct fdemu_config *config)
 fail_root:
   fde_names_free(k);
 fail_kernel:
+  fde_heap_free(k);
   alloc(c->alloc_ud, k, 0);
   return NULL;
 }
@@ -96,6 +99,7 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
 {
   struct fdemu_proc *p;
 
+  fde_catch_up(k);
   while (!fdemu_list_empty(&k->procs))
     fdemu_proc_end(fdemu_entry(k->procs.next, struct fdemu_proc, link));
   fdemu_run(k); /* the owners of what was in flight hear of it */
@@ -116,6 +120,7 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
     fdemu_free(k, k->locals);
     k->locals = next;
   }
+  fde_heap_free(k);
   k->alloc(k->alloc_ud, k, 0);
 }
 
@@ -224,6 +229,7 @@ size_t fdemu_run(struct fdemu_kernel *k)
 {
   struct fdemu_req *r;
 
+  fde_catch_up(k);
   for (;;) {
     if (!fdemu_list_empty(&k->runq)) {
       r = next_runnable(k);
@@ -240,8 +246,9 @@ size_t fdemu_run(struct fdemu_kernel *k)
   }
 }
 
-bool fdemu_runnable(const struct fdemu_kernel *k)
+bool fdemu_runnable(struct fdemu_kernel *k)
 {
+  fde_catch_up(k);
   return !fdemu_list_empty(&k->runq) || !fdemu_list_empty(&k->finished);
 }
 
@@ -260,8 +267,10 @@ bool fdemu_look(struct fdemu_kernel *k)
 
 bool fdemu_tick(struct fdemu_kernel *k, int64_t limit)
 {
-  const struct fdemu_timer *t = fde_timer_first(k);
+  const struct fdemu_timer *t;
 
+  fde_catch_up(k);
+  t = fde_timer_first(k);
   fde_trace_flush(k);
   if (sources_wait(k, false) && !fdemu_list_empty(&k->runq))
     return true;

@@ -36,8 +36,22 @@ struct fde_local {
   max_align_t data[];
 };
 
+/* Blocks of at most so many bytes have slabs: heap.c. 0 is for programs that look
+ * at each allocation. */
+#ifndef FDE_LARGEST
+#define FDE_LARGEST 1024
+#endif
+#define FDE_CLASSES (FDE_LARGEST / 16 + 1)
+struct fde_class {
+  struct fdemu_list slabs; /* with room */
+  unsigned room;           /* blocks of the next one */
+};
+
+#define FDE_LATE 32 /* so many closes are put off: close.c */
+
 struct fdemu_kernel {
   void *(*alloc)(void *ud, void *ptr, size_t size);
+  void *(*alloc_records)(void *ud, void *ptr, size_t size);
   void *alloc_ud;
   struct fdemu_list procs; /* the living, by pid */
   struct fdemu_list dead;  /* those that somebody still refers to */
@@ -67,6 +81,11 @@ struct fdemu_kernel {
   bool refused;           /* one more than max_open was wanted */
   struct fde_local *locals;
   bool careful; /* there is more to a call than the call: see fde_care() */
+  bool prompt;  /* no close is put off, for this reason or for others */
+  size_t noverridden;                 /* fdemu_file_override() */
+  struct fdemu_file **late[FDE_LATE]; /* slots of closes that were put off */
+  unsigned nlate;
+  struct fde_class heap[FDE_CLASSES]; /* by the size of blocks */
   struct fdemu_list rules;
   struct fdemu_list *next_rule; /* of the walk over rules, if any */
   struct fdemu_rule *picked;    /* by that walk */
@@ -96,11 +115,16 @@ struct fde_group {
  * word of used[n] that is full; so the lowest free one is found in as many
  * steps as there are levels. A reserved descriptor is used and has no file.
  */
+struct fde_marks {
+  uint64_t cloexec; /* FD_CLOEXEC; of those that are open, or reserved */
+  uint64_t late;    /* is open, and may be closed late: close.c */
+};
+
 #define FDE_LEVELS 4
 struct fde_table {
   struct fdemu_file **file;
   uint64_t *used[FDE_LEVELS];
-  uint64_t *cloexec;
+  struct fde_marks *marks; /* for each word of used[0] */
   uint32_t *origin; /* who made it; stays when it is closed. NULL: not kept */
   uint32_t *closed; /* who closed it; 0: nobody */
   uint32_t *forked; /* by which fork() it came here; 0: it was made here */
@@ -133,10 +157,19 @@ struct fdemu_proc {
   bool locked; /* it has asked for a record lock, ever */
 };
 
-/* What every call does: fdemu_file_at() and fdemu_file_put() without a call. */
+/* What calls do, for which all closes are done: fdemu_file_at() and the like. */
 static inline struct fdemu_file *fde_file_at(const struct fdemu_proc *p, int fd)
 {
   return fd >= 0 && fd < p->table.cap ? p->table.file[fd] : NULL;
+}
+
+/* The same without those that are O_PATH. */
+static inline struct fdemu_file *fde_file_usable(const struct fdemu_proc *p,
+                                                 int fd)
+{
+  struct fdemu_file *f = fde_file_at(p, fd);
+
+  return f != NULL && !(f->flags & O_PATH) ? f : NULL;
 }
 
 static inline void fde_put(struct fdemu_file *f)
@@ -191,18 +224,37 @@ void fde_choices_free(struct fdemu_kernel *k);
 int64_t fde_inject(struct fdemu_req *r);
 bool fde_path_fits(const char *pattern, const struct fdemu_req *r);
 
+/* heap.c */
+void fde_heap_init(struct fdemu_kernel *k);
+void fde_heap_free(struct fdemu_kernel *k);
+const char *fde_heap_check(const struct fdemu_kernel *k);
+
 /* io.c */
 fdemu_method fde_lseek_check, fde_stat, fde_truncate_mode;
 fdemu_method fde_fallocate_check, fde_fadvise, fde_readahead, fde_sync_range;
 fdemu_method fde_syncfs;
 int64_t fde_truncate_check(struct fdemu_req *r);
 
+/* close.c */
+fdemu_method fde_close, fde_close_range;
+int64_t fde_close_check(struct fdemu_req *r);
+int64_t fde_close_end(struct fdemu_req *r, int64_t result);
+void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec);
+void fde_close_late(struct fdemu_kernel *k);
+
+/* What was put off is done, so that all is as if it had been done at once. Before
+ * whatever is asked from outside. */
+static inline void fde_catch_up(struct fdemu_kernel *k)
+{
+  if (k->nlate > 0)
+    fde_close_late(k);
+}
+
 /* fd.c, table.c */
-fdemu_method fde_close, fde_close_range, fde_dup, fde_dup2, fde_dup3;
+fdemu_method fde_dup, fde_dup2, fde_dup3;
 fdemu_method fde_fcntl, fde_fcntl_other;
 fdemu_method fde_fcntl_path, fde_fcntl_kept; /* fcntl.c */
 fdemu_method fde_ioctl;                      /* ioctl.c */
-int64_t fde_close_end(struct fdemu_req *r, int64_t result);
 int fde_table_reserve(struct fdemu_proc *p, int min);
 void fde_table_free(struct fdemu_proc *p);
 int fde_table_copy(struct fdemu_kernel *k, struct fde_table *to,
@@ -215,20 +267,35 @@ void fde_table_unshare(struct fde_table *t, int fd); /* see fde_table_own() */
 bool fde_table_leave(struct fde_table *t, int fd);
 void fde_unshare_all(struct fdemu_kernel *k);
 bool fde_table_counts(const struct fde_table *t, int fd);
-void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec);
+struct fdemu_file **fde_table_free_late(struct fdemu_proc *p, int fd);
 const char *fde_table_check(const struct fde_table *t, size_t *nopen);
+
+static inline struct fde_marks *fde_marks_of(const struct fde_table *t, int fd,
+                                             uint64_t *bit)
+{
+  *bit = UINT64_C(1) << ((unsigned)fd % 64);
+  return &t->marks[(unsigned)fd / 64];
+}
 
 static inline bool fde_get_cloexec(const struct fde_table *t, int fd)
 {
-  return t->cloexec[(unsigned)fd / 64] >> ((unsigned)fd % 64) & 1;
+  uint64_t bit;
+
+  return (fde_marks_of(t, fd, &bit)->cloexec & bit) != 0;
 }
 
 static inline void fde_set_cloexec(struct fde_table *t, int fd, bool on)
 {
-  const uint64_t bit = UINT64_C(1) << ((unsigned)fd % 64);
-  uint64_t *word = &t->cloexec[(unsigned)fd / 64];
+  uint64_t bit;
+  struct fde_marks *m = fde_marks_of(t, fd, &bit);
 
-  *word = on ? *word | bit : *word & ~bit;
+  m->cloexec = on ? m->cloexec | bit : m->cloexec & ~bit;
+}
+
+/* Whether descriptors of f can be closed late, as far as f knows. */
+static inline bool fde_late(const struct fdemu_file *f)
+{
+  return (f->mode & FDEMU_MODE_LATE) != 0;
 }
 
 /* Before a change to t->file[fd], or a look at how many refer to it. */

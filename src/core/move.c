@@ -517,7 +517,7 @@ static bool seekable(const struct fdemu_file *f)
 static struct fdemu_file *out_of(const struct fdemu_req *r)
 {
   return r->arg >= INT32_MIN && r->arg <= INT32_MAX
-             ? fdemu_file_usable(r->proc, (int)r->arg)
+             ? fde_file_usable(r->proc, (int)r->arg)
              : NULL;
 }
 

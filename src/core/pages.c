@@ -123,8 +123,9 @@ void fdemu_set_space(struct fdemu_kernel *k, int64_t bytes)
   k->space = bytes;
 }
 
-int64_t fdemu_space_used(const struct fdemu_kernel *k)
+int64_t fdemu_space_used(struct fdemu_kernel *k)
 {
+  fde_catch_up(k);
   return k->space_used;
 }
 

@@ -61,7 +61,7 @@ static int examine(struct fdemu_req *r, size_t i,
     return error;
   p.revents = 0;
   if (p.fd >= 0) {
-    struct fdemu_file *f = fdemu_file_usable(r->proc, p.fd);
+    struct fdemu_file *f = fde_file_usable(r->proc, p.fd);
     int ready = POLLNVAL;
     if (f != NULL) {
       fdemu_file_get(f);
@@ -107,7 +107,7 @@ int64_t fde_select(struct fdemu_file *f, struct fdemu_req *r)
     int error = fdemu_arg_load(r, i * sizeof p, &p, sizeof p);
     if (error < 0)
       return error;
-    if (fdemu_file_at(r->proc, p.fd) == NULL) /* O_PATH is found out later */
+    if (fde_file_at(r->proc, p.fd) == NULL) /* O_PATH is found out later */
       return -EBADF;
   }
   return examine_all(r, select_revents);
@@ -127,7 +127,7 @@ static void watch(struct fdemu_req *r, struct entry *e, size_t i)
 
   fdemu_arg_load(r, i * sizeof p, &p, sizeof p);
   e->req = r;
-  e->file = fdemu_file_usable(r->proc, p.fd);
+  e->file = fde_file_usable(r->proc, p.fd);
   fdemu_list_init(&e->waiter.link);
   if (e->file == NULL)
     return;

@@ -127,6 +127,7 @@ static void orphan(struct fdemu_proc *p)
 
 static void end(struct fdemu_proc *p, int status)
 {
+  fde_catch_up(p->kernel);
   p->alive = false;
   fdemu_list_remove(&p->link);
   fdemu_list_append(&p->kernel->dead, &p->link);
@@ -269,6 +270,7 @@ void fdemu_signal(struct fdemu_proc *p, int signo)
 
 void fdemu_signals(struct fdemu_proc *p, unsigned counts[FDEMU_NSIG])
 {
+  fde_catch_up(p->kernel);
   memcpy(counts, p->signals, sizeof p->signals);
   memset(p->signals, 0, sizeof p->signals);
 }

@@ -36,7 +36,7 @@ static mode_t mode_of(const struct fdemu_file *f)
 static int procfd_lookup(struct fdemu_proc *p, const char *name, size_t len,
                          struct fdemu_inode **i)
 {
-  struct fdemu_file *f = fdemu_file_at(p, number(name, len));
+  struct fdemu_file *f = fde_file_at(p, number(name, len));
   struct fde_link *l;
 
   if (f == NULL)

@@ -217,6 +217,7 @@ void fde_care(struct fdemu_kernel *k)
   k->careful = k->below[FDEMU_CHOICE_SHORT] > 0 ||
                !fdemu_list_empty(&k->rules) || k->nnotes > 0 ||
                k->trace != NULL;
+  k->prompt = k->careful || k->origins || k->noverridden > 0;
 }
 
 /* ---- bytes: before and after ------------------------------------------ */
@@ -693,6 +694,8 @@ int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
   struct fdemu_kernel *k = p->kernel;
   int64_t n;
 
+  if (k->nlate > 0 && c->check != fde_close_check)
+    fde_close_late(k);
   req_init(r, p);
   n = admit(r, k, c);
   if (n == FDEMU_PENDING)
@@ -709,6 +712,7 @@ void fdemu_complete(struct fdemu_req *r, int64_t result)
 {
   if (r->state != FDE_KEPT)
     return;
+  fde_catch_up(r->proc->kernel);
   fdemu_list_remove(&r->link);
   r->cancel = NULL;
   r->state = FDE_RUNNING;
@@ -719,6 +723,7 @@ void fdemu_retry(struct fdemu_req *r)
 {
   if (r->state != FDE_KEPT)
     return;
+  fde_catch_up(r->proc->kernel);
   fdemu_list_remove(&r->link);
   r->cancel = NULL;
   r->state = FDE_PARKED;
@@ -727,6 +732,8 @@ void fdemu_retry(struct fdemu_req *r)
 
 void fdemu_cancel(struct fdemu_req *r, int error)
 {
+  if (r->result == FDEMU_PENDING)
+    fde_catch_up(r->proc->kernel);
   if (r->result == FDEMU_PENDING && error == EINTR && r->proc->alive &&
       look_again(r))
     r->interrupt = EINTR;

@@ -110,7 +110,7 @@ static void build_levels(struct fde_table *t)
 static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
 {
   const size_t ngroups = (size_t)words(cap, 0);
-  size_t nbits = ngroups, size;
+  size_t nbits = ngroups * 2, size;
   uint64_t *bits;
 
   for (int level = 0; level < FDE_LEVELS; level++)
@@ -126,8 +126,8 @@ static int table_alloc(struct fdemu_kernel *k, struct fde_table *t, int cap)
   t->shares = false;
   t->group = (struct fde_group *)(void *)((char *)t->file + size);
   bits = (uint64_t *)(void *)(t->file + cap);
-  t->cloexec = bits;
-  bits += words(cap, 0);
+  t->marks = (struct fde_marks *)(void *)bits;
+  bits += ngroups * sizeof *t->marks / sizeof *bits;
   for (int level = 0; level < FDE_LEVELS; level++) {
     t->used[level] = bits;
     bits += words(cap, level);
@@ -168,7 +168,7 @@ static void table_move(struct fde_table *to, const struct fde_table *from)
          table_size(to) - (size_t)from->cap * sizeof *to->file);
   if (from->cap > 0) {
     memcpy(to->file, from->file, (size_t)from->cap * sizeof *to->file);
-    memcpy(to->cloexec, from->cloexec, nbits);
+    memcpy(to->marks, from->marks, nbits * 2);
     memcpy(to->used[0], from->used[0], nbits);
     if (from->origin != NULL) {
       memcpy(to->origin, from->origin, (size_t)from->cap * sizeof *to->origin);
@@ -400,11 +400,34 @@ int fde_table_claim(struct fdemu_proc *p, int fd)
 static inline void empty_slot(struct fdemu_proc *p, int fd)
 {
   struct fde_table *t = &p->table;
+  uint64_t bit;
+  struct fde_marks *m = fde_marks_of(t, fd, &bit);
 
   p->kernel->nopen--;
   t->file[fd] = NULL;
-  assign(t->cloexec, fd, false);
+  m->cloexec &= ~bit;
+  m->late &= ~bit;
   mark_free(t, fd);
+}
+
+/* As fde_table_remove(), but the slot is still to be emptied. NULL, and nothing is
+ * done: fd is not open, or it must not be closed late. */
+struct fdemu_file **fde_table_free_late(struct fdemu_proc *p, int fd)
+{
+  struct fde_table *t = &p->table;
+  struct fde_marks *m;
+  uint64_t bit;
+
+  if (fd < 0 || fd >= t->cap)
+    return NULL;
+  m = fde_marks_of(t, fd, &bit);
+  if (!(m->late & bit))
+    return NULL;
+  p->kernel->nopen--;
+  m->cloexec &= ~bit;
+  m->late &= ~bit;
+  mark_free(t, fd);
+  return &t->file[fd];
 }
 
 FDE_APART static void empty_shared(struct fdemu_proc *p, int fd)
@@ -497,8 +520,11 @@ const char *fde_table_check(const struct fde_table *t, size_t *nopen)
     if (t->file[fd] != NULL && t->file[fd]->refs <= 0)
       return "a descriptor whose description is gone";
     *nopen += test(t->used[0], fd);
-    if (test(t->cloexec, fd) && !test(t->used[0], fd))
+    if (fde_get_cloexec(t, fd) && !test(t->used[0], fd))
       return "a free descriptor with FD_CLOEXEC";
+    if (t->marks[word_of(fd)].late & bit_of(fd) &&
+        (t->file[fd] == NULL || !fde_late(t->file[fd])))
+      return "a descriptor that is closed late and must not be";
   }
   for (int fd = 0; fd < t->lowest; fd++)
     if (!test(t->used[0], fd))

@@ -179,7 +179,7 @@ static int begin(struct fde_walk *w, int dirfd)
     set_at(w, w->proc->cwd);
     return 0;
   }
-  f = fdemu_file_at(w->proc, dirfd);
+  f = fde_file_at(w->proc, dirfd);
   if (f == NULL)
     return -EBADF;
   w->at = (struct fde_place){ f->entry, f->inode };

@@ -217,7 +217,7 @@ static void hold(struct interest *it)
 static void unhold(struct interest *it)
 {
   if (--it->held == 0 && it->gone)
-    fdemu_free(it->ep->inode.kernel, it);
+    fdemu_object_free(it->ep->inode.kernel, it);
 }
 
 /* Whoever holds it finds out. */
@@ -392,7 +392,7 @@ static struct interest *interest_new(struct epoll *ep, struct fdemu_file *f)
 {
   size_t size =
       fdemu_is_epoll(f) ? sizeof(struct nested) : sizeof(struct interest);
-  struct interest *it = fdemu_alloc(ep->inode.kernel, size);
+  struct interest *it = fdemu_object_alloc(ep->inode.kernel, size);
 
   if (it == NULL)
     return NULL;
@@ -665,7 +665,7 @@ static void epoll_free(struct fdemu_inode *i)
   struct epoll *ep = fdemu_entry(i, struct epoll, inode);
 
   fdemu_free(i->kernel, ep->table);
-  fdemu_free(i->kernel, ep);
+  fdemu_object_free(i->kernel, ep);
 }
 
 /* How many interests the table has, and whether each is its list's, too. */
@@ -695,7 +695,7 @@ static const char *epoll_check(const struct fdemu_file *f)
 static const struct fdemu_ops epoll_ops = {
   .name = "epoll",
   .label = "eventpoll",
-  .mode = FDEMU_MODE_EPOLL,
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_EPOLL,
   .lseek = fdemu_lseek_0,
   .ioctl = epoll_ioctl,
   .poll = epoll_poll,
@@ -705,7 +705,7 @@ static const struct fdemu_ops epoll_ops = {
 
 static struct fdemu_file *epoll_new(struct fdemu_kernel *k)
 {
-  struct epoll *ep = fdemu_alloc(k, sizeof *ep);
+  struct epoll *ep = fdemu_object_alloc(k, sizeof *ep);
 
   if (ep == NULL)
     return NULL;

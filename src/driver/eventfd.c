@@ -79,12 +79,12 @@ static int eventfd_poll(struct fdemu_file *f)
 
 static void eventfd_free(struct fdemu_inode *i)
 {
-  fdemu_free(i->kernel, fdemu_entry(i, struct eventfd, inode));
+  fdemu_object_free(i->kernel, fdemu_entry(i, struct eventfd, inode));
 }
 
 static const struct fdemu_ops eventfd_ops = {
   .name = "eventfd",
-  .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_NO_SPLICE_READ |
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_EPOLL | FDEMU_MODE_NO_SPLICE_READ |
           FDEMU_MODE_NO_SPLICE_WRITE | FDEMU_MODE_NO_RWF_WRITE,
   .read = counter_read,
   .write = counter_write,
@@ -95,7 +95,7 @@ static const struct fdemu_ops eventfd_ops = {
 static struct fdemu_file *eventfd_new(struct fdemu_kernel *k, unsigned count,
                                       int flags)
 {
-  struct eventfd *e = fdemu_alloc(k, sizeof *e);
+  struct eventfd *e = fdemu_object_alloc(k, sizeof *e);
 
   if (e == NULL)
     return NULL;

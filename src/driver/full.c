@@ -13,8 +13,8 @@ static int64_t full_write(struct fdemu_file *f, struct fdemu_req *r)
 
 static const struct fdemu_ops full_ops = {
   .name = "full",
-  .mode = FDEMU_MODE_PREAD | FDEMU_MODE_NO_SPLICE_WRITE | FDEMU_MODE_NO_NOWAIT |
-          FDEMU_MODE_NO_RWF_WRITE,
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_PREAD | FDEMU_MODE_NO_SPLICE_WRITE |
+          FDEMU_MODE_NO_NOWAIT | FDEMU_MODE_NO_RWF_WRITE,
   .read = fdemu_read_zeros,
   .write = full_write,
   .lseek = fdemu_lseek_0,

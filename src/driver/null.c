@@ -15,7 +15,7 @@ static int64_t null_read(struct fdemu_file *f, struct fdemu_req *r)
 
 static const struct fdemu_ops null_ops = {
   .name = "null",
-  .mode = FDEMU_MODE_PREAD | FDEMU_MODE_NO_SPLICE_READ,
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_PREAD | FDEMU_MODE_NO_SPLICE_READ,
   .read = null_read,
   .write = fdemu_write_nowhere,
   .lseek = fdemu_lseek_0,

@@ -674,7 +674,7 @@ static void pipe_free(struct fdemu_inode *i)
   struct pipe *p = fdemu_entry(i, struct pipe, inode);
 
   pipe_empty(p);
-  fdemu_free(i->kernel, p);
+  fdemu_object_free(i->kernel, p);
 }
 
 static const char *pipe_check(const struct fdemu_file *f)
@@ -697,8 +697,8 @@ static const char *pipe_check(const struct fdemu_file *f)
 
 static const struct fdemu_ops pipe_ops = {
   .name = "pipe",
-  .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_ASYNC | FDEMU_MODE_DIRECT |
-          FDEMU_MODE_LOOKS_AGAIN,
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_EPOLL | FDEMU_MODE_ASYNC |
+          FDEMU_MODE_DIRECT | FDEMU_MODE_LOOKS_AGAIN,
   .read = pipe_read,
   .write = pipe_write,
   .ioctl = pipe_ioctl,
@@ -773,7 +773,7 @@ static int64_t fifo_open(struct fdemu_inode *i, struct fdemu_req *r)
 
 static struct pipe *pipe_new(struct fdemu_kernel *k)
 {
-  struct pipe *p = fdemu_alloc(k, sizeof *p);
+  struct pipe *p = fdemu_object_alloc(k, sizeof *p);
 
   if (p == NULL)
     return NULL;

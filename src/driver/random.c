@@ -89,14 +89,15 @@ static void random_free(struct fdemu_inode *i)
 
 static const struct fdemu_ops random_ops = {
   .name = "random",
-  .mode = FDEMU_MODE_PREAD | FDEMU_MODE_ASYNC | FDEMU_MODE_EPOLL,
+  .mode =
+      FDEMU_MODE_LATE | FDEMU_MODE_PREAD | FDEMU_MODE_ASYNC | FDEMU_MODE_EPOLL,
   METHODS,
   .poll = random_poll,
 };
 
 static const struct fdemu_ops urandom_ops = {
   .name = "urandom",
-  .mode = FDEMU_MODE_PREAD | FDEMU_MODE_ASYNC,
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_PREAD | FDEMU_MODE_ASYNC,
   METHODS,
 };
 

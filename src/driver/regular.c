@@ -260,7 +260,7 @@ static void regular_free(struct fdemu_inode *i)
   struct regular *g = regular_of(i);
 
   fdemu_pages_free(&g->pages);
-  fdemu_free(i->kernel, g);
+  fdemu_object_free(i->kernel, g);
 }
 
 static const char *regular_check(const struct fdemu_file *f)
@@ -275,8 +275,8 @@ static const char *regular_check(const struct fdemu_file *f)
 }
 
 #define METHODS \
-  .mode = FDEMU_MODE_SEEK | FDEMU_MODE_SHORT | FDEMU_MODE_DIRECT | \
-          FDEMU_MODE_NO_NOWAIT, \
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_SEEK | FDEMU_MODE_SHORT | \
+          FDEMU_MODE_DIRECT | FDEMU_MODE_NO_NOWAIT, \
   .read = regular_read, .write = regular_write, .lseek = regular_lseek, \
   .fcntl = regular_fcntl, .truncate = regular_truncate, \
   .allocate = regular_allocate, .sync = regular_sync, .check = regular_check
@@ -288,7 +288,7 @@ static struct regular *regular_new(struct fdemu_kernel *k,
                                    const struct fdemu_ops *ops, mode_t mode,
                                    int seals)
 {
-  struct regular *g = fdemu_alloc(k, sizeof *g);
+  struct regular *g = fdemu_object_alloc(k, sizeof *g);
 
   if (g == NULL)
     return NULL;

@@ -190,7 +190,7 @@ static void sock_free(struct fdemu_inode *i)
   fdemu_free(i->kernel, s->kept);
   fdemu_free(i->kernel, s->filter);
   fdemu_free(i->kernel, s->peer_filter);
-  fdemu_free(i->kernel, s);
+  fdemu_object_free(i->kernel, s);
 }
 
 static fdemu_method sock_shutdown;
@@ -225,7 +225,7 @@ const struct fdemu_ops fds_ops = {
 
 static struct fds_socket *sock_new(struct fdemu_kernel *k, int type)
 {
-  struct fds_socket *s = fdemu_alloc(k, sizeof *s);
+  struct fds_socket *s = fdemu_object_alloc(k, sizeof *s);
 
   if (s == NULL)
     return NULL;

@@ -187,12 +187,12 @@ static int64_t timerfd_release(struct fdemu_file *f)
 
 static void timerfd_free(struct fdemu_inode *i)
 {
-  fdemu_free(i->kernel, fdemu_entry(i, struct timerfd, inode));
+  fdemu_object_free(i->kernel, fdemu_entry(i, struct timerfd, inode));
 }
 
 static const struct fdemu_ops timerfd_ops = {
   .name = "timerfd",
-  .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_NO_SPLICE_READ,
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_EPOLL | FDEMU_MODE_NO_SPLICE_READ,
   .read = timerfd_read,
   .lseek = fdemu_lseek_0,
   .ioctl = timerfd_ioctl,
@@ -205,7 +205,7 @@ static const struct fdemu_ops timerfd_ops = {
 static struct fdemu_file *timerfd_new(struct fdemu_kernel *k, int64_t origin,
                                       int flags)
 {
-  struct timerfd *t = fdemu_alloc(k, sizeof *t);
+  struct timerfd *t = fdemu_object_alloc(k, sizeof *t);
 
   if (t == NULL)
     return NULL;

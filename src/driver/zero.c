@@ -5,7 +5,7 @@
 
 static const struct fdemu_ops zero_ops = {
   .name = "zero",
-  .mode = FDEMU_MODE_PREAD,
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_PREAD,
   .read = fdemu_read_zeros,
   .write = fdemu_write_nowhere,
   .lseek = fdemu_lseek_0,

@@ -87,7 +87,7 @@ struct ldesc *ldesc_new(lua_State *L, struct lkernel *lk, struct fdemu_file *f,
   d->ops.name = d->kind;
   ldriver_hook(d, NULL, false);
   d->file = f;
-  f->ops = &d->ops;
+  fdemu_file_override(f, &d->ops);
   f->handle = d;
   return d;
 }

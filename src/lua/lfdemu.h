@@ -314,6 +314,7 @@ void lmem_init(lua_State *L, struct lkernel *lk);
 void *lmem_resize(struct lkernel *lk, void *ptr, size_t old, size_t size);
 void lmem_free(struct lkernel *lk, void *ptr, size_t size);
 void *lmem_core(void *ud, void *ptr, size_t size);
+void *lmem_records(void *ud, void *ptr, size_t size);
 
 /* lcall.c */
 struct call *lcall_begin(lua_State *L, struct lkernel *lk, struct call *local,

@@ -237,6 +237,7 @@ static int kernel_new(lua_State *L)
   config.origins = lk->origins = option_boolean(L, "origins", false);
   llimit_options(L, &lk->limits, &config);
   config.alloc = lmem_core;
+  config.alloc_records = lmem_records;
   config.alloc_ud = lk;
   lk->attention = lcall_wants_attention(lk);
   lk->careful = lcall_wants_care(lk);

@@ -29,24 +29,39 @@ void lmem_free(struct lkernel *lk, void *ptr, size_t size)
     lmem_resize(lk, ptr, size, 0);
 }
 
+static void *resize(struct lkernel *lk, struct header *h, size_t size)
+{
+  size_t old = h != NULL ? sizeof *h + h->size : 0;
+
+  if (size == 0) {
+    lmem_free(lk, h, old);
+    return NULL;
+  }
+  h = lmem_resize(lk, h, old, sizeof *h + size);
+  if (h == NULL)
+    return NULL;
+  h->size = size;
+  return h + 1;
+}
+
 /* fdemu_config.alloc, for the kernel of lk. */
 void *lmem_core(void *ud, void *ptr, size_t size)
 {
   struct lkernel *lk = ud;
   struct header *h = ptr != NULL ? (struct header *)ptr - 1 : NULL;
   size_t old = h != NULL ? h->size : 0;
+  void *block;
 
-  if (size == 0) {
-    lk->limits.used -= old;
-    lmem_free(lk, h, sizeof *h + old);
-    return NULL;
-  }
   if (size > old && !llimit_memory(&lk->limits, size - old))
     return NULL;
-  h = lmem_resize(lk, h, h != NULL ? sizeof *h + old : 0, sizeof *h + size);
-  if (h == NULL)
-    return NULL;
-  h->size = size;
-  lk->limits.used += size - old;
-  return h + 1;
+  block = resize(lk, h, size);
+  if (block != NULL || size == 0)
+    lk->limits.used += size - old;
+  return block;
+}
+
+/* fdemu_config.alloc_records: whatever limits.memory is. */
+void *lmem_records(void *ud, void *ptr, size_t size)
+{
+  return resize(ud, ptr != NULL ? (struct header *)ptr - 1 : NULL, size);
 }
