@@ -52,13 +52,13 @@ in_c()
   guard "$1" "$2" "$build/cbench -n 200 $3" "$build/cbench -n 1200 $3"
 }
 
-in_lua "Lua: write + read, 1 byte" 2190 pipe
-in_lua "Lua: dup + close" 1620 dup
+in_lua "Lua: write + read, 1 byte" 2050 pipe
+in_lua "Lua: dup + close" 1680 dup
 in_lua "Lua: read of a device in Lua" 2890 device
 in_lua "Lua: request + answer of two tasks" 7900 tasks
-in_c "C: write + read, 1 byte" 930 byte
-in_c "C: dup + close" 690 dup
-in_c "C: eventfd: write + read" 815 eventfd
+in_c "C: write + read, 1 byte" 845 byte
+in_c "C: dup + close" 730 dup
+in_c "C: eventfd: write + read" 740 eventfd
 in_c "C: poll of two, one ready" 775 two
-in_c "C: epoll_wait, one of 1,000 ready" 580 epoll
+in_c "C: epoll_wait, one of 1,000 ready" 590 epoll
 exit "$status"

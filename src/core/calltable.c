@@ -18,18 +18,8 @@
 #define PATH       FDEMU_CALL_PATH
 
 const struct fdemu_call fdemu_calls[FDEMU_NCALLS] = {
-  [FDEMU_READ] = { .name = "read",
-                   .args = "fd | data size",
-                   .slot = SLOT(read),
-                   .missing = -EINVAL,
-                   .events = POLLIN,
-                   .flags = RD },
-  [FDEMU_WRITE] = { .name = "write",
-                    .args = "fd data size",
-                    .slot = SLOT(write),
-                    .missing = -EINVAL,
-                    .events = POLLOUT,
-                    .flags = WR },
+  [FDEMU_READ] = FDE_CALL_READ,
+  [FDEMU_WRITE] = FDE_CALL_WRITE,
   [FDEMU_PREAD] = { .name = "pread64",
                     .args = "fd | data size offset",
                     .slot = SLOT(read),

@@ -17,6 +17,9 @@
 /* A function that some calls need, which must not cost the others registers. */
 #define FDE_APART __attribute__((noinline))
 
+/* A function that is compiled apart for each of the calls that use it. */
+#define FDE_INLINE static inline __attribute__((always_inline))
+
 /* The life of a request. */
 enum fde_state {
   FDE_IDLE,    /* not submitted, or answered and forgotten */
@@ -199,6 +202,20 @@ static inline bool fde_writable(const struct fdemu_file *f)
 {
   return (fde_opened_for(f) & FDEMU_CALL_WRITE) != 0;
 }
+
+/* In calltable.c; here for req.c, where they are compiled in. */
+#define FDE_CALL_READ \
+  { \
+    .name = "read", .args = "fd | data size", \
+    .slot = offsetof(struct fdemu_ops, read), .missing = -EINVAL, \
+    .events = POLLIN, .flags = FDEMU_CALL_FD | FDEMU_CALL_READ \
+  }
+#define FDE_CALL_WRITE \
+  { \
+    .name = "write", .args = "fd data size", \
+    .slot = offsetof(struct fdemu_ops, write), .missing = -EINVAL, \
+    .events = POLLOUT, .flags = FDEMU_CALL_FD | FDEMU_CALL_WRITE \
+  }
 
 /* req.c */
 int64_t fde_vector_length(const struct fdemu_req *r, uint64_t *total);

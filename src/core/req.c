@@ -307,8 +307,8 @@ static int64_t place_by_flags(struct fdemu_req *r)
 }
 
 /* Where the bytes go, as things are when the call is really made. */
-static inline int64_t io_place(struct fdemu_req *r, const struct fdemu_file *f,
-                               const struct fdemu_call *c)
+FDE_INLINE int64_t io_place(struct fdemu_req *r, const struct fdemu_file *f,
+                            const struct fdemu_call *c)
 {
   int64_t offset = r->offset;
 
@@ -335,8 +335,8 @@ static int64_t check_memory(const struct fdemu_req *r)
 }
 
 /* What Linux checks before it asks the file, in its order. */
-static inline int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f,
-                               const struct fdemu_call *c)
+FDE_INLINE int64_t io_begin(struct fdemu_req *r, struct fdemu_file *f,
+                            const struct fdemu_call *c)
 {
   uint64_t total = r->buf.iov_len;
   int64_t error = 0;
@@ -375,8 +375,8 @@ static bool has_read(const struct fdemu_req *r, int64_t n)
 }
 
 /* Regular files and pipes have times of use. */
-static inline void touch(const struct fdemu_req *r, const struct fdemu_file *f,
-                         unsigned flags, int64_t n)
+FDE_INLINE void touch(const struct fdemu_req *r, const struct fdemu_file *f,
+                      unsigned flags, int64_t n)
 {
   const mode_t type = f->inode->mode & S_IFMT;
 
@@ -391,8 +391,7 @@ static inline void touch(const struct fdemu_req *r, const struct fdemu_file *f,
 }
 
 /* What was moved is the result, even if the rest of the call failed. */
-static inline int64_t io_end(struct fdemu_req *r, unsigned flags,
-                             int64_t result)
+FDE_INLINE int64_t io_end(struct fdemu_req *r, unsigned flags, int64_t result)
 {
   struct fdemu_file *f = r->file;
 
@@ -409,14 +408,14 @@ static inline int64_t io_end(struct fdemu_req *r, unsigned flags,
 /* ---- answers ---------------------------------------------------------- */
 
 /* r, which had to wait, waits no more. */
-static inline void stop_waiting(struct fdemu_req *r, struct fdemu_kernel *k)
+FDE_INLINE void stop_waiting(struct fdemu_req *r, struct fdemu_kernel *k)
 {
   fdemu_timer_stop(k, &r->timer);
   fdemu_list_remove(&r->mine);
 }
 
 /* Its description has no more to do with r. */
-static inline void let_go(struct fdemu_req *r, struct fdemu_file *f)
+FDE_INLINE void let_go(struct fdemu_req *r, struct fdemu_file *f)
 {
   if (r->ended != NULL)
     r->ended(f, r);
@@ -439,9 +438,9 @@ FDE_RARE static void show(struct fdemu_req *r, const struct fdemu_kernel *k,
 }
 
 /* The one exit of every call: answered at once, or after a wait (resumed). */
-static inline int64_t conclude(struct fdemu_req *r, struct fdemu_kernel *k,
-                               const struct fdemu_call *c, int64_t result,
-                               enum fdemu_phase phase)
+FDE_INLINE int64_t conclude(struct fdemu_req *r, struct fdemu_kernel *k,
+                            const struct fdemu_call *c, int64_t result,
+                            enum fdemu_phase phase)
 {
   k->origin = r->origin;
   if (c->finish != NULL)
@@ -528,8 +527,8 @@ static int64_t settle(struct fdemu_req *r, int64_t n)
   return r->result;
 }
 
-static inline fdemu_method *method_of(const struct fdemu_req *r,
-                                      const struct fdemu_call *c)
+FDE_INLINE fdemu_method *method_of(const struct fdemu_req *r,
+                                   const struct fdemu_call *c)
 {
   const char *slot = (const char *)ops_of(r) + c->slot;
 
@@ -539,7 +538,7 @@ static inline fdemu_method *method_of(const struct fdemu_req *r,
 }
 
 /* What the core says, unless the kind says it itself. */
-static inline int64_t run(struct fdemu_req *r, const struct fdemu_call *c)
+FDE_INLINE int64_t run(struct fdemu_req *r, const struct fdemu_call *c)
 {
   struct fdemu_file *f = r->file;
   fdemu_method *first = f != NULL ? ops_of(r)->first : NULL;
@@ -549,8 +548,8 @@ static inline int64_t run(struct fdemu_req *r, const struct fdemu_call *c)
 }
 
 /* What the method says, before anybody has thought about it. */
-static inline int64_t attempt(struct fdemu_req *r, struct fdemu_kernel *k,
-                              const struct fdemu_call *c)
+FDE_INLINE int64_t attempt(struct fdemu_req *r, struct fdemu_kernel *k,
+                           const struct fdemu_call *c)
 {
   fdemu_method *m = NULL;
 
@@ -588,7 +587,7 @@ void fde_attempt(struct fdemu_req *r)
 
 /* Everything from file to since is 0. In two parts: gcc makes a slow loop of
  * more than 80 bytes. */
-static inline void req_init(struct fdemu_req *r, struct fdemu_proc *p)
+FDE_INLINE void req_init(struct fdemu_req *r, struct fdemu_proc *p)
 {
   const size_t first = offsetof(struct fdemu_req, file);
   const size_t half = offsetof(struct fdemu_req, retry);
@@ -605,9 +604,8 @@ static inline void req_init(struct fdemu_req *r, struct fdemu_proc *p)
 
 /* The description that r is about. NULL for a call that takes a descriptor: it
  * has none that will do. */
-static inline struct fdemu_file *target(const struct fdemu_req *r)
+FDE_INLINE struct fdemu_file *target(const struct fdemu_req *r, unsigned flags)
 {
-  const unsigned flags = r->call->flags;
   struct fdemu_file *f = r->on;
 
   if (f != NULL || !(flags & FDEMU_CALL_FD))
@@ -659,8 +657,8 @@ static int64_t no_bytes(const struct fdemu_req *r, const struct fdemu_call *c)
 }
 
 /* What comes before the first attempt. FDEMU_NEXT: go on. */
-static inline int64_t admit(struct fdemu_req *r, const struct fdemu_kernel *k,
-                            const struct fdemu_call *c)
+FDE_INLINE int64_t admit(struct fdemu_req *r, const struct fdemu_kernel *k,
+                         const struct fdemu_call *c)
 {
   struct fdemu_file *f;
   int64_t n = FDEMU_NEXT;
@@ -671,7 +669,7 @@ static inline int64_t admit(struct fdemu_req *r, const struct fdemu_kernel *k,
     return -EINVAL; /* even before the descriptor is looked at */
   if (c->check != NULL && (n = c->check(r)) != FDEMU_NEXT)
     return n;
-  f = target(r);
+  f = target(r, c->flags);
   if (f == NULL && c->flags & FDEMU_CALL_FD)
     return -EBADF;
   if (f != NULL) {
@@ -688,9 +686,9 @@ static inline int64_t admit(struct fdemu_req *r, const struct fdemu_kernel *k,
   return FDEMU_NEXT;
 }
 
-int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
+FDE_INLINE int64_t submit(struct fdemu_proc *p, struct fdemu_req *r,
+                          const struct fdemu_call *c)
 {
-  const struct fdemu_call *c = r->call;
   struct fdemu_kernel *k = p->kernel;
   int64_t n;
 
@@ -706,6 +704,18 @@ int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
       return settle(r, n);
   }
   return conclude(r, k, c, n, FDEMU_PHASE_CALL);
+}
+
+/* The two calls that are made most are compiled for what they are. */
+int64_t fdemu_submit(struct fdemu_proc *p, struct fdemu_req *r)
+{
+  static const struct fdemu_call reads = FDE_CALL_READ, writes = FDE_CALL_WRITE;
+
+  if (r->call == &fdemu_calls[FDEMU_READ])
+    return submit(p, r, &reads);
+  if (r->call == &fdemu_calls[FDEMU_WRITE])
+    return submit(p, r, &writes);
+  return submit(p, r, r->call);
 }
 
 void fdemu_complete(struct fdemu_req *r, int64_t result)
