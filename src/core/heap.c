@@ -62,6 +62,7 @@ void fde_heap_free(struct fdemu_kernel *k)
 FDE_RARE static struct fde_slab *slab_new(struct fdemu_kernel *k,
                                           struct fde_class *c, size_t size)
 {
+  const unsigned most = (unsigned)(SLAB / size);
   const unsigned room = c->room > 0 ? c->room : 4;
   struct fde_slab *s = fdemu_alloc(k, sizeof *s);
 
@@ -73,7 +74,7 @@ FDE_RARE static struct fde_slab *slab_new(struct fdemu_kernel *k,
     fdemu_free(k, s);
     return NULL;
   }
-  c->room = 2 * room * size <= SLAB ? 2 * room : (unsigned)(SLAB / size);
+  c->room = 2 * room < most ? 2 * room : most;
   fdemu_list_append(&c->slabs, &s->link);
   return s;
 }
