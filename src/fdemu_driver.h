@@ -49,15 +49,20 @@ enum {
                                     bytes of it as read does, whatever the pipe
                                     or their flags say */
 
-  FDEMU_MODE_LATE = 16384, /* nobody outside the kernel hears of a release, and
-                              there is no flush: closes may be put off until
-                              something else is asked */
+  FDEMU_MODE_QUIET =
+      16384, /* no method makes calls, or lets somebody make some:
+                               while something else is open, no close is put
+                               off */
+  FDEMU_MODE_LATE = 32768 | FDEMU_MODE_QUIET, /* nor hears anybody outside the
+                               kernel of a release, and there is no flush: its
+                               closes may be put off until something else is
+                               asked */
 
   /* the core's, of struct fdemu_file.mode */
-  FDEMU_MODE_COUNTED = 0x10000,    /* in attr->opened */
-  FDEMU_MODE_CREATED = 0x20000,    /* open(2) has made the file for it */
-  FDEMU_MODE_EMBEDDED = 0x40000,   /* it is not freed apart from its inode */
-  FDEMU_MODE_OVERRIDDEN = 0x80000, /* it has methods that its kind has not */
+  FDEMU_MODE_COUNTED = 0x10000,  /* in attr->opened */
+  FDEMU_MODE_CREATED = 0x20000,  /* open(2) has made the file for it */
+  FDEMU_MODE_EMBEDDED = 0x40000, /* it is not freed apart from its inode */
+  FDEMU_MODE_FOREIGN = 0x80000,  /* its methods may make calls */
 };
 
 /*
@@ -358,8 +363,8 @@ FDEMU_API void fdemu_file_init(struct fdemu_file *f, struct fdemu_inode *i,
                                void *data);
 FDEMU_API void fdemu_file_get(struct fdemu_file *f);
 
-/* From now on f has these methods, which stay its owner's: those of one
- * description rather than of a kind. */
+/* From now on f has these methods, which stay its owner's and may make calls:
+ * those of one description rather than of a kind. */
 FDEMU_API void fdemu_file_override(struct fdemu_file *f,
                                    const struct fdemu_ops *ops);
 

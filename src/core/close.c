@@ -27,8 +27,8 @@ static void fetch(const struct fdemu_file *f)
     __builtin_prefetch((const char *)f + at, 0, SECOND_LEVEL);
 }
 
-/* In the order in which they were closed. Nothing that is called here comes back:
- * no code of users is (FDEMU_MODE_LATE, k->prompt). */
+/* In the order in which they were closed. Nothing that is called here makes calls
+ * (FDEMU_MODE_QUIET). */
 void fde_close_late(struct fdemu_kernel *k)
 {
   struct fdemu_file *f[FDE_LATE];

@@ -88,6 +88,22 @@ static int kept_flags(int flags)
                   O_TMPFILE | LARGEFILE);
 }
 
+/* Methods that may make calls: whatever is closed, they must find it so. */
+FDE_RARE static void begin_foreign(struct fdemu_file *f)
+{
+  struct fdemu_kernel *k = f->inode->kernel;
+
+  f->mode |= FDEMU_MODE_FOREIGN;
+  k->nforeign++;
+  fde_care(k);
+}
+
+FDE_RARE static void end_foreign(struct fdemu_kernel *k)
+{
+  k->nforeign--;
+  fde_care(k);
+}
+
 void fdemu_file_init(struct fdemu_file *f, struct fdemu_inode *i,
                      const struct fdemu_ops *ops, int flags, void *data)
 {
@@ -101,6 +117,8 @@ void fdemu_file_init(struct fdemu_file *f, struct fdemu_inode *i,
     .refs = 1,
   };
   fdemu_inode_get(i);
+  if (!(ops->mode & FDEMU_MODE_QUIET))
+    begin_foreign(f);
 }
 
 struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
@@ -112,28 +130,16 @@ struct fdemu_file *fdemu_file_new(struct fdemu_inode *i,
   if (f == NULL)
     return NULL;
   fdemu_file_init(f, i, ops, flags, data);
-  f->mode = ops->mode;
+  f->mode &= ~(unsigned)FDEMU_MODE_EMBEDDED;
   return f;
 }
 
 void fdemu_file_override(struct fdemu_file *f, const struct fdemu_ops *ops)
 {
-  struct fdemu_kernel *k = f->inode->kernel;
-
-  fde_catch_up(k);
+  fde_catch_up(f->inode->kernel);
   f->ops = ops;
-  if (!(f->mode & FDEMU_MODE_OVERRIDDEN)) {
-    f->mode |= FDEMU_MODE_OVERRIDDEN;
-    k->noverridden++;
-    fde_care(k);
-  }
-}
-
-/* The description that has them is gone. */
-FDE_RARE static void end_override(struct fdemu_kernel *k)
-{
-  k->noverridden--;
-  fde_care(k);
+  if (!(f->mode & FDEMU_MODE_FOREIGN))
+    begin_foreign(f);
 }
 
 void fdemu_file_get(struct fdemu_file *f)
@@ -194,8 +200,8 @@ void fdemu_file_put(struct fdemu_file *f)
     fde_count(i, f->flags, -1);
   if (f->ops->release != NULL && f->ops->release(f) == FDEMU_PENDING)
     return;
-  if (f->mode & FDEMU_MODE_OVERRIDDEN)
-    end_override(i->kernel);
+  if (f->mode & FDEMU_MODE_FOREIGN)
+    end_foreign(i->kernel);
   fde_entry_put(f->entry);
   fdemu_free(i->kernel, f->path);
   if (!(f->mode & FDEMU_MODE_EMBEDDED))

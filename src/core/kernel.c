@@ -229,8 +229,8 @@ size_t fdemu_run(struct fdemu_kernel *k)
 {
   struct fdemu_req *r;
 
-  fde_catch_up(k);
   for (;;) {
+    fde_catch_up(k);
     if (!fdemu_list_empty(&k->runq)) {
       r = next_runnable(k);
       fdemu_list_remove(&r->link);

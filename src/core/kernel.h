@@ -83,9 +83,9 @@ struct fdemu_kernel {
   bool shares;            /* some tables may share references */
   bool refused;           /* one more than max_open was wanted */
   struct fde_local *locals;
-  bool careful; /* there is more to a call than the call: see fde_care() */
-  bool prompt;  /* no close is put off, for this reason or for others */
-  size_t noverridden;                 /* fdemu_file_override() */
+  bool careful;    /* there is more to a call than the call: see fde_care() */
+  bool prompt;     /* no close is put off, for this reason or for others */
+  size_t nforeign; /* descriptions that are not QUIET */
   struct fdemu_file **late[FDE_LATE]; /* slots of closes that were put off */
   unsigned nlate;
   struct fde_class heap[FDE_CLASSES]; /* by the size of blocks */
@@ -312,7 +312,7 @@ static inline void fde_set_cloexec(struct fde_table *t, int fd, bool on)
 /* Whether descriptors of f can be closed late, as far as f knows. */
 static inline bool fde_late(const struct fdemu_file *f)
 {
-  return (f->mode & FDEMU_MODE_LATE) != 0;
+  return (f->mode & (FDEMU_MODE_LATE & ~FDEMU_MODE_QUIET)) != 0;
 }
 
 /* Before a change to t->file[fd], or a look at how many refer to it. */

@@ -13,7 +13,8 @@
 #define FLAGS_OF_PATH (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* What a descriptor with O_PATH has: a place, and nothing to do there. */
-const struct fdemu_ops fde_path_ops = { .name = "path" };
+const struct fdemu_ops fde_path_ops = { .name = "path",
+                                        .mode = FDEMU_MODE_LATE };
 
 /* ---- flags ------------------------------------------------------------ */
 

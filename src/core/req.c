@@ -217,7 +217,7 @@ void fde_care(struct fdemu_kernel *k)
   k->careful = k->below[FDEMU_CHOICE_SHORT] > 0 ||
                !fdemu_list_empty(&k->rules) || k->nnotes > 0 ||
                k->trace != NULL;
-  k->prompt = k->careful || k->origins || k->noverridden > 0;
+  k->prompt = k->careful || k->origins || k->nforeign > 0;
 }
 
 /* ---- bytes: before and after ------------------------------------------ */
@@ -812,8 +812,10 @@ int64_t fdemu_call(struct fdemu_proc *p, struct fdemu_req *r)
 
 struct fdemu_req *fdemu_next_req(struct fdemu_proc *p, struct fdemu_req *r)
 {
-  struct fdemu_list *n = r != NULL ? r->mine.next : p->reqs.next;
+  struct fdemu_list *n;
 
+  fde_catch_up(p->kernel);
+  n = r != NULL ? r->mine.next : p->reqs.next;
   return n == &p->reqs ? NULL : fdemu_entry(n, struct fdemu_req, mine);
 }
 

@@ -83,7 +83,7 @@ static void capture_free(struct fdemu_inode *i)
 
 static const struct fdemu_ops capture_ops = {
   .name = "capture",
-  .mode = FDEMU_MODE_SEEK,
+  .mode = FDEMU_MODE_QUIET | FDEMU_MODE_SEEK,
   .read = capture_read,
   .write = capture_write,
 };

@@ -15,7 +15,7 @@ static int64_t console_read(struct fdemu_file *f, struct fdemu_req *r)
 /* No position, as a terminal, and none of a terminal's ioctls. */
 static const struct fdemu_ops console_ops = {
   .name = "console",
-  .mode = FDEMU_MODE_EPOLL,
+  .mode = FDEMU_MODE_LATE | FDEMU_MODE_EPOLL,
   .read = console_read,
   .write = fdemu_write_nowhere,
 };

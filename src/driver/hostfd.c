@@ -131,11 +131,11 @@ static void host_free(struct fdemu_inode *i)
 }
 
 #define COMMON \
-  .name = "host", .mode = FDEMU_MODE_DIRECT, .first = fdh_first, \
-  .read = fdh_read, .write = fdh_write, .ioctl = fdh_ioctl, \
-  .fcntl = fdh_fcntl, .stat = host_stat, .change = host_change, \
-  .truncate = host_truncate, .allocate = host_allocate, .sync = host_sync, \
-  .poll = host_poll
+  .name = "host", .mode = FDEMU_MODE_QUIET | FDEMU_MODE_DIRECT, \
+  .first = fdh_first, .read = fdh_read, .write = fdh_write, \
+  .ioctl = fdh_ioctl, .fcntl = fdh_fcntl, .stat = host_stat, \
+  .change = host_change, .truncate = host_truncate, .allocate = host_allocate, \
+  .sync = host_sync, .poll = host_poll
 
 /* What has positions, what has none, and what has messages. */
 static const struct fdemu_ops file_ops = { COMMON, .lseek = host_lseek };
