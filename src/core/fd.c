@@ -39,21 +39,38 @@ int fdemu_reserve(struct fdemu_proc *p, int *fds, int n)
   return 0;
 }
 
+static inline void fill(struct fde_table *t, int fd, struct fdemu_file *f,
+                        bool cloexec)
+{
+  uint64_t bit;
+  struct fde_marks *m = fde_marks_of(t, fd, &bit);
+
+  t->file[fd] = f;
+  m->cloexec = cloexec ? m->cloexec | bit : m->cloexec & ~bit;
+  m->late = fde_late(f) ? m->late | bit : m->late & ~bit;
+}
+
+FDE_APART static void fill_with_care(struct fdemu_proc *p, int fd,
+                                     struct fdemu_file *f, bool cloexec)
+{
+  struct fde_table *t = &p->table;
+
+  fde_table_own(t, fd);
+  fill(t, fd, f, cloexec);
+  if (t->origin != NULL) {
+    t->origin[fd] = p->kernel->origin;
+    t->closed[fd] = 0;
+    t->forked[fd] = 0;
+  }
+}
+
 void fdemu_fill(struct fdemu_proc *p, int fd, struct fdemu_file *f,
                 bool cloexec)
 {
-  uint64_t bit;
-  struct fde_marks *m = fde_marks_of(&p->table, fd, &bit);
-
-  fde_table_own(&p->table, fd);
-  p->table.file[fd] = f;
-  m->cloexec = cloexec ? m->cloexec | bit : m->cloexec & ~bit;
-  m->late = fde_late(f) ? m->late | bit : m->late & ~bit;
-  if (p->table.origin != NULL) {
-    p->table.origin[fd] = p->kernel->origin;
-    p->table.closed[fd] = 0;
-    p->table.forked[fd] = 0;
-  }
+  if (p->table.shares || p->table.origin != NULL)
+    fill_with_care(p, fd, f, cloexec);
+  else
+    fill(&p->table, fd, f, cloexec);
 }
 
 bool fdemu_refused(const struct fdemu_kernel *k)

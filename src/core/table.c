@@ -397,17 +397,22 @@ int fde_table_claim(struct fdemu_proc *p, int fd)
   return 0;
 }
 
-static inline void empty_slot(struct fdemu_proc *p, int fd)
+/* The number can be had again. */
+static inline void free_number(struct fdemu_proc *p, int fd)
 {
-  struct fde_table *t = &p->table;
   uint64_t bit;
-  struct fde_marks *m = fde_marks_of(t, fd, &bit);
+  struct fde_marks *m = fde_marks_of(&p->table, fd, &bit);
 
   p->kernel->nopen--;
-  t->file[fd] = NULL;
   m->cloexec &= ~bit;
   m->late &= ~bit;
-  mark_free(t, fd);
+  mark_free(&p->table, fd);
+}
+
+static inline void empty_slot(struct fdemu_proc *p, int fd)
+{
+  p->table.file[fd] = NULL;
+  free_number(p, fd);
 }
 
 /* As fde_table_remove(), but the slot is still to be emptied. NULL, and nothing is
@@ -415,18 +420,11 @@ static inline void empty_slot(struct fdemu_proc *p, int fd)
 struct fdemu_file **fde_table_free_late(struct fdemu_proc *p, int fd)
 {
   struct fde_table *t = &p->table;
-  struct fde_marks *m;
   uint64_t bit;
 
-  if (fd < 0 || fd >= t->cap)
+  if (fd < 0 || fd >= t->cap || !(fde_marks_of(t, fd, &bit)->late & bit))
     return NULL;
-  m = fde_marks_of(t, fd, &bit);
-  if (!(m->late & bit))
-    return NULL;
-  p->kernel->nopen--;
-  m->cloexec &= ~bit;
-  m->late &= ~bit;
-  mark_free(t, fd);
+  free_number(p, fd);
   return &t->file[fd];
 }
 
