@@ -96,7 +96,9 @@ static inline struct block *take(struct fde_slab *s)
 
 FDE_RARE static void *alone(struct fdemu_kernel *k, size_t size)
 {
-  struct block *b = fdemu_alloc(k, offsetof(struct block, next) + size);
+  const size_t head = offsetof(struct block, next);
+  struct block *b =
+      size <= SIZE_MAX - head ? fdemu_alloc(k, head + size) : NULL;
 
   if (b == NULL)
     return NULL;
@@ -109,7 +111,7 @@ void *fdemu_object_alloc(struct fdemu_kernel *k, size_t size)
   struct fde_class *c = &k->heap[block_size(size) / STEP % FDE_CLASSES];
   struct fde_slab *s;
 
-  if (block_size(size) > FDE_LARGEST)
+  if (size > FDE_LARGEST || block_size(size) > FDE_LARGEST)
     return alone(k, size);
   s = fdemu_entry(c->slabs.next, struct fde_slab, link);
   if (fdemu_list_empty(&c->slabs)) {
