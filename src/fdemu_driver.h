@@ -388,6 +388,14 @@ FDEMU_API int fdemu_getown(const struct fdemu_file *f);
 /* The owner of f (F_SETOWN) gets SIGURG, and has more to say with O_ASYNC. */
 FDEMU_API void fdemu_sigurg(struct fdemu_file *f);
 
+/*
+ * Closes that were put off (FDEMU_MODE_LATE) are done now. Whatever else is asked
+ * of the kernel begins with it; so this is for what the kernel does not see: before
+ * a wake that is not the work of a call, a timer or a source, and before a look at
+ * an object from outside.
+ */
+FDEMU_API void fdemu_catch_up(struct fdemu_kernel *k);
+
 /* Readiness of f, POLL*. */
 FDEMU_API int fdemu_ready(struct fdemu_file *f);
 

@@ -168,12 +168,22 @@ static void box_cancel(struct fdemu_file *f, struct fdemu_req *r)
 
 static const struct fdemu_ops prompt_ops = {
   .name = "prompt",
-  .mode = FDEMU_MODE_EPOLL,
+  .mode = FDEMU_MODE_EPOLL | FDEMU_MODE_QUIET,
   .read = box_read,
   .poll = box_poll,
   .flush = box_flush,
   .release = box_release,
   .cancel = box_cancel,
+};
+
+/* Its methods make calls. */
+static const struct fdemu_ops foreign_ops = {
+  .name = "foreign",
+  .mode = FDEMU_MODE_EPOLL,
+  .read = box_read,
+  .poll = box_poll,
+  .flush = box_flush,
+  .release = box_release,
 };
 
 static const struct fdemu_ops late_ops = {
@@ -383,6 +393,24 @@ static void test_prompt_while_overridden(void)
   other.dropped = 0;
   CHECK_EQ(fdemu_close(p, fd), 0);
   CHECK(other.dropped > 0);
+  CHECK(is_prompt(p));
+  CHECK_EQ(fdemu_close(p, 1), 0);
+  CHECK_EQ(other.releases, 1);
+  CHECK(!is_prompt(p));
+  teardown();
+}
+
+/* While there is a kind of which nobody knows what its methods do. */
+static void test_prompt_with_foreign(void)
+{
+  int fd;
+
+  setup();
+  CHECK(!is_prompt(p));
+  fd = box_open(&other, &foreign_ops);
+  CHECK(is_prompt(p));
+  CHECK_EQ(fdemu_dup(p, fd), 1);
+  CHECK_EQ(fdemu_close(p, fd), 0);
   CHECK(is_prompt(p));
   CHECK_EQ(fdemu_close(p, 1), 0);
   CHECK_EQ(other.releases, 1);
@@ -1298,7 +1326,7 @@ static void test_in_poll(void)
 {
   setup();
   polled[0] =
-      (struct pollfd){ .fd = box_open(&box, &prompt_ops), .events = POLLIN };
+      (struct pollfd){ .fd = box_open(&box, &foreign_ops), .events = POLLIN };
   polled[1] = (struct pollfd){ .fd = fdemu_eventfd(p, 1, 0), .events = POLLIN };
   box.enter = close_also;
   also = polled[1].fd;
@@ -1316,7 +1344,7 @@ static void test_in_read(void)
 
   setup();
   wait_for_pipe(&a, 'a');
-  fd = box_open(&box, &prompt_ops);
+  fd = box_open(&box, &foreign_ops);
   box.enter = close_also;
   box.full = true;
   also = a.fds[1];
@@ -1336,7 +1364,7 @@ static void close_in_flush(int (*how)(void), bool before)
   setup();
   if (before)
     also = fdemu_eventfd(p, 0, 0);
-  fd = box_open(&box, &prompt_ops);
+  fd = box_open(&box, &foreign_ops);
   if (!before)
     also = fdemu_eventfd(p, 0, 0);
   box.enter = close_also;
@@ -1381,7 +1409,7 @@ static void test_in_exit(void)
   q = fdemu_proc_new(k);
   wait_for_pipe(&a, 'a');
   also = a.fds[1];
-  CHECK_EQ(box_open_in(q, &box, &prompt_ops), 0);
+  CHECK_EQ(box_open_in(q, &box, &foreign_ops), 0);
   box.enter = close_also;
   fd = box_open(&other, &prompt_ops);
   wait_for(&c, 'c', fd);
@@ -1748,6 +1776,7 @@ int main(void)
   test_prompt_with_origins();
   test_prompt_with_locks();
   test_prompt_while_overridden();
+  test_prompt_with_foreign();
   test_prompt_while_shared();
   test_fork_after();
   test_runnable();

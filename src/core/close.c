@@ -27,7 +27,7 @@ static void fetch(const struct fdemu_file *f)
     __builtin_prefetch((const char *)f + at, 0, SECOND_LEVEL);
 }
 
-/* In the order in which they were closed. Nothing that is called here makes calls
+/* In the order in which they were closed. No method that is called here makes calls
  * (FDEMU_MODE_QUIET). */
 void fde_close_late(struct fdemu_kernel *k)
 {
@@ -43,6 +43,11 @@ void fde_close_late(struct fdemu_kernel *k)
   k->nlate = 0;
   for (unsigned i = 0; i < n; i++)
     fde_put(f[i]);
+}
+
+void fdemu_catch_up(struct fdemu_kernel *k)
+{
+  fde_catch_up(k);
 }
 
 /* Before the descriptor is looked at, and what it stands for. FDEMU_NEXT: it is to

@@ -21,7 +21,6 @@ struct fdemu_file *fdemu_file_usable(const struct fdemu_proc *p, int fd)
 
 int fdemu_next_fd(const struct fdemu_proc *p, int fd)
 {
-  fde_catch_up(p->kernel);
   return fde_table_next(&p->table, fd < 0 ? 0 : fd);
 }
 

@@ -190,6 +190,7 @@ void fdemu_file_put(struct fdemu_file *f)
       f->ops->dropped(f);
     return;
   }
+  fde_catch_up(i->kernel);
   while (f->weak != NULL) {
     struct fdemu_weak *w = f->weak;
     fdemu_weak_clear(w);
@@ -214,6 +215,7 @@ int fdemu_ready_for(struct fdemu_file *f, int events)
 {
   int ready = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 
+  fde_catch_up(f->inode->kernel);
   fdemu_file_get(f);
   if (f->ops->poll != NULL)
     ready = f->ops->poll(f);
@@ -225,6 +227,5 @@ int fdemu_ready_for(struct fdemu_file *f, int events)
 
 int fdemu_ready(struct fdemu_file *f)
 {
-  fde_catch_up(f->inode->kernel);
   return fdemu_ready_for(f, 0);
 }

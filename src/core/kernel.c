@@ -99,7 +99,6 @@ void fdemu_kernel_free(struct fdemu_kernel *k)
 {
   struct fdemu_proc *p;
 
-  fde_catch_up(k);
   while (!fdemu_list_empty(&k->procs))
     fdemu_proc_end(fdemu_entry(k->procs.next, struct fdemu_proc, link));
   fdemu_run(k); /* the owners of what was in flight hear of it */
@@ -262,6 +261,7 @@ static bool sources_wait(struct fdemu_kernel *k, bool block)
 
 bool fdemu_look(struct fdemu_kernel *k)
 {
+  fde_catch_up(k);
   return sources_wait(k, false);
 }
 

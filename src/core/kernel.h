@@ -263,7 +263,7 @@ void fde_close_late(struct fdemu_kernel *k);
  * whatever is asked from outside. */
 static inline void fde_catch_up(struct fdemu_kernel *k)
 {
-  if (k->nlate > 0)
+  while (k->nlate > 0) /* who is told that one is gone may close another */
     fde_close_late(k);
 }
 

@@ -631,6 +631,8 @@ bool fdemu_awaited_lock(const struct fdemu_req *r, struct fdemu_lockinfo *info)
 {
   const struct fdemu_lock *l = r->out;
 
+  if (r->result == FDEMU_PENDING)
+    fde_catch_up(r->proc->kernel);
   if (r->result != FDEMU_PENDING || l == NULL ||
       (r->call->park != fde_lock_park && r->call->park != fde_flock_park))
     return false;

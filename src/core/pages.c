@@ -131,6 +131,7 @@ int64_t fdemu_space_used(struct fdemu_kernel *k)
 
 int fdemu_space_take(struct fdemu_kernel *k, int64_t bytes)
 {
+  fde_catch_up(k);
   if (bytes > INT64_MAX - k->space_used ||
       (k->space > 0 && k->space_used + bytes > k->space))
     return -ENOSPC;

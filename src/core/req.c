@@ -692,8 +692,8 @@ FDE_INLINE int64_t submit(struct fdemu_proc *p, struct fdemu_req *r,
   struct fdemu_kernel *k = p->kernel;
   int64_t n;
 
-  if (k->nlate > 0 && c->check != fde_close_check)
-    fde_close_late(k);
+  if (c->check != fde_close_check)
+    fde_catch_up(k);
   req_init(r, p);
   n = admit(r, k, c);
   if (n == FDEMU_PENDING)

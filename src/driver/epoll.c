@@ -695,7 +695,8 @@ static const char *epoll_check(const struct fdemu_file *f)
 static const struct fdemu_ops epoll_ops = {
   .name = "epoll",
   .label = "eventpoll",
-  .mode = FDEMU_MODE_LATE | FDEMU_MODE_EPOLL,
+  /* Not _LATE: what it watches could tell. */
+  .mode = FDEMU_MODE_QUIET | FDEMU_MODE_EPOLL,
   .lseek = fdemu_lseek_0,
   .ioctl = epoll_ioctl,
   .poll = epoll_poll,
@@ -858,6 +859,8 @@ const struct fdemu_interest *fdemu_epoll_next(const struct fdemu_file *f,
   if (!fdemu_is_epoll(f))
     return NULL;
   ep = epoll_of(f);
+  if (i == NULL)
+    fdemu_catch_up(f->inode->kernel);
   n = i != NULL ? fdemu_entry(i, struct interest, is)->all.next : ep->all.next;
   return n != &ep->all ? &fdemu_entry(n, struct interest, all)->is : NULL;
 }
