@@ -109,7 +109,7 @@ static int64_t at_end(struct fds_socket *s, struct fdemu_req *r, int flags)
     if (error < 0)
       return error;
     if (!(s->shutdown & FDS_NO_RECV)) {
-      if (fdemu_may_wait(r))
+      if (fdemu_may_wait(r) && !fdemu_interrupted(r))
         fds_set_awaited(s, true);
       return -EAGAIN;
     }
