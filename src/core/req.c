@@ -365,22 +365,23 @@ static bool has_written(const struct fdemu_req *r, int64_t n)
          (!r->injected && (n == -ENOSPC || n == -EPERM));
 }
 
-/* Even a read of nothing is one of a file, unless it is nothing in pieces; and
- * one into no memory. */
+/* Even a read of nothing is one of a file, and one into no memory. */
 static bool has_read(const struct fdemu_req *r, int64_t n)
 {
   return n == -EFAULT ||
-         (n >= 0 && (r->asked > 0 || (S_ISREG(r->file->inode->mode) &&
-                                      !(r->call->flags & FDEMU_CALL_VEC))));
+         (n >= 0 && (r->asked > 0 || S_ISREG(r->file->inode->mode)));
 }
 
-/* Regular files and pipes have times of use. */
+/* Regular files and pipes have times of use. Nothing in pieces is no use, nor
+ * are pieces that could not be fetched. */
 FDE_INLINE void touch(const struct fdemu_req *r, const struct fdemu_file *f,
                       unsigned flags, int64_t n)
 {
   const mode_t type = f->inode->mode & S_IFMT;
 
   if (type == S_IFIFO ? n < 0 : type != S_IFREG)
+    return;
+  if (flags & FDEMU_CALL_VEC && r->asked == 0)
     return;
   if (flags & FDEMU_CALL_WRITE && has_written(r, n)) {
     unsigned events = fde_wrote(r->proc, f->inode);
