@@ -99,6 +99,13 @@ static size_t target(const struct fds_socket *s, const struct fdemu_req *r,
   return n > 0 ? n : 1;
 }
 
+/* Whatever ends the wait of who awaited bytes: these, a signal, an exit. */
+static void not_awaited(struct fdemu_file *f, struct fdemu_req *r)
+{
+  (void)r;
+  fds_set_awaited(fds_of(f), false);
+}
+
 /* Nothing is there (any more). */
 static int64_t at_end(struct fds_socket *s, struct fdemu_req *r, int flags)
 {
@@ -109,8 +116,10 @@ static int64_t at_end(struct fds_socket *s, struct fdemu_req *r, int flags)
     if (error < 0)
       return error;
     if (!(s->shutdown & FDS_NO_RECV)) {
-      if (fdemu_may_wait(r) && !fdemu_interrupted(r))
+      if (fdemu_may_wait(r)) {
         fds_set_awaited(s, true);
+        r->ended = not_awaited;
+      }
       return -EAGAIN;
     }
   }
@@ -218,8 +227,6 @@ int64_t fds_stream_recv(struct fds_socket *s, struct fdemu_req *r, int flags)
     return fds_urgent_recv(s, r, flags);
   if (!r->retry)
     r->driver = NULL;
-  else
-    fds_set_awaited(s, false);
   r->patience = flags & MSG_DONTWAIT ? -1 : s->rcvtimeo;
   fds_control_label(s, r);
   if (flags & MSG_PEEK)
