@@ -327,7 +327,8 @@ static int rename_find(struct rename *m)
   if (error < 0)
     return error;
   error = fde_walk_lookup(&m->to, &m->new);
-  if (error == -ENOENT && !fde_is_view(m->to.at.inode))
+  if (error == -ENOENT && !fde_is_view(m->to.at.inode) &&
+      !fde_dir_dead(m->to.at.inode))
     return m->flags & RENAME_EXCHANGE ? -ENOENT : 0;
   if (error == 0 && m->flags & RENAME_NOREPLACE)
     return -EEXIST;
