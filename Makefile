@@ -220,13 +220,14 @@ $(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/%.o $(FUZZ_LIB_O)
 # Every allocation fails once: in C, and of Lua and the binding. With QUICK
 # only so many of each case.
 OOM_LUA = $(BUILD)/$(LUA)/oom
+OOM_FLAGS = BUILD=build/oom CFLAGS="-O2 -g $(APART)"
 
 oom:
 	@tools/need.sh $(NEED_OOM)
-	@$(MAKE) $(PARALLEL) $(BUILD)/spec/oom_test
+	@$(MAKE) $(PARALLEL) build/oom/spec/oom_test $(OOM_FLAGS)
 	@$(foreach lua,$(LUAS),$(MAKE) $(PARALLEL) LUA=$(lua) \
-	  $(BUILD)/$(lua)/oom &&) :
-	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" tools/oom.sh $(BUILD) $(LUAS)
+	  build/oom/$(lua)/oom $(OOM_FLAGS) &&) :
+	@LUA_PATH="lua/?.lua;lua/?/init.lua;;" tools/oom.sh build/oom $(LUAS)
 
 $(OOM_LUA): spec/oom/oom.c $(BINDING_O) $(BUILD)/libfdemu.a Makefile
 	@mkdir -p $(@D)

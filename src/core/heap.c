@@ -124,9 +124,13 @@ void *fdemu_object_alloc(struct fdemu_kernel *k, size_t size)
 
 void fdemu_object_free(struct fdemu_kernel *k, void *object)
 {
-  struct block *b = fdemu_entry(object, struct block, next);
-  struct fde_slab *s = b->slab;
+  struct block *b;
+  struct fde_slab *s;
 
+  if (object == NULL)
+    return;
+  b = fdemu_entry(object, struct block, next);
+  s = b->slab;
   if (s == NULL) {
     fdemu_free(k, b);
     return;
