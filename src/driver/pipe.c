@@ -654,16 +654,29 @@ static const struct fdemu_queue pipe_queue = {
   .pass = pipe_pass,
 };
 
+/* Whom it concerns that a description has gone: everybody, if it was the last of
+ * its end; if it never got out of open(2), only who waits at the other end. */
+static int gone_for(const struct pipe *p, const struct fdemu_file *f)
+{
+  if (f->data == NULL)
+    return !p->readers != !p->writers ? POLLIN | POLLOUT | POLLERR | POLLHUP |
+                                            FDEMU_WAKE_SIGIN | FDEMU_WAKE_SIGOUT
+                                      : 0;
+  if ((f->flags & O_ACCMODE) == O_RDONLY)
+    return p->readers == 0 ? POLLOUT | POLLWRNORM | FDEMU_WAKE_WRITERS : 0;
+  return p->writers == 0 ? POLLIN | POLLRDNORM | FDEMU_WAKE_READERS : 0;
+}
+
 static int64_t pipe_release(struct fdemu_file *f)
 {
   struct pipe *p = pipe_of(f);
-  int mode = f->flags & O_ACCMODE;
+  int mode = f->flags & O_ACCMODE, events;
 
   p->readers -= mode != O_WRONLY;
   p->writers -= mode != O_RDONLY;
-  if (!p->readers != !p->writers)
-    fdemu_wake(&p->inode.wq, POLLIN | POLLOUT | POLLERR | POLLHUP |
-                                 FDEMU_WAKE_SIGIN | FDEMU_WAKE_SIGOUT);
+  events = gone_for(p, f);
+  if (events != 0)
+    fdemu_wake(&p->inode.wq, events);
   if (p->readers == 0 && p->writers == 0)
     pipe_empty(p);
   return 0;
@@ -720,6 +733,7 @@ static void fifo_join(struct pipe *p, struct fdemu_file *f)
   int wake = FDEMU_WAKE_OPEN;
 
   f->pos = mode == O_RDONLY ? p->nwrites : p->nreads;
+  f->data = p; /* until open(2) is through */
   p->readers += mode != O_WRONLY;
   p->nreads += mode != O_WRONLY;
   p->writers += mode != O_RDONLY;
@@ -763,11 +777,12 @@ static int64_t fifo_open(struct fdemu_inode *i, struct fdemu_req *r)
     f->mode |= FDEMU_MODE_NO_NOWAIT;
     fifo_join(p, f);
   }
-  if (p->fifo && nonblock && mode == O_RDONLY && p->writers == 0)
-    return opened;
-  if (p->fifo && !fifo_met(p, f))
-    return -EAGAIN;
-  f->pos = 0;
+  if (!p->fifo || !nonblock || mode != O_RDONLY || p->writers > 0) {
+    if (p->fifo && !fifo_met(p, f))
+      return -EAGAIN;
+    f->pos = 0;
+  }
+  f->data = NULL;
   return opened;
 }
 
