@@ -99,6 +99,8 @@ local function fill(dev)
   return true
 end
 
+local INSTANT = 0.5e-9 -- seconds: the clock does not know less than twice that
+
 -- Wait until done() is true, or nothing more can come: nil, or it is too late:
 -- false.
 local function wait_for(dev, done, seconds)
@@ -110,7 +112,7 @@ local function wait_for(dev, done, seconds)
         return nil
       end
       local left = deadline and deadline - kernel:now()
-      if left and left <= 0 then
+      if left and left < INSTANT then
         return false
       end
       dev.written:wait(left)

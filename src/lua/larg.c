@@ -6,6 +6,8 @@
  * makes have their name as their first upvalue, ":name" if they are methods,
  * and the metatable of their self as their second.
  */
+#include <math.h>
+
 #include "lua/lfdemu.h"
 
 /* Raises: argument index (on the stack) is wrong in the way that msg says. */
@@ -97,6 +99,22 @@ lua_Number larg_number(lua_State *L, int index)
   if (!ok)
     larg_wrong(L, index, "number");
   return n;
+}
+
+/*
+ * Seconds, to the nearest nanosecond; all there are, if they are more. Not 0 for
+ * what is more than 0: of two times that cannot be told apart, the difference of
+ * the numbers may still be, and whoever waits for what is left of a time would
+ * wait for ever, in no time.
+ */
+int64_t larg_nanoseconds(lua_Number seconds)
+{
+  int64_t ns;
+
+  if (!(seconds < 9e9))
+    return INT64_MAX;
+  ns = (int64_t)llround(seconds * 1e9);
+  return ns == 0 && seconds > 0 ? 1 : ns;
 }
 
 /* Raises: argument index is not a string. */

@@ -79,7 +79,7 @@ static int cond_wait(lua_State *L)
   c = lcall_begin(L, cond->lk, &local, &cond_call);
   c->req.buf.iov_base = cond;
   c->req.arg = cond->wq.seq;
-  c->req.timeout = seconds < 9e9 ? (int64_t)llround(seconds * 1e9) : -1;
+  c->req.timeout = seconds < 9e9 ? larg_nanoseconds(seconds) : -1;
   c->result = cond_result;
   return lcall_submit(L, fdemu_kernel_self(cond->lk->k), c);
 }

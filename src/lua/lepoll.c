@@ -5,8 +5,6 @@
 
 #include "lua/lfdemu.h"
 
-#define NANO_PER_MILLI 1e6
-
 /* p:epoll_create(size) -> fd */
 static int epoll_create_method(lua_State *L)
 {
@@ -86,9 +84,7 @@ static int epoll_wait_method(lua_State *L)
   c = lcall_begin(L, lp->lk, &local, &fdemu_epoll_wait_call);
   c->req.fd = ep;
   c->req.arg = max;
-  c->req.timeout = timeout < 0      ? -1
-                   : timeout < 9e12 ? (int64_t)(timeout * NANO_PER_MILLI)
-                                    : INT64_MAX;
+  c->req.timeout = timeout < 0 ? -1 : larg_nanoseconds(timeout / 1e3);
   lcall_want(c, max > 0 ? (size_t)max * sizeof(struct epoll_event) : 0);
   c->result = events_result;
   return lcall_submit(L, lp->p, c);

@@ -1,6 +1,5 @@
 /* lfault.c - k:inject(): calls that go wrong on purpose */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "lua/lfdemu.h"
@@ -360,7 +359,7 @@ static int64_t delay_field(lua_State *L)
       bad(L, "delay", "is out of range");
     lua_pop(L, 1);
   }
-  return (int64_t)llround(seconds * 1e9);
+  return larg_nanoseconds(seconds);
 }
 
 static void when_field(lua_State *L, struct lrule *lr)

@@ -275,6 +275,7 @@ void *larg_udata(lua_State *L, int index, const char *name);
 APART lua_Integer larg_zero(lua_State *L, int index);
 lua_Integer larg_optinteger(lua_State *L, int index, lua_Integer def);
 lua_Number larg_number(lua_State *L, int index);
+int64_t larg_nanoseconds(lua_Number seconds);
 RARE const char *larg_no_string(lua_State *L, int index);
 void larg_register(lua_State *L, const luaL_Reg *l, int meta);
 void larg_class(lua_State *L, const char *name, const luaL_Reg *metamethods,

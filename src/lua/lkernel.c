@@ -1,5 +1,4 @@
 /* lkernel.c - Kernels: options, the env table, and the end */
-#include <math.h>
 #include <string.h>
 
 #include "lua/lfdemu.h"
@@ -429,7 +428,7 @@ static int kernel_sleep(lua_State *L)
 
   larg_check(L, seconds >= 0, 2, "seconds must not be negative");
   c = lcall_begin(L, lk, &local, &fdemu_calls[FDEMU_SLEEP]);
-  c->req.timeout = seconds < 9e9 ? (int64_t)llround(seconds * 1e9) : INT64_MAX;
+  c->req.timeout = larg_nanoseconds(seconds);
   c->result = sleep_result;
   return lcall_submit(L, fdemu_kernel_self(lk->k), c);
 }

@@ -73,9 +73,7 @@ static int proc_poll(lua_State *L)
   c = lcall_begin(L, lp->lk, &local, CALL(POLL));
   c->req.buf.iov_base = fds;
   c->req.buf.iov_len = (size_t)n * sizeof *fds;
-  c->req.timeout = timeout < 0      ? -1
-                   : timeout < 9e12 ? (int64_t)(timeout * 1e6)
-                                    : INT64_MAX;
+  c->req.timeout = timeout < 0 ? -1 : larg_nanoseconds(timeout / 1e3);
   c->keep = lcall_keep_copy;
   c->result = poll_result;
   return lcall_submit(L, lp->p, c);

@@ -5,7 +5,6 @@
  * it), waiting (for the request in task->call) or over. The results, or the
  * error, of one that is over stay on its coroutine's stack.
  */
-#include <math.h>
 #include <string.h>
 
 #include "lua/lfdemu.h"
@@ -454,7 +453,7 @@ int lsched_run(lua_State *L)
     double seconds = larg_number(L, 2);
     larg_check(L, seconds >= 0, 2, "seconds must not be negative");
     if (seconds * NANO < 9e18 - (double)fdemu_now(lk->k))
-      limit = fdemu_now(lk->k) + (int64_t)llround(seconds * NANO);
+      limit = fdemu_now(lk->k) + larg_nanoseconds(seconds);
   }
   if (lk->current != NULL)
     return luaL_error(L, "run called from inside a task");
