@@ -337,7 +337,8 @@ function Kernel:after(seconds, fn, ...) end
 ---@return boolean done
 function Kernel:run(seconds) end
 
----Let virtual time pass. Only the task that calls it waits.
+---Let virtual time pass: seconds to the nearest nanosecond, but at least one, as wherever
+---there is to be waited, unless they are 0. Only the task that calls it waits.
 ---@param seconds number
 function Kernel:sleep(seconds) end
 
