@@ -288,6 +288,38 @@ describe("inject", function()
       assert.equal(1.5, k:now())
     end)
 
+    -- What has the number by then, if anything, is not what they were given.
+    for _, again in ipairs { false, true } do
+      it("a delay in which the descriptor is closed" ..
+        (again and ", and its number taken again" or ""), function()
+        local spare, results = p:eventfd(0), {}
+        local function later(name, ...)
+          local args = table.pack(...)
+          p:spawn(function()
+            local result = { p[name](p, table.unpack(args)) }
+            results[#results + 1] = result
+          end)
+        end
+        k:inject { call = { "close", "fcntl", "ioctl" }, delay = 1, when = "1..4" }
+        later("close", spare)
+        later("fcntl", spare, fdemu.F_SETFD, fdemu.FD_CLOEXEC)
+        later("fcntl", spare, fdemu.F_GETFD)
+        later("ioctl", spare, fdemu.FIOCLEX)
+        k:run(0.5)
+        assert.equal(0, p:close(spare))
+        if again then assert.equal(spare, p:dup(r)) end
+        assert.is_true(k:run())
+        local ebadf = { nil, "Bad file descriptor", fdemu.EBADF }
+        assert.same({ ebadf, ebadf, ebadf, ebadf }, results)
+        if again then
+          assert.equal(0, p:fcntl(spare, fdemu.F_GETFD))
+          p:write(w, "x")
+          assert.equal("x", p:read(spare, 1))
+          assert.equal(0, p:close(spare))
+        end
+      end)
+    end
+
     it("a delay that can be cancelled", function()
       k:inject { call = "poll", delay = 1 }
       local t = p:spawn(function()

@@ -137,12 +137,15 @@ void fde_drop(struct fdemu_proc *p, int first, unsigned last, bool cloexec)
 /* The descriptor goes first, and whatever flush says, it is gone. */
 int64_t fde_close(struct fdemu_file *f, struct fdemu_req *r)
 {
-  if (r->on != NULL)
-    return -EBADF; /* there is no descriptor to close */
-  if (!r->retry) {
-    take(r->proc, r->fd);
-    fde_put(f); /* the request has a reference of its own */
+  if (r->retry)
+    return FDEMU_NEXT;
+  if (!fde_has_fd(r)) {
+    r->file = NULL; /* nothing has been closed */
+    fde_put(f);
+    return -EBADF;
   }
+  take(r->proc, r->fd);
+  fde_put(f); /* the request has a reference of its own */
   return FDEMU_NEXT;
 }
 

@@ -245,11 +245,11 @@ int64_t fde_fcntl(struct fdemu_file *f, struct fdemu_req *r)
   case F_DUPFD: return dup_from(f, r->proc, (int)r->arg, false);
   case F_DUPFD_CLOEXEC: return dup_from(f, r->proc, (int)r->arg, true);
   case F_GETFD:
-    if (r->on != NULL)
+    if (!fde_has_fd(r))
       return -EBADF;
     return fde_get_cloexec(t, r->fd) ? FD_CLOEXEC : 0;
   case F_SETFD:
-    if (r->on != NULL)
+    if (!fde_has_fd(r))
       return -EBADF;
     fde_set_cloexec(t, r->fd, (r->arg & FD_CLOEXEC) != 0);
     return 0;

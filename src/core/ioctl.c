@@ -252,8 +252,10 @@ int64_t fde_ioctl(struct fdemu_file *f, struct fdemu_req *r)
   switch (r->cmd) {
   case FIOCLEX:
   case FIONCLEX:
-    if (r->on == NULL)
+    if (fde_has_fd(r))
       fde_set_cloexec(&r->proc->table, r->fd, r->cmd == FIOCLEX);
+    else if (r->on == NULL)
+      return -EBADF;
     return 0;
   case FIONBIO: return set_nonblock(f, r);
   case FIOASYNC: return set_async(f, r);

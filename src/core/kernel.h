@@ -175,6 +175,13 @@ static inline struct fdemu_file *fde_file_usable(const struct fdemu_proc *p,
   return f != NULL && !(f->flags & O_PATH) ? f : NULL;
 }
 
+/* Whether r has a descriptor: not if it is about a description, nor if that was
+ * closed while a fault delayed r. */
+static inline bool fde_has_fd(const struct fdemu_req *r)
+{
+  return r->on == NULL && fde_file_at(r->proc, r->fd) == r->file;
+}
+
 static inline void fde_put(struct fdemu_file *f)
 {
   if (f->refs > 1 && f->ops->dropped == NULL)
