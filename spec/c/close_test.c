@@ -97,6 +97,7 @@ struct box {
   void (*release)(void);        /* when the last description goes */
   bool full;                    /* there is something to read */
   bool keep;                    /* requests */
+  bool slow;                    /* flush keeps the first request */
   int flushes, releases, error; /* what flush says */
   int dropped;
 };
@@ -134,10 +135,15 @@ static int box_poll(struct fdemu_file *f)
 
 static int64_t box_flush(struct fdemu_file *f, struct fdemu_req *r)
 {
-  (void)r;
-  box_of(f)->flushes++;
-  box_enter(box_of(f));
-  return box_of(f)->error;
+  struct box *b = box_of(f);
+
+  b->flushes++;
+  box_enter(b);
+  if (b->slow && b->flushes == 1) {
+    fdemu_list_append(&b->kept, &r->link);
+    return FDEMU_PENDING;
+  }
+  return b->error;
 }
 
 static int64_t box_release(struct fdemu_file *f)
@@ -249,6 +255,26 @@ static void test_not_without_the_mode(void)
   CHECK_EQ(box.flushes, 1);
   CHECK_EQ(box.releases, 1);
   CHECK_EQ(fdemu_close(p, fd), -EBADF);
+  teardown();
+}
+
+/* A close that flush has kept, and that is tried again, closes nothing more. */
+static void test_flush_again(void)
+{
+  struct fdemu_req r = { .call = &fdemu_calls[FDEMU_CLOSE] };
+  int fd;
+
+  setup();
+  r.fd = fd = box_open(&box, &prompt_ops);
+  box.slow = true;
+  CHECK_EQ(fdemu_submit(p, &r), FDEMU_PENDING);
+  CHECK_EQ(fdemu_eventfd(p, 0, 0), fd);
+  fdemu_retry(&r);
+  CHECK_EQ(fdemu_run(k), 0);
+  CHECK_EQ(r.result, 0);
+  CHECK_EQ(box.flushes, 2);
+  CHECK_EQ(box.releases, 1);
+  CHECK_EQ(fdemu_close(p, fd), 0);
   teardown();
 }
 
@@ -1454,6 +1480,7 @@ int main(void)
 {
   test_is_put_off();
   test_not_without_the_mode();
+  test_flush_again();
   test_order_of_kinds();
   test_prompt_while_traced();
   test_prompt_with_rules();

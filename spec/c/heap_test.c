@@ -293,6 +293,7 @@ static void test_broken(void)
   b[0] = kept;
   CHECK_KERNEL(k);
   fdemu_object_free(k, c);
+  fdemu_object_free(k, NULL);
   teardown();
 }
 

@@ -701,9 +701,11 @@ static void many(void)
 }
 
 /* Until nothing is refused any more. */
-static bool workload(int64_t fail_at)
+static bool workload(int64_t fail_at, bool apart)
 {
-  struct fdemu_config c = { .alloc = test_alloc, .alloc_ud = &test_heap };
+  struct fdemu_config c = { .alloc = test_alloc,
+                            .alloc_ud = &test_heap,
+                            .apart = apart };
   int n;
 
   test_heap = (struct test_heap){ .fail_at = fail_at };
@@ -743,19 +745,25 @@ static bool workload(int64_t fail_at)
   return refused > 0;
 }
 
-int main(void)
+/* An allocation that fails without consequence (a page that can wait) is no
+ * end: only a run that makes all of them is. */
+static void each_allocation(bool apart)
 {
   int64_t n = 1, kept = 0;
 
-  /* An allocation that fails without consequence (a page that can wait) is
-   * no end: only a run that makes all of them is. */
   do {
-    kept = workload(n);
+    kept = workload(n, apart);
     if (!kept && test_heap.count >= n)
       kept = 1;
     n++;
   } while (kept && n < 3000);
   CHECK(n > 60);
-  printf("%d allocations\n", (int)n - 2);
+  printf("%d allocations%s\n", (int)n - 2, apart ? "" : ", with slabs");
+}
+
+int main(void)
+{
+  each_allocation(true);
+  each_allocation(false);
   return test_summary();
 }

@@ -111,7 +111,7 @@ void *fdemu_object_alloc(struct fdemu_kernel *k, size_t size)
   struct fde_class *c = &k->heap[block_size(size) / STEP % FDE_CLASSES];
   struct fde_slab *s;
 
-  if (size > FDE_LARGEST || block_size(size) > FDE_LARGEST)
+  if (size > k->largest || block_size(size) > k->largest)
     return alone(k, size);
   s = fdemu_entry(c->slabs.next, struct fde_slab, link);
   if (fdemu_list_empty(&c->slabs)) {

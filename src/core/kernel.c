@@ -38,6 +38,7 @@ static void kernel_init(struct fdemu_kernel *k, const struct fdemu_config *c)
   fdemu_list_init(&k->sources);
   fdemu_list_init(&k->rules);
   fde_heap_init(k);
+  k->largest = c->apart ? 0 : FDE_LARGEST;
   set_now(k, 0);
   k->seed = k->rng = c->seed;
   k->chance = ~c->seed;

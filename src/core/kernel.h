@@ -88,6 +88,7 @@ struct fdemu_kernel {
   size_t nforeign; /* descriptions that are not QUIET */
   struct fdemu_file **late[FDE_LATE]; /* slots of closes that were put off */
   unsigned nlate;
+  size_t largest;                     /* FDE_LARGEST, or 0 */
   struct fde_class heap[FDE_CLASSES]; /* by the size of blocks */
   struct fdemu_list rules;
   struct fdemu_list *next_rule; /* of the walk over rules, if any */
