@@ -288,6 +288,19 @@ describe("inject", function()
       assert.equal(1.5, k:now())
     end)
 
+    it("nothing to the record locks of a descriptor that stays", function()
+      local q, lock = k:process(), { l_type = fdemu.F_WRLCK }
+      local a = p:open("/tmp/locked", fdemu.O_RDWR | fdemu.O_CREAT, 384)
+      local b = q:open("/tmp/locked", fdemu.O_RDWR)
+      assert.equal(0, p:fcntl(a, fdemu.F_SETLK, lock))
+      k:inject { call = "close", errno = "EIO", when = 1 }
+      assert.equal(fdemu.EIO, select(3, p:close(a)))
+      assert.equal(fdemu.EAGAIN, select(3, q:fcntl(b, fdemu.F_SETLK, lock)))
+      assert.equal(0, p:close(a))
+      assert.equal(0, q:fcntl(b, fdemu.F_SETLK, lock))
+      assert.equal(0, q:close(b))
+    end)
+
     -- What has the number by then, if anything, is not what they were given.
     for _, again in ipairs { false, true } do
       it("a delay in which the descriptor is closed" ..

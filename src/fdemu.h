@@ -56,8 +56,10 @@ struct fdemu_config {
   size_t descriptors;  /* in all processes together: -ENFILE; no limit */
   bool random_order;   /* runnable requests go in random order, not FIFO */
   bool origins;        /* remember who made each descriptor: fdemu_origin() */
-  bool apart; /* each object is an allocation of its own: for who counts
-                          these, or lets them fail. Slower */
+
+  /* Each object is an allocation of its own: for who counts these, or lets them
+   * fail. Slower. */
+  bool apart;
 
   /* As realloc(); size 0 frees. NULL: the C library's. */
   void *(*alloc)(void *ud, void *ptr, size_t size);

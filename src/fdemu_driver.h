@@ -49,14 +49,13 @@ enum {
                                     bytes of it as read does, whatever the pipe
                                     or their flags say */
 
-  FDEMU_MODE_QUIET =
-      16384, /* no method makes calls, or lets somebody make some:
-                               while something else is open, no close is put
-                               off */
-  FDEMU_MODE_LATE = 32768 | FDEMU_MODE_QUIET, /* nor hears anybody outside the
-                               kernel of a release, and there is no flush: its
-                               closes may be put off until something else is
-                               asked */
+  /* No method makes calls, or lets somebody make some. While a description of
+   * another kind is open, no close is put off. */
+  FDEMU_MODE_QUIET = 16384,
+
+  /* Nor does anybody outside the kernel hear of a release, and there is no flush:
+   * closes may be put off until the kernel is asked something else. */
+  FDEMU_MODE_LATE = 32768 | FDEMU_MODE_QUIET,
 
   /* the core's, of struct fdemu_file.mode */
   FDEMU_MODE_COUNTED = 0x10000,  /* in attr->opened */
@@ -554,7 +553,7 @@ FDEMU_API void *fdemu_realloc(struct fdemu_kernel *k, void *ptr, size_t size);
 FDEMU_API void fdemu_free(struct fdemu_kernel *k, void *ptr);
 
 /* The same for objects of which there may be very many. Aligned as a pointer is,
- * and given back with fdemu_object_free() only. */
+ * and given back with fdemu_object_free() only, which does nothing with NULL. */
 FDEMU_API void *fdemu_object_alloc(struct fdemu_kernel *k, size_t size);
 FDEMU_API void fdemu_object_free(struct fdemu_kernel *k, void *object);
 

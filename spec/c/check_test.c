@@ -36,13 +36,6 @@ static void teardown(void)
   TEST_KERNEL_FREE(k);
 }
 
-#define BROKEN(what) \
-  do { \
-    const char *wrong = fdemu_check(k); \
-    CHECK(wrong != NULL); \
-    CHECK_STR(wrong != NULL ? wrong : "", what); \
-  } while (0)
-
 static void test_references(void)
 {
   struct fdemu_file *f;

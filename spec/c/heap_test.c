@@ -259,13 +259,6 @@ static void test_no_memory_for_more(void)
 
 /* ---- checking ---------------------------------------------------------- */
 
-#define BROKEN(what) \
-  do { \
-    const char *wrong = fdemu_check(k); \
-    CHECK(wrong != NULL); \
-    CHECK_STR(wrong != NULL ? wrong : "", what); \
-  } while (0)
-
 /* Before an object is its slab's address; in a free block the next free one
  * begins the object. */
 static void test_broken(void)

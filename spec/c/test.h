@@ -176,6 +176,14 @@ static inline struct fdemu_kernel *test_kernel(void)
   return test_kernel_with(NULL);
 }
 
+/* fdemu_check() of k says what is wrong. */
+#define BROKEN(what) \
+  do { \
+    const char *wrong = fdemu_check(k); \
+    CHECK(wrong != NULL); \
+    CHECK_STR(wrong != NULL ? wrong : "", what); \
+  } while (0)
+
 /* Everything in the kernel fits together. */
 #define CHECK_KERNEL(k) \
   do { \

@@ -149,9 +149,10 @@ int64_t fde_close(struct fdemu_file *f, struct fdemu_req *r)
   return FDEMU_NEXT;
 }
 
+/* An injected error may have left the descriptor where it is. */
 int64_t fde_close_end(struct fdemu_req *r, int64_t result)
 {
-  if (r->proc->locked && r->file != NULL && r->on == NULL)
+  if (r->proc->locked && r->file != NULL && r->on == NULL && !fde_has_fd(r))
     fde_locks_close(r->proc, r->file);
   return result;
 }

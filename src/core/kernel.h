@@ -114,16 +114,17 @@ struct fde_group {
   struct fdemu_file **file;
 };
 
-/*
- * A descriptor table. used[0] has a bit per descriptor, used[n + 1] a bit per
- * word of used[n] that is full; so the lowest free one is found in as many
- * steps as there are levels. A reserved descriptor is used and has no file.
- */
+/* Of a word's descriptors: a bit for each. */
 struct fde_marks {
   uint64_t cloexec; /* FD_CLOEXEC; of those that are open, or reserved */
   uint64_t late;    /* is open, and may be closed late: close.c */
 };
 
+/*
+ * A descriptor table. used[0] has a bit per descriptor, used[n + 1] a bit per
+ * word of used[n] that is full; so the lowest free one is found in as many
+ * steps as there are levels. A reserved descriptor is used and has no file.
+ */
 #define FDE_LEVELS 4
 struct fde_table {
   struct fdemu_file **file;

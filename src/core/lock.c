@@ -492,7 +492,7 @@ static int64_t set_records(struct fdemu_file *f, struct fdemu_list *list,
   }
   if (apply(k, list, l, spare))
     granted(r, l);
-  if (of_file(r->cmd) || l->type == F_UNLCK || fde_file_at(r->proc, r->fd) == f)
+  if (of_file(r->cmd) || l->type == F_UNLCK || fde_has_fd(r))
     return 0;
   unlock_all(f, &r->proc->waits); /* closed while the request waited */
   return -EBADF;

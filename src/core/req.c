@@ -813,10 +813,8 @@ int64_t fdemu_call(struct fdemu_proc *p, struct fdemu_req *r)
 
 struct fdemu_req *fdemu_next_req(struct fdemu_proc *p, struct fdemu_req *r)
 {
-  struct fdemu_list *n;
+  struct fdemu_list *n = r != NULL ? r->mine.next : p->reqs.next;
 
-  fde_catch_up(p->kernel);
-  n = r != NULL ? r->mine.next : p->reqs.next;
   return n == &p->reqs ? NULL : fdemu_entry(n, struct fdemu_req, mine);
 }
 

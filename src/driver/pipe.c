@@ -777,11 +777,10 @@ static int64_t fifo_open(struct fdemu_inode *i, struct fdemu_req *r)
     f->mode |= FDEMU_MODE_NO_NOWAIT;
     fifo_join(p, f);
   }
-  if (!p->fifo || !nonblock || mode != O_RDONLY || p->writers > 0) {
-    if (p->fifo && !fifo_met(p, f))
-      return -EAGAIN;
+  if (!p->fifo || fifo_met(p, f))
     f->pos = 0;
-  }
+  else if (!nonblock || mode != O_RDONLY)
+    return -EAGAIN;
   f->data = NULL;
   return opened;
 }
